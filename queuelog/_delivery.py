@@ -1,0 +1,164 @@
+"""Delivery: takes batches from the spool to the sinks, each record exactly once.
+
+All sinks share one cursor. A sink that fails gets a cursor of its own, at the batch that it could
+not finish, and is tried again with growing delays, while the others go on; its records stay in the
+spool. When it has caught up it joins the others again.
+
+Trying again after an error, and recovering after a crash, are one thing: read the open batch again,
+see how far the ledger's mark says each sink had got, and go on there.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import partial
+
+from queuelog._ledger import Cursor, Ledger, Mark
+from queuelog._reader import Batch, Offsets, SpoolReader
+from queuelog._report import report
+from queuelog._sinks import Item, Sinks
+
+_FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
+
+
+class Delivery:
+    """What the listener thread does. One thread at a time uses it, and only in the spool's owner."""
+
+    def __init__(self, reader: SpoolReader, sinks: Sinks) -> None:
+        self._reader = reader
+        self._sinks = sinks
+        self._ledger = Ledger(reader.directory.ledger)
+        self._retries: dict[str, tuple[float, float]] = {}  # sink id -> when, delay
+
+    @property
+    def held(self) -> list[str]:
+        """The ids of the sinks that lag behind because they fail."""
+        return list(self._ledger.state.held)
+
+    def own(self) -> bool:
+        """Become the owner of the spool and its files, if nobody else is; return if we are.
+
+        Raises:
+            FileInUseError: another spool's owner has one of the files.
+        """
+        if self._reader.owned:
+            return True
+        if not self._reader.own():
+            return False
+        self._sinks.claim()
+        self._ledger.open()
+        existing = {f"{uid}/{name}" for uid, name in self._reader.directory.segments()}
+        for offsets in self._positions():
+            for name in offsets.keys() - existing:
+                del offsets[name]
+        return True
+
+    def next(self) -> Batch | None:
+        """Return the next batch for the sinks that do not lag, or None if nothing is there.
+
+        A batch that was interrupted comes again.
+        """
+        main = self._ledger.state.main
+        if main.ends is not None:
+            return self._reader.read(main.offsets, main.ends, math.inf)
+        batch = self._reader.read(main.offsets)
+        return batch if batch.ends else None
+
+    def deliver(self, batch: Batch) -> None:
+        """Write a batch that `next` returned. A sink's failure is no failure of the batch."""
+        main, held = self._ledger.state.main, self._ledger.state.held
+        if main.ends is None:
+            main.ends = batch.ends
+        groups, unknown = self._sinks.group(batch.entries)
+        for sink_id in unknown - held.keys():
+            self._hold(sink_id)
+        for sink_id, items in groups.items():
+            if sink_id not in held and not self._write(main, sink_id, items):
+                self._hold(sink_id)
+        main.advance()
+        self._ledger.save()
+        self._release()
+
+    def retry(self, *, at_once: bool = False) -> bool:
+        """Try the sinks that failed and whose delay is over; return if one of them has more."""
+        more = False
+        for sink_id in self.held:
+            if at_once or time.monotonic() >= self._retries.get(sink_id, (0.0, 0.0))[0]:
+                more |= self._catch_up(sink_id)
+        if more:
+            self._release()
+        return more
+
+    def _catch_up(self, sink_id: str) -> bool:
+        """Write one batch of a sink that lags; return if it succeeded and there is more."""
+        state = self._ledger.state
+        cursor = state.held[sink_id]
+        if cursor.ends is None:
+            batch = self._reader.read(cursor.offsets, state.main.offsets)
+            cursor.ends = batch.ends
+        else:
+            batch = self._reader.read(cursor.offsets, cursor.ends, math.inf)
+        groups, unknown = self._sinks.group(batch.entries)
+        items = groups.get(sink_id, [])
+        if sink_id in unknown or (items and not self._write(cursor, sink_id, items)):
+            self._delay(sink_id)
+            return False
+        self._retries.pop(sink_id, None)
+        cursor.advance()
+        behind = any(cursor.offsets.get(name, 0) < end for name, end in state.main.offsets.items())
+        if not behind:
+            del state.held[sink_id]
+        self._ledger.save()
+        return behind
+
+    def _write(self, cursor: Cursor, sink_id: str, items: list[Item]) -> bool:
+        """Write the items to the sink, or what is missing of them; False if that failed."""
+        mark = cursor.marks.get(sink_id)
+        note = partial(self._note, cursor, sink_id)
+        sink = self._sinks[sink_id]
+        try:
+            if mark is None:
+                sink.write(items, note)
+            else:
+                sink.resume(items, mark, note)
+        except Exception as error:
+            report(
+                f"sink {sink_id}",
+                f"cannot write {sink_id}: {error}. Its records are kept in the spool, and tried "
+                f"again until they are written",
+            )
+            return False
+        return True
+
+    def _note(self, cursor: Cursor, sink_id: str, mark: Mark) -> None:
+        cursor.marks[sink_id] = mark
+        self._ledger.save()
+
+    def _hold(self, sink_id: str) -> None:
+        """Give a sink that failed a cursor of its own, at the open batch."""
+        main = self._ledger.state.main
+        mark = main.marks.pop(sink_id, None)
+        self._ledger.state.held[sink_id] = Cursor(
+            dict(main.offsets), dict(main.ends or {}), {sink_id: mark} if mark else {}
+        )
+        self._delay(sink_id)
+
+    def _delay(self, sink_id: str) -> None:
+        delay = min(self._retries.get(sink_id, (0.0, _FIRST_DELAY / 2))[1] * 2, _LAST_DELAY)
+        self._retries[sink_id] = time.monotonic() + delay, delay
+
+    def _release(self) -> None:
+        positions = self._positions()
+        for name in self._reader.release(positions):
+            for offsets in positions:
+                offsets.pop(name, None)
+
+    def _positions(self) -> list[Offsets]:
+        state = self._ledger.state
+        return [state.main.offsets, *(cursor.offsets for cursor in state.held.values())]
+
+    def close(self) -> None:
+        """Give up the spool and its files; also in a forked child, which must not keep them."""
+        self._ledger.close()
+        self._reader.close()

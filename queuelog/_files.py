@@ -1,0 +1,304 @@
+"""A log file and its one owner: appends bytes, and rolls over as the user's handler says.
+
+*When* to roll over and *how* is the handler's own business: `maxBytes`, `rolloverAt`,
+`computeRollover`, `rotation_filename`, `rotate`, `doRollover`, a `namer`, a `rotator`, a subclass.
+The bytes are written here, through a descriptor of our own, because a buffered file object that a
+thread uses must not be inherited by a forked worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from queuelog._description import detach_stream, preamble
+from queuelog._ledger import Mark
+from queuelog._report import report
+from queuelog._spool import FileLock
+from queuelog.errors import FileInUseError
+
+Lines = Sequence[tuple[float, bytes]]  # created, line
+Note = Callable[[Mark], None]
+_RETRY_ROLLOVER = 10.0  # seconds
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+
+class _Backup(NamedTuple):
+    """A file that was rolled over: it holds the records created before `end`."""
+
+    end: float
+    path: str
+    device: int
+    inode: int
+
+
+class FileSink:
+    """One log file. `lock` is what keeps other owners away; `nofollow` refuses a link as path."""
+
+    def __init__(
+        self, sink_id: str, handler: logging.FileHandler, lock: FileLock, *, nofollow: bool = False
+    ) -> None:
+        self.id = sink_id
+        self.path = handler.baseFilename
+        self._lock = lock
+        self._nofollow = os.O_NOFOLLOW if nofollow else 0
+        self._fd = -1
+        self._identity = (0, 0)  # device and inode of the descriptor
+        self._begin = float("-inf")  # records created before belong to a backup
+        self._backups: deque[_Backup] = deque(maxlen=64)
+        self._next_try = 0.0
+        self.last_used = time.monotonic()
+        self.take(handler)
+
+    def take(self, handler: logging.FileHandler) -> None:
+        """Roll over as `handler` says from now on; its own stream is closed."""
+        self.handler: Any = handler
+        self._preamble = preamble(handler)
+        self._max_bytes: int = getattr(handler, "maxBytes", 0)
+        self._timed = hasattr(handler, "rolloverAt") and hasattr(handler, "computeRollover")
+        truncates = handler.mode.startswith("w") and handler.stream is None
+        detach_stream(handler)
+        # What the user's mode asks for is done once, on the first opening: reopened with "w" after
+        # stop(), the handler would empty the file.
+        self._truncate = os.O_TRUNC if truncates and self._fd < 0 else 0
+        handler.mode = "a"
+
+    def claim(self, note: str) -> None:
+        """Take the lock of the file.
+
+        Raises:
+            FileInUseError: another process owns the file with another spool.
+        """
+        if not self._lock.acquire(note):
+            raise FileInUseError(self.path, self._lock.holder())
+
+    def write(self, lines: Lines, note: Note, done: int = 0) -> None:
+        """Append `lines` from the index `done` on, rolling over where one is due.
+
+        `note` is called before every piece with the mark to put into the ledger.
+
+        Raises:
+            OSError: a piece could not be written. Call `resume` with the last mark, later.
+        """
+        while done < len(lines):
+            first = self._effective(lines[done][0])
+            if self._is_due(first, lines[done][1]):
+                note(Mark(done))
+                self._roll_over(first)
+            backup = self._backup_for(first)
+            end = self._piece(lines, done, backup)
+            data = b"".join([line for _, line in lines[done:end]])
+            if backup is None:
+                self._append(data, note, done)
+            else:
+                self._append_to_backup(backup, data, note, done)
+            done = end
+        self.last_used = time.monotonic()
+
+    def resume(self, lines: Lines, mark: Mark, note: Note) -> None:
+        """Write what is missing of a batch that was interrupted at `mark`.
+
+        What the file has grown by since then is compared with what should have been written. If
+        it is another file, or somebody else wrote to it, all is written again, and reported.
+        """
+        done = mark.done
+        if mark.path:
+            expected = self._with_preamble(mark.size, [line for _, line in lines[done:]])
+            written = self._grown(mark, sum(map(len, expected)))
+            if b"".join(expected).startswith(written):
+                done += self._complete(mark, expected, len(written))
+            else:
+                report(
+                    f"doubled {self.path}",
+                    f"{self.path} is not what it was when a batch was interrupted: "
+                    f"{len(lines) - done} lines may now be in it twice",
+                )
+        self.write(lines, note, done)
+
+    def _with_preamble(self, size: int, lines: list[bytes]) -> list[bytes]:
+        return [self._preamble + lines[0], *lines[1:]] if size == 0 and lines else lines
+
+    def _grown(self, mark: Mark, limit: int) -> bytes:
+        """Return what was appended to the file of `mark`, up to `limit` bytes."""
+        with suppress(FileNotFoundError):
+            fd = os.open(mark.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                found = os.fstat(fd)
+                if (found.st_dev, found.st_ino) == (mark.device, mark.inode):
+                    return os.pread(fd, limit, mark.size)
+            finally:
+                os.close(fd)
+        report(f"gone {mark.path}", f"{mark.path} was replaced while a batch was being written")
+        return b"\0not ours"
+
+    def _complete(self, mark: Mark, expected: list[bytes], written: int) -> int:
+        """Finish the line that was cut short; return how many lines of `expected` are written."""
+        count = 0
+        for line in expected:
+            if written < len(line):
+                break
+            written -= len(line)
+            count += 1
+        if written:
+            fd = os.open(mark.path, _FLAGS & ~os.O_CREAT | self._nofollow)
+            try:
+                _write_all(fd, expected[count][written:])
+            finally:
+                os.close(fd)
+            count += 1
+        return count
+
+    def _effective(self, created: float) -> float:
+        """A record cannot be of the future, whatever clock or worker says so."""
+        return min(created, time.time())
+
+    def _is_due(self, created: float, line: bytes) -> bool:
+        if time.monotonic() < self._next_try:
+            return False
+        if self._timed:
+            return bool(created >= self.handler.rolloverAt)
+        if self._max_bytes > 0:
+            self._reopen_if_moved()
+            size = os.fstat(self._fd).st_size
+            return size > 0 and size + len(line) >= self._max_bytes
+        return False
+
+    def _backup_for(self, created: float) -> _Backup | None:
+        """Return the backup to which a late record belongs, if it is still a plain file."""
+        if created >= self._begin:
+            return None
+        for backup in self._backups:
+            if created < backup.end:
+                with suppress(OSError):
+                    found = os.lstat(backup.path)
+                    if (found.st_dev, found.st_ino) == (backup.device, backup.inode):
+                        return backup
+                return None
+        return None
+
+    def _piece(self, lines: Lines, start: int, backup: _Backup | None) -> int:
+        """Return the index behind the lines that go where the line at `start` goes."""
+        if time.monotonic() < self._next_try:
+            return len(lines)
+        if self._max_bytes > 0:
+            self._reopen_if_moved()
+            size = os.fstat(self._fd).st_size + len(lines[start][1])
+            for index in range(start + 1, len(lines)):
+                size += len(lines[index][1])
+                if size >= self._max_bytes:
+                    return index
+            return len(lines)
+        if not self._timed:
+            return len(lines)
+        end = backup.end if backup is not None else self.handler.rolloverAt
+        for index in range(start + 1, len(lines)):
+            created = self._effective(lines[index][0])
+            if created >= end or (backup is None and created < self._begin):
+                return index
+        return len(lines)
+
+    def _append(self, data: bytes, note: Note, done: int) -> None:
+        self._reopen_if_moved()
+        size = os.fstat(self._fd).st_size
+        note(Mark(done, self.path, *self._identity, size))
+        _write_all(self._fd, data if size else self._preamble + data)
+
+    def _append_to_backup(self, backup: _Backup, data: bytes, note: Note, done: int) -> None:
+        fd = os.open(backup.path, _FLAGS & ~os.O_CREAT | os.O_NOFOLLOW)
+        try:
+            note(Mark(done, backup.path, backup.device, backup.inode, os.fstat(fd).st_size))
+            _write_all(fd, data)
+        finally:
+            os.close(fd)
+
+    def _reopen_if_moved(self) -> None:
+        """Follow logrotate and everybody else who moves or removes the file."""
+        if self._fd >= 0:
+            with suppress(FileNotFoundError):
+                found = os.stat(self.path)
+                if (found.st_dev, found.st_ino) == self._identity:
+                    return
+            self._close_file()
+        # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
+        flags = _FLAGS | os.O_NONBLOCK | self._nofollow | self._truncate
+        fd = os.open(self.path, flags, 0o666)
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            raise OSError(f"{self.path} is no longer a regular file")
+        self._fd, self._identity, self._truncate = fd, (found.st_dev, found.st_ino), 0
+
+    def _roll_over(self, created: float) -> None:
+        """Let the handler roll over. If it fails, go on with the file: too long, but complete."""
+        handler: Any = self.handler
+        identity, end = self._identity, getattr(handler, "rolloverAt", 0.0)
+        self._close_file()
+        try:
+            with _watched(handler, self._timed) as moved:
+                handler.doRollover()
+        except Exception as error:  # it is the user's code: a rotator, a namer, a subclass
+            self._next_try = time.monotonic() + _RETRY_ROLLOVER
+            report(f"rollover {self.path}", f"cannot roll over {self.path}: {error!r}")
+            return
+        finally:
+            detach_stream(handler)
+        if self._timed:
+            self._begin = end
+            handler.rolloverAt = handler.computeRollover(int(created))
+            self._backups += [_Backup(end, path, *identity) for path in moved]
+
+    def _close_file(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def close(self) -> None:
+        """Close the file and let other processes own it."""
+        self._close_file()
+        self._lock.release()
+
+
+@contextmanager
+def _watched(handler: Any, timed: bool) -> Iterator[list[str]]:
+    """Learn to where a rollover moves the file, and keep a timed one from replacing a backup.
+
+    Where a clock steps back, or summer time ends, a timed rollover arrives at a name that it has
+    used: it would remove that backup (before Python 3.12) or not roll over at all.
+    """
+    moved: list[str] = []
+    rotate, rotation_filename = handler.rotate, handler.rotation_filename
+
+    def watch_rotate(source: str, dest: str) -> None:
+        rotate(source, dest)
+        moved.append(dest)
+
+    def free_filename(default_name: str) -> str:
+        name: str = rotation_filename(default_name)
+        number = 1
+        while timed and os.path.exists(name):
+            name = rotation_filename(f"{default_name}.{number}")
+            number += 1
+        return name
+
+    replaced = {"rotate": watch_rotate, "rotation_filename": free_filename}
+    own = {name: vars(handler)[name] for name in replaced if name in vars(handler)}
+    vars(handler).update(replaced)
+    try:
+        yield moved
+    finally:
+        for name in replaced:
+            del vars(handler)[name]
+        vars(handler).update(own)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    written = os.write(fd, data)
+    while written < len(data):  # a full disk, or the kernel's limit of 2 GiB a write
+        written += os.write(fd, data[written:])

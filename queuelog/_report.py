@@ -1,0 +1,41 @@
+"""The last-resort reporter: says what went wrong, when nothing else can, without harm.
+
+It is used by every process and every thread, also in signal handlers and while the disk is full.
+So it takes no lock, never raises, and says each thing at most once in `INTERVAL` seconds: a failure
+that repeats with every record must not fill stderr as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+
+INTERVAL = 10.0  # seconds between two reports with one key
+STDERR = 2
+
+_logger = logging.getLogger("queuelog")
+_next: dict[str, float] = {}
+_suppressed: dict[str, int] = {}
+
+
+def report(key: str, message: str, level: int = logging.ERROR) -> None:
+    """Write `message` to stderr and to the logger `queuelog`, at most once in `INTERVAL` by `key`.
+
+    The logger is used only if some handler would get the record, since logging's own last resort
+    would write it to stderr a second time.
+    """
+    now = time.monotonic()
+    if now < _next.get(key, 0.0):
+        _suppressed[key] = _suppressed.get(key, 0) + 1
+        return
+    _next[key] = now + INTERVAL  # before anything that might report the same again
+    hidden = _suppressed.pop(key, 0)
+    if hidden:
+        message = f"{message} ({hidden} more like this since the last report)"
+    with contextlib.suppress(OSError):
+        os.write(STDERR, f"queuelog[{os.getpid()}]: {message}\n".encode(errors="backslashreplace"))
+    with contextlib.suppress(Exception):  # a user's handler or filter may raise anything
+        if _logger.hasHandlers():
+            _logger.log(level, "%s", message)

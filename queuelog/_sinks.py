@@ -1,0 +1,306 @@
+"""All sinks of the arbiter: which description means which file or handler, and whether it may.
+
+One path is one sink, however many handlers name it, and wherever they were configured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from queuelog import _frame
+from queuelog._description import (
+    Description,
+    build,
+    class_name,
+    detach_stream,
+    parse,
+    writes_lines,
+)
+from queuelog._files import FileSink, Note
+from queuelog._ledger import Mark
+from queuelog._reader import Entry, Target
+from queuelog._report import report
+from queuelog._spool import FileLock, base_directory
+
+IDLE = 60.0  # seconds after which a file that nobody writes to any more is closed
+
+Item = tuple[float, int, bytes]  # created, frame kind, payload
+
+
+class UnknownSinkError(Exception):
+    """Nobody here can write this; the records stay in the spool for a process that can."""
+
+
+class RecordSink:
+    """A handler that writes itself: owned by name, or a file handler with an `emit` of its own."""
+
+    def __init__(self, sink_id: str, handler: logging.Handler) -> None:
+        self.id = sink_id
+        self.take(handler)
+
+    def take(self, handler: logging.Handler) -> None:
+        """Use `handler` from now on. Its filters have run in the worker: they do not run again."""
+        self.handler: Any = handler
+        self._filters, handler.filters = handler.filters, []
+        # Errors shall come to us, who can keep the record, and not be printed and forgotten.
+        vars(handler)["handleError"] = _raise
+
+    def write(self, items: Sequence[Item], note: Note, done: int = 0) -> None:
+        """Hand the records to the handler, from the index `done` on.
+
+        Raises:
+            OSError: the handler could not reach its file or server.
+        """
+        for index in range(done, len(items)):
+            note(Mark(index))
+            try:
+                self.handler.handle(_record(items[index]))
+            except OSError:
+                raise
+            except Exception as error:  # this record will never pass: go on with the next
+                report(f"record {self.id}", f"handler {self.id} lost a record: {error!r}")
+        with suppress(ValueError):
+            self.handler.flush()
+
+    def resume(self, items: Sequence[Item], mark: Mark, note: Note) -> None:
+        """Go on at the record that was interrupted."""
+        self.write(items, note, mark.done)
+
+    def close(self) -> None:
+        """Give the handler back as it was."""
+        self.handler.filters = self._filters
+        vars(self.handler).pop("handleError", None)
+
+
+class LineSink:
+    """A log file (see `FileSink`) as the listener sees it: takes entries of any kind."""
+
+    def __init__(self, file: FileSink) -> None:
+        self.id = file.id
+        self.file = file
+
+    def write(self, items: Sequence[Item], note: Note, done: int = 0) -> None:
+        """Write the items from the index `done` on; raises OSError."""
+        self.file.write(self._lines(items), note, done)
+
+    def resume(self, items: Sequence[Item], mark: Mark, note: Note) -> None:
+        """Write what is missing of an interrupted batch; raises OSError."""
+        self.file.resume(self._lines(items), mark, note)
+
+    def _lines(self, items: Sequence[Item]) -> list[tuple[float, bytes]]:
+        return [
+            (created, payload if kind == _frame.LINE else self._format((created, kind, payload)))
+            for created, kind, payload in items
+        ]
+
+    def _format(self, item: Item) -> bytes:
+        """Format a record that was meant for a handler which is no longer configured."""
+        handler = self.file.handler
+        try:
+            text: str = handler.format(_record(item)) + handler.terminator
+        except Exception as error:  # not JSON, or the user's formatter: keep what there is
+            report(f"record {self.id}", f"cannot format a record for {self.id}: {error!r}")
+            return item[2] + b"\n"
+        return text.encode(errors="backslashreplace")
+
+    def close(self) -> None:
+        """Close the file and let others own it."""
+        self.file.close()
+
+
+Sink = LineSink | RecordSink
+
+
+class Sinks:
+    """The sinks by id. `allowed` are the directories in which other users' processes may add files.
+
+    `note` is what the lock of each file tells other processes of its owner.
+    """
+
+    def __init__(self, allowed: Sequence[str], note: str) -> None:
+        self._allowed = tuple(os.path.realpath(path) for path in allowed)
+        self._note = note
+        self._sinks: dict[str, Sink] = {}
+        self._resolved: dict[Target, Sink | None] = {}
+        self.claiming = False
+
+    def own(self, handler: logging.Handler) -> None:
+        """Let the arbiter own `handler`, which was taken out of the logger tree.
+
+        Raises:
+            FileInUseError: another process owns the file.
+            ValueError: the handler's encoding is unknown.
+        """
+        self._resolved.clear()
+        sink_id = identify(handler)
+        sink = self._sinks.get(sink_id)
+        if isinstance(handler, logging.FileHandler) and writes_lines(handler):
+            if isinstance(sink, LineSink):
+                if _rotates(handler) or not _rotates(sink.file.handler):
+                    sink.file.take(handler)
+                elif handler.stream is not None:
+                    handler.close()
+                return
+            sink = self._sinks[sink_id] = self._line_sink(sink_id, handler)
+            if self.claiming:
+                sink.file.claim(self._note)
+        elif isinstance(sink, RecordSink):
+            sink.close()
+            sink.take(handler)
+        else:
+            self._sinks[sink_id] = RecordSink(sink_id, handler)
+
+    def claim(self) -> None:
+        """Lock every file, now that this process owns the spool.
+
+        Raises:
+            FileInUseError: another process owns one of the files with another spool.
+        """
+        self.claiming = True
+        for sink in self._sinks.values():
+            if isinstance(sink, LineSink):
+                sink.file.claim(self._note)
+
+    def resolve(self, target: Target) -> Sink | None:
+        """Return the sink for `target`, or None if the target is refused (which is reported).
+
+        Raises:
+            UnknownSinkError: only another process knows the handler.
+            OSError: the lock of the file cannot be taken.
+            FileInUseError: another process owns the file.
+        """
+        if target not in self._resolved:
+            try:
+                self._resolved[target] = self._find(target)
+            except ValueError as error:
+                report(f"refused {error}", f"refused records: {error}")
+                self._resolved[target] = None
+        return self._resolved[target]
+
+    def _find(self, target: Target) -> Sink:
+        description = parse(target.description)
+        sink_id = _file_id(description.path) if description.path else f"name:{description.name}"
+        sink = self._sinks.get(sink_id)
+        if sink is not None:
+            return sink
+        if not description.path:
+            raise UnknownSinkError(sink_id)
+        if not target.trusted and not sink_id.startswith(tuple(f"{d}/" for d in self._allowed)):
+            raise ValueError(
+                f"{description.path} was named by a process of another user, and is not below a "
+                f"directory that start(adopt=[…]) allows"
+            )
+        handler = _build(description, trusted=target.trusted)
+        added = self._line_sink(sink_id, handler, nofollow=not target.trusted)
+        added.file.claim(self._note)
+        self._sinks[sink_id] = added
+        return added
+
+    def _line_sink(
+        self, sink_id: str, handler: logging.FileHandler, *, nofollow: bool = False
+    ) -> LineSink:
+        locks = os.path.join(base_directory(), "locks")
+        with suppress(FileExistsError):
+            os.mkdir(locks, 0o700)
+        name = hashlib.sha256(os.fsencode(sink_id)).hexdigest()[:32]
+        lock = FileLock(os.path.join(locks, name))
+        return LineSink(FileSink(sink_id, handler, lock, nofollow=nofollow))
+
+    def group(self, entries: Sequence[Entry]) -> tuple[dict[str, list[Item]], set[str]]:
+        """Sort entries by the id of their sink; also return the ids that nobody here knows."""
+        groups: dict[str, list[Item]] = {}
+        by_target: dict[Target, list[Item] | None] = {}
+        unknown = set()
+        for created, target, kind, payload in entries:
+            try:
+                items = by_target[target]
+            except KeyError:
+                sink_id = target_id(target)
+                try:
+                    known = self.resolve(target) is not None
+                except (UnknownSinkError, OSError, RuntimeError) as error:
+                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                    unknown.add(sink_id)
+                    known = True
+                items = by_target[target] = groups.setdefault(sink_id, []) if known else None
+            if items is not None:
+                items.append((created, kind, payload))
+        return groups, unknown
+
+    def knows(self, sink_id: str) -> bool:
+        """Tell if there is a sink of that id."""
+        return sink_id in self._sinks
+
+    def __getitem__(self, sink_id: str) -> Sink:
+        return self._sinks[sink_id]
+
+    def close(self) -> None:
+        """Close every file, and give every handler back."""
+        for sink in self._sinks.values():
+            sink.close()
+        self._sinks.clear()
+        self._resolved.clear()
+
+    def close_inherited(self) -> None:
+        """In a forked child: hold no log file, and leave nothing for `logging.shutdown` to flush."""
+        for sink in self._sinks.values():
+            if isinstance(sink, LineSink):
+                sink.file.close()
+            elif isinstance(sink.handler, logging.FileHandler):
+                detach_stream(sink.handler)  # empty: the listener flushes every batch
+
+
+def identify(handler: logging.Handler) -> str:
+    """Return the id of the sink that `handler` writes to."""
+    if isinstance(handler, logging.FileHandler):
+        return _file_id(handler.baseFilename)
+    return f"name:{handler.name or class_name(handler)}"
+
+
+def target_id(target: Target) -> str:
+    """Return the sink id of a target, whether or not that sink exists."""
+    try:
+        description = parse(target.description)
+    except ValueError:
+        return ""
+    return _file_id(description.path) if description.path else f"name:{description.name}"
+
+
+def _file_id(path: str) -> str:
+    """One id for one file, through whatever links its directory is named."""
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)
+
+
+def _rotates(handler: logging.Handler) -> bool:
+    return hasattr(handler, "rolloverAt") or getattr(handler, "maxBytes", 0) > 0
+
+
+def _build(description: Description, *, trusted: bool) -> logging.FileHandler:
+    try:
+        return build(description)
+    except ValueError:
+        if not trusted:
+            raise
+        # A class of the user's own, from an earlier run: its lines are complete without it.
+        return logging.FileHandler(description.path, delay=True)
+
+
+def _record(item: Item) -> logging.LogRecord:
+    created, kind, payload = item
+    if kind == _frame.LINE:
+        return logging.makeLogRecord(
+            {"msg": payload.decode(errors="backslashreplace").rstrip("\n"), "created": created}
+        )
+    attributes = json.loads(payload)
+    return logging.makeLogRecord(attributes if isinstance(attributes, dict) else {})
+
+
+def _raise(record: logging.LogRecord) -> None:
+    raise  # the exception that handleError was called for  # noqa: PLE0704

@@ -1,0 +1,180 @@
+"""The spool directory: where it is, who may write to it, what lies in it.
+
+    SPOOL/lock          flock: held by the process that owns the spool and so the log files
+    SPOOL/ledger        what has reached the log files (see _ledger)
+    SPOOL/bell          FIFO: a writer rings when it has written
+    SPOOL/<uid>/        one directory a user that may write
+        <pid>-<start>-<n>   segments, each with one writer (see _writer and _reader)
+
+Segments of another user than the owner's are not trusted: they name only files that the arbiter
+knows or allows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+
+from queuelog.errors import SpoolError
+
+_SHM = "/dev/shm"  # noqa: S108: what lies there is checked, see _own_directory
+_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
+
+
+class SpoolDirectory:
+    """The paths of one spool, checked and made by `create`.
+
+    `owner_uid` is the user of the arbiter, `worker_uid` that of its workers (Gunicorn's `user`).
+    """
+
+    def __init__(self, path: str, worker_uid: int) -> None:
+        self.path = path
+        self.owner_uid = os.geteuid()
+        self.worker_uid = worker_uid
+        self.lock = os.path.join(path, "lock")
+        self.ledger = os.path.join(path, "ledger")
+        self.bell = os.path.join(path, "bell")
+
+    def incoming(self, uid: int) -> str:
+        """Return the directory for the segments that user `uid` writes."""
+        return os.path.join(self.path, str(uid))
+
+    @property
+    def uids(self) -> set[int]:
+        """The users that may write."""
+        return {self.owner_uid, self.worker_uid}
+
+    def create(self) -> None:
+        """Make the directories and the doorbell; harmless if they are there.
+
+        Raises:
+            SpoolError: something is in the way that is not ours.
+        """
+        private = self.uids == {self.owner_uid}
+        mode = 0o700 if private else 0o711
+        for path in (os.path.dirname(self.path), self.path):
+            _own_directory(path, mode, self.owner_uid)
+        for uid in self.uids:
+            _own_directory(self.incoming(uid), 0o700, uid)
+        with contextlib.suppress(FileExistsError):
+            os.mkfifo(self.bell)
+        if not stat.S_ISFIFO(os.lstat(self.bell).st_mode):
+            raise SpoolError(f"{self.bell} is not a FIFO: remove it")
+        os.chmod(self.bell, 0o600 if private else 0o666)
+
+    def segments(self) -> Iterator[tuple[int, str]]:
+        """Yield user id and file name of every segment; skips what has no segment's name."""
+        for uid in self.uids:
+            with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
+                for entry in entries:
+                    if _SEGMENT_NAME.fullmatch(entry.name):
+                        yield uid, entry.name
+
+    def backlog(self) -> int:
+        """Return the size of all segments that this process may see, in bytes."""
+        total = 0
+        for uid in self.uids:
+            with contextlib.suppress(OSError), os.scandir(self.incoming(uid)) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat(follow_symlinks=False).st_size
+        return total
+
+
+def base_directory() -> str:
+    """Return this user's directory for spools and file locks: on tmpfs where there is one."""
+    root = _SHM if os.path.isdir(_SHM) and os.access(_SHM, os.W_OK) else tempfile.gettempdir()
+    return os.path.join(root, f"queuelog-{os.geteuid()}")
+
+
+def default_path(log_files: Iterable[str]) -> str:
+    """Return the spool for these log files: named after the directory that they have in common.
+
+    Without files it is named after the working directory.
+    """
+    directories = [os.path.dirname(os.path.realpath(path)) for path in log_files]
+    common = os.path.commonpath(directories) if directories else os.getcwd()
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", common).strip("-")[-40:]
+    digest = hashlib.sha256(os.fsencode(common)).hexdigest()[:12]
+    return os.path.join(base_directory(), f"{readable}-{digest}")
+
+
+def _own_directory(path: str, mode: int, uid: int) -> None:
+    """Make the directory `path` for user `uid`, or check that it is just that already."""
+    made = False
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        made = True
+    # O_NOFOLLOW: in a directory for all, as /dev/shm is, anyone may have put a link there first.
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise SpoolError(
+            f"cannot use {path} as part of the spool: {error.strerror}. It must be a directory of "
+            f"user {uid}, and no link: remove it, or choose another place with start(spool=…)"
+        ) from error
+    try:
+        if made and uid != os.geteuid():
+            os.fchown(fd, uid, -1)
+        found = os.fstat(fd)
+        if found.st_uid != uid:
+            raise SpoolError(
+                f"{path} belongs to user {found.st_uid}, not to {uid}: remove it, or choose "
+                f"another place with start(spool=…)"
+            )
+        if stat.S_IMODE(found.st_mode) != mode and uid == os.geteuid():
+            os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
+class FileLock:
+    """An exclusive `flock` on a small file that says who holds it; never waits.
+
+    It is released by `release`, by the end of the process, and by nothing else; a forked child
+    must call `forget`, since it shares the lock with its parent.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    @property
+    def held(self) -> bool:
+        return self._fd >= 0
+
+    def acquire(self, note: str) -> bool:
+        """Try to take the lock, and leave `note` for others to read; return whether it is ours."""
+        if self.held:
+            return True
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, note.encode(), 0)
+        self._fd = fd
+        return True
+
+    def holder(self) -> str:
+        """Return the note that the holder left."""
+        with contextlib.suppress(OSError), open(self._path, encoding="utf-8") as file:
+            return file.read()
+        return "a process that is gone"
+
+    def release(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Close this process's descriptor: in a forked child the parent keeps the lock."""
+        if self.held:
+            os.close(self._fd)
+            self._fd = -1

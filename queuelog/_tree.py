@@ -1,0 +1,80 @@
+"""The logger tree: find handlers wherever they hang, and put others in their place."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import logging.handlers
+from collections.abc import Callable
+from typing import Any
+
+Convert = Callable[[logging.Handler], logging.Handler | None]
+
+
+def handlers() -> list[logging.Handler]:
+    """Return every handler of every logger, each once."""
+    found: dict[int, logging.Handler] = {}
+
+    def note(handler: logging.Handler) -> None:
+        found[id(handler)] = handler
+
+    substitute(note)
+    return list(found.values())
+
+
+def substitute(convert: Convert) -> None:
+    """Replace handlers in place by what `convert` returns for them; None keeps one.
+
+    One handler may hang on several loggers: `convert` is asked about it once. The lists themselves
+    stay the same objects, since Uvicorn's worker shares them between loggers.
+    """
+    converted: dict[int, logging.Handler | None] = {}
+    keep: list[logging.Handler] = []  # alive, so that no id is used twice
+
+    def once(handler: logging.Handler) -> logging.Handler | None:
+        if id(handler) not in converted:
+            keep.append(handler)
+            converted[id(handler)] = convert(handler)
+        return converted[id(handler)]
+
+    loggers = [logging.root, *list(logging.root.manager.loggerDict.values())]
+    for logger in loggers:
+        for index, handler in enumerate(getattr(logger, "handlers", ())):  # not a placeholder
+            _substitute_target(handler, once)
+            new = once(handler)
+            if new is not None:
+                logger.handlers[index] = new  # type: ignore[union-attr]
+
+
+def _substitute_target(handler: logging.Handler, convert: Convert) -> None:
+    """A `MemoryHandler` hands its records on to another handler."""
+    target = getattr(handler, "target", None)
+    if isinstance(handler, logging.handlers.MemoryHandler) and target is not None:
+        new = convert(target)
+        if new is not None:
+            handler.setTarget(new)
+
+
+class ConfigurationHook:
+    """Calls `then` after every `logging.config.dictConfig`, in this process and its children.
+
+    `dictConfigClass` is the documented hook:
+    https://docs.python.org/3/library/logging.config.html#logging.config.dictConfig
+    """
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        previous: Any = logging.config.dictConfigClass
+
+        class Configurator(previous):  # type: ignore[misc]
+            def configure(self) -> None:
+                super().configure()
+                then()
+
+        self._previous, self._installed = previous, Configurator
+
+    def install(self) -> None:
+        logging.config.dictConfigClass = self._installed
+
+    def remove(self) -> None:
+        if logging.config.dictConfigClass is self._installed:
+            logging.config.dictConfigClass = self._previous

@@ -1,0 +1,230 @@
+"""The writing end of the spool: every process appends to segments of its own.
+
+One `os.write` on an `O_APPEND` descriptor a record. When it has returned the kernel has the bytes,
+so nothing that happens to this process can lose them; there is no buffer, no thread, and no lock
+that another process could hold.
+
+While a writer lives it holds a `flock` on its segment. The reader takes the lock to learn that the
+segment is complete: the kernel releases it when the writer goes on to its next segment, or dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import queue
+import time
+from typing import Any
+
+from queuelog import _frame
+from queuelog._description import parse
+from queuelog._native import native
+from queuelog._report import STDERR, report
+from queuelog._spool import SpoolDirectory
+
+SEGMENT_SIZE = 1 << 20  # bytes
+RING_INTERVAL = 0.004  # seconds; shorter than the listener's pause between two batches
+_FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
+
+
+class _Segment:
+    """A segment that is being written: its descriptor, its size, and the sinks described in it."""
+
+    __slots__ = ("described", "fd", "size")
+
+    def __init__(self, path: str, owner: int | None) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        self.fd = os.open(path, flags, 0o600)
+        # Before the first byte: the reader leaves empty segments alone, others only while locked.
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if owner is not None:
+            os.fchown(self.fd, owner, -1)
+        self.size = 0
+        self.described: set[int] = set()
+
+
+class SpoolWriter:
+    """The queue as `QueueHandler` sees it: `put` and `put_nowait` of encoded frames.
+
+    Any thread may call them, also a signal handler in the middle of another call. `limit` is the
+    backlog limit in bytes: when the segments of all processes together have reached it, a process
+    gets no further segment, and `put` raises `queue.Full`.
+    """
+
+    def __init__(self, directory: SpoolDirectory, limit: int) -> None:
+        self._directory = directory
+        self._limit = limit
+        self._segment_size = max(4096, min(SEGMENT_SIZE, limit // 16))
+        self._descriptions: list[bytes] = []
+        self._uid = directory.owner_uid
+        self._segment: _Segment | None = None
+        self._bell = -1
+        self._start()
+
+    def _start(self) -> None:
+        """Set what belongs to one process only."""
+        self._lock: Any = native("_thread", "RLock")()
+        self._name = f"{os.getpid()}-{time.time_ns()}"
+        self._numbers = itertools.count()
+        self._busy = False
+        self._full_until = 0.0
+        self._gave_up = False
+        self._rung = 0.0
+
+    def register(self, description: bytes) -> int:
+        """Return the sink number for `description`; the same one for the same description.
+
+        Raises:
+            OverflowError: a process has described 65,536 sinks already.
+        """
+        with self._lock:
+            frames = [_frame.payload_of(frame) for frame in self._descriptions]
+            if description in frames:
+                return frames.index(description)
+            number = len(frames)
+            if number == _frame.MAX_SINKS:
+                raise OverflowError("too many log files")
+            self._descriptions.append(_frame.encode(_frame.DESCRIPTION, number, 0.0, description))
+            return number
+
+    def put_nowait(self, item: bytes) -> None:
+        """Append a frame; raise `queue.Full` at the backlog limit. See `put`."""
+        self.put(item, block=False)
+
+    def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
+        """Append a frame to this process's segment.
+
+        At the backlog limit it waits up to `timeout` seconds for room (`None`: for ever) if
+        `block`. A wait in vain is not repeated before there was room again. If the spool cannot be
+        written at all, the line goes to its file directly, else to stderr.
+
+        Raises:
+            queue.Full: the backlog limit is reached.
+        """
+        try:
+            self._append(item)
+        except queue.Full:
+            if not block or self._gave_up:
+                raise
+            self._append_later(item, timeout)
+        now = time.monotonic()
+        if now - self._rung >= RING_INTERVAL:
+            self._rung = now
+            self._ring()
+
+    def _append_later(self, item: bytes, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            time.sleep(_FULL_CHECK)
+            try:
+                self._append(item)
+            except queue.Full:
+                if deadline is not None and time.monotonic() > deadline:
+                    self._gave_up = True
+                    raise
+            else:
+                return
+
+    def _append(self, item: bytes) -> None:
+        number = _frame.sink_of(item)
+        with self._lock:
+            # A signal handler may log while this very thread is between taking the segment and
+            # writing to it: the inner call must not close the segment under the outer one.
+            nested, self._busy = self._busy, True
+            try:
+                segment = self._segment
+                if segment is None or (segment.size >= self._segment_size and not nested):
+                    segment = self._roll()
+                return self._write(segment, number, item)
+            except OSError as error:
+                reason = error.strerror or str(error)
+            finally:
+                self._busy = nested
+        self._write_directly(number, item, reason)
+
+    def _write(self, segment: _Segment, number: int, item: bytes) -> None:
+        if number not in segment.described:
+            item = self._descriptions[number] + item
+        written = os.write(segment.fd, item)
+        if written != len(item):  # no room for the rest: behind half a frame nothing can be read
+            os.ftruncate(segment.fd, os.fstat(segment.fd).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        segment.size += written
+        segment.described.add(number)
+
+    def _roll(self) -> _Segment:
+        """Go on to a new segment, and let the reader know by the lock that the old one is done."""
+        if time.monotonic() < self._full_until:
+            raise queue.Full
+        if self._directory.backlog() >= self._limit:
+            self._full_until = time.monotonic() + _FULL_CHECK
+            raise queue.Full
+        self._gave_up = False
+        name = f"{self._name}-{next(self._numbers)}"
+        path = os.path.join(self._directory.incoming(self._uid), name)
+        owner = self._uid if self._uid != os.geteuid() else None
+        old = self._segment
+        try:
+            new = _Segment(path, owner)
+        except OSError:
+            if old is None:
+                raise
+            return old  # no descriptor, say: a segment that is too long is better than none
+        old, self._segment = self._segment, new
+        if old is not None:
+            os.close(old.fd)
+        return new
+
+    def _write_directly(self, number: int, item: bytes, reason: str) -> None:
+        """Bypass the spool, which cannot be written: to the file, as a lone process would."""
+        path = parse(_frame.payload_of(self._descriptions[number])).path
+        payload = _frame.payload_of(item)
+        report(
+            "spool-write",
+            f"cannot write to the spool {self._directory.path} ({reason}): lines go to their files "
+            f"directly until it can be written again",
+        )
+        try:
+            if not path:
+                raise OSError("not a file")
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                payload = payload[os.write(fd, payload) :]
+            finally:
+                os.close(fd)
+        except OSError:
+            pass
+        if payload:
+            with contextlib.suppress(OSError):
+                os.write(STDERR, payload)
+
+    def _ring(self) -> None:
+        """Wake the listener, wherever it is. A lost ring costs it at most its idle interval."""
+        try:
+            if self._bell < 0:
+                # Read-write: writing to a FIFO that nobody has open for reading would be SIGPIPE,
+                # which kills an application that set it to its default.
+                flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._bell = os.open(self._directory.bell, flags)
+            os.write(self._bell, b"\0")
+        except OSError:  # full: it is ringing already; missing: the listener looks by itself
+            pass
+
+    def close(self) -> None:
+        """Let go of the segment, so that the reader sees that it is complete."""
+        with self._lock:
+            segment, self._segment = self._segment, None
+            if segment is not None:
+                os.close(segment.fd)
+            if self._bell >= 0:
+                os.close(self._bell)
+                self._bell = -1
+
+    def after_fork_in_child(self) -> None:
+        """Become a writer of the child's own; called before the child can log."""
+        self._start()  # another thread may have held the lock at the fork
+        self.close()
+        self._uid = self._directory.worker_uid

@@ -1,0 +1,43 @@
+"""The errors of queuelog. All of them are raised at start-up, never by a log call."""
+
+from __future__ import annotations
+
+
+class QueuelogError(Exception):
+    """Base of every error that queuelog raises."""
+
+
+class ConfigurationError(QueuelogError, ValueError):
+    """An option or a handler cannot work; the message says what to change."""
+
+
+class NotStartedError(QueuelogError, RuntimeError):
+    """`setup()` or `stop()` was called, but `start()` never was."""
+
+
+class WrongProcessError(QueuelogError, RuntimeError):
+    """A function of the arbiter was called in a worker."""
+
+
+class SpoolError(QueuelogError, OSError):
+    """The spool directory cannot be used: not ours, a link, or not a directory."""
+
+
+class FileInUseError(QueuelogError, RuntimeError):
+    """Another process, with another spool, already owns a log file.
+
+    Attributes:
+        path: the log file.
+        owner: what the owner wrote of itself: its process id and its spool.
+    """
+
+    def __init__(self, path: str, owner: str) -> None:
+        super().__init__(path, owner)
+        self.path = path
+        self.owner = owner
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is already owned by {self.owner}. Two owners would rotate it under each "
+            f"other: give both services the same spool, start(spool=…), or different files."
+        )

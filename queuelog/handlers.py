@@ -1,0 +1,171 @@
+"""The worker's side: a `QueueHandler` that stands where a file handler stood.
+
+It formats the record here, where request state and context variables are, with the formatter of
+the handler that it replaces, and hands bytes to the queue.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import logging.handlers
+import queue
+from typing import Any, Protocol
+
+from queuelog import _frame
+from queuelog._description import describe, encoding, preamble, writes_lines
+
+
+class Queue(Protocol):
+    """What a `QueueHandler` needs of its queue: the spool's writer, or an adapter of another."""
+
+    def register(self, description: bytes) -> int:
+        """Return the number that frames of this sink have."""
+
+    def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
+        """Queue a frame, or raise `queue.Full`."""
+
+
+class _Drops:
+    """Counts dropped records; safe to use from threads and signal handlers without a lock."""
+
+    def __init__(self) -> None:
+        self._counter = itertools.count(1)  # next() cannot be interrupted
+        self._seen = 0
+        self.pending = False
+
+    def add(self) -> None:
+        next(self._counter)
+        self.pending = True
+
+    def take(self) -> int:
+        """Return how many were added since the last call."""
+        self.pending = False
+        total = next(self._counter) - 1
+        count, self._seen = total - self._seen, total + 1
+        return count
+
+
+class QueueHandler(logging.handlers.QueueHandler):
+    """Sends what `handler` would have written to `queue`, for the arbiter to write.
+
+    It has the level, filters, formatter, name and marker attributes of `handler`. At the backlog
+    limit a record waits up to `timeout` seconds if `block`, and is dropped then; the next record
+    that passes is followed by one that says how many were dropped.
+    """
+
+    queue: Any
+
+    def __init__(
+        self, queue: Queue, handler: logging.Handler, *, block: bool = True, timeout: float = 1.0
+    ) -> None:
+        super().__init__(queue)  # type: ignore[arg-type]
+        # Gunicorn and others find their handlers by attributes that they set.
+        own = {*vars(self), "stream"}
+        vars(self).update({k: v for k, v in vars(handler).items() if k not in own})
+        self.handler = handler
+        self.setLevel(handler.level)
+        self.setFormatter(handler.formatter)
+        self.filters = handler.filters
+        if handler.name:
+            self.set_name(handler.name)
+        self._block, self._timeout = block, timeout
+        self._drops = _Drops()
+        self._lines = writes_lines(handler)
+        self._sink = queue.register(describe(handler))
+        if self._lines:
+            assert isinstance(handler, logging.FileHandler)
+            self._terminator = handler.terminator
+            self._encoding, self._errors = encoding(handler)
+            self._skip = len(preamble(handler))
+        # A handler class with a format() of its own keeps it.
+        if type(handler).format is not logging.Handler.format:
+            self.format = handler.format  # type: ignore[method-assign]
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Filter and emit, without the handler's lock.
+
+        The queue needs none, and formatting under a lock would deadlock where formatting waits
+        for another thread that logs.
+        """
+        passed: Any = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record; what the formatter raises is reported as the stdlib does."""
+        try:
+            item = self.prepare(record)
+        except RecursionError:  # as in logging.StreamHandler.emit
+            raise
+        except Exception:
+            self.handleError(record)
+        else:
+            self.enqueue(item)
+
+    def prepare(self, record: logging.LogRecord) -> bytes:
+        """Return the record as a frame: the formatted line, or its attributes as JSON.
+
+        The record itself is not changed: formatting would leave its text in it, and other
+        handlers of the same record have formatters of their own.
+        """
+        copied = object.__new__(type(record))
+        vars(copied).update(vars(record))
+        if self._lines:
+            payload = self._encode(self.format(copied) + self._terminator)
+            return _frame.encode(_frame.LINE, self._sink, record.created, payload)
+        payload = self._attributes(copied)
+        return _frame.encode(_frame.RECORD, self._sink, record.created, payload)
+
+    def _encode(self, text: str) -> bytes:
+        try:
+            data = text.encode(self._encoding, self._errors)
+        except UnicodeError:  # rather a readable escape than a line lost
+            data = text.encode(self._encoding, "backslashreplace")
+        return data[self._skip :] if self._skip else data
+
+    def _attributes(self, record: logging.LogRecord) -> bytes:
+        if record.exc_info and not record.exc_text:
+            formatter = self.formatter if hasattr(self.formatter, "formatException") else None
+            record.exc_text = (formatter or logging.Formatter()).formatException(record.exc_info)
+        attributes = {**vars(record), "msg": record.getMessage(), "args": None, "exc_info": None}
+        try:
+            return json.dumps(attributes, default=_text, skipkeys=True).encode()
+        except (ValueError, RecursionError):  # an extra that contains itself
+            plain = (str, int, float, bool, type(None))
+            safe = {k: v if isinstance(v, plain) else _text(v) for k, v in attributes.items()}
+            return json.dumps(safe, skipkeys=True).encode()
+
+    def enqueue(self, item: Any) -> None:
+        """Put the frame into the queue; count it if it had to be dropped."""
+        try:
+            self.queue.put(item, self._block, self._timeout)
+        except queue.Full:
+            self._drops.add()
+        else:
+            if self._drops.pending:
+                self._report_drops()
+
+    def _report_drops(self) -> None:
+        count = self._drops.take()
+        if not count:
+            return
+        record = logging.LogRecord(
+            "queuelog", logging.WARNING, __file__, 0,
+            "%d records were dropped: the backlog limit was reached", (count,), None,
+        )  # fmt: skip
+        try:
+            self.queue.put(self.prepare(record), False)
+        except Exception:  # full again, or a formatter that needs more than a plain record
+            for _ in range(count):
+                self._drops.add()
+
+
+def _text(value: Any) -> str:
+    """Stand in for a value that JSON does not know: no object may cross to the arbiter."""
+    try:
+        return str(value)
+    except Exception as error:
+        return f"<{type(value).__name__}: {error!r}>"

@@ -1,0 +1,150 @@
+"""The listener: a thread in the arbiter that owns all log files.
+
+It waits for the doorbell, writes what is there, pauses a few milliseconds so that the next batch is
+worth its price, and looks again. While nobody logs it wakes once a second.
+
+The thread must not run while its process forks: a child would inherit locks that no one releases,
+and Python 3.12 and later warn of it. `pause` and `resume` stand around a fork (see _fork).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging.handlers
+import os
+import time
+from typing import Any
+
+from queuelog._delivery import Delivery
+from queuelog._foreign import ForeignDelivery, ForeignQueue
+from queuelog._native import native
+from queuelog._reader import Batch, SpoolReader
+from queuelog._report import report
+
+PAUSE = 0.006  # seconds between two batches; longer than a writer's ring interval
+IDLE = 1.0  # seconds between two looks at a silent spool
+STANDBY = 0.2  # seconds between two attempts to become the owner of a spool
+FORK_WAIT = 2.0  # seconds that a fork waits for a thread that a disk has stalled
+
+
+class QueueListener(logging.handlers.QueueListener):
+    """A `QueueListener` whose items are batches, on a real thread that can be paused.
+
+    The seams are the stdlib's: `dequeue` returns the next batch, `handle` writes it.
+    """
+
+    queue: Any
+
+    def __init__(
+        self, queue: SpoolReader | ForeignQueue, delivery: Delivery | ForeignDelivery
+    ) -> None:
+        super().__init__(queue)  # type: ignore[arg-type]
+        self.delivery = delivery
+        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
+        self._stopping = False
+        self._running: Any = None  # a lock that the thread holds until it ends
+        self._wake, self._waker = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._waker, False)
+
+    def start(self) -> None:
+        """Start the thread; harmless if it runs. It takes back a `stop` that took too long."""
+        with self._gate:
+            self._stopping = False
+            if self._running is None:
+                self._running = native("_thread", "allocate_lock")()
+                self._running.acquire()
+                native("_thread", "start_new_thread")(self._run, (self._running,))
+
+    def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
+        """Stop the thread after its current batch; return False if that took too long.
+
+        What is in the spool stays there: see `drain`.
+        """
+        with self._gate:
+            self._stopping = True
+            running = self._running
+        self.enqueue_sentinel()
+        if running is None:
+            return True
+        return bool(running.acquire(timeout=-1 if timeout is None else timeout))
+
+    def pause(self) -> bool:
+        """Stop the thread for a fork, but do not make the fork wait for a disk for long."""
+        return self.stop(FORK_WAIT)
+
+    def resume(self) -> None:
+        """Go on after a fork."""
+        self.start()
+
+    def drain(self, timeout: float) -> bool:
+        """Write all that is in the spool, in the calling thread; return whether that was all.
+
+        Only while the thread is stopped.
+        """
+        deadline = time.monotonic() + timeout
+        if not self.delivery.own():
+            return False
+        while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
+            self.handle(batch)
+        while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
+            pass
+        return batch is None and not self.delivery.held
+
+    def enqueue_sentinel(self) -> None:
+        """Wake the thread."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._waker, b"\0")
+
+    def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
+        """Return the next batch, or None; with `block`, wait for the doorbell first."""
+        batch = self.delivery.next()
+        if batch is None and block:
+            self._sleep(IDLE, bell=True)
+            batch = self.delivery.next()
+        return batch
+
+    def handle(self, record: Batch) -> None:  # type: ignore[override]
+        """Write a batch to the files."""
+        self.delivery.deliver(record)
+
+    def _sleep(self, seconds: float, *, bell: bool = False) -> None:
+        self.queue.wait(self._wake, seconds, bell=bell)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake, 4096)
+
+    def _run(self, running: Any) -> None:
+        """The thread's function."""
+        while not self._ends():
+            try:
+                self._work()
+            except Exception as error:  # whatever it is, the thread must go on
+                report("listener", f"the listener failed and goes on: {error!r}")
+                self._sleep(STANDBY)
+        running.release()
+
+    def _ends(self) -> bool:
+        """Decide whether the thread ends, in one step with what `start` decides."""
+        with self._gate:
+            if self._stopping:
+                self._running = None
+            return self._stopping
+
+    def _work(self) -> None:
+        """Write one batch and pause, or wait for one."""
+        if not self.delivery.own():
+            self._sleep(STANDBY)
+            return
+        more = self.delivery.retry()
+        batch = self.dequeue(block=not more and not self.delivery.held)
+        if batch is not None:
+            self.handle(batch)
+            more |= batch.more
+        if not more and not self._stopping:
+            self._sleep(PAUSE)
+
+    def close(self) -> None:
+        """Give up what the listener holds; also in a forked child, which must not keep it."""
+        for fd in (self._wake, self._waker):
+            os.close(fd)
+        self.delivery.close()
