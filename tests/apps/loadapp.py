@@ -66,7 +66,7 @@ async def asgi_app(scope, receive, send):
             message = await receive()
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
-                log.info("lifespan shutdown")
+                logging.getLogger("lifespan").info("shutdown in %s", os.getpid())
                 return
     body = answer(scope["path"], scope["query_string"].decode())
     headers = [(b"content-length", str(len(body)).encode())]
