@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from types import FrameType
 from typing import Any
 
@@ -13,7 +13,7 @@ def configuration() -> Any:
     `on_starting(server)` gets the arbiter, but `queuelog.start()` in it does not: so that the user
     need not pass it on, it is found among the callers, `gunicorn.arbiter.Arbiter.start`.
     """
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__") == "gunicorn.arbiter":
             return getattr(frame.f_locals.get("self"), "cfg", None)

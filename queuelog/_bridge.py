@@ -89,6 +89,7 @@ class Bridge:
         self._options = options
         self._hook = _tree.ConfigurationHook(self.adopt)
         self._queue, self._listener, self._sinks = self._connect()
+        self._owns = True  # this process has the listener's files and locks open
 
     @property
     def in_arbiter(self) -> bool:
@@ -213,7 +214,8 @@ class Bridge:
 
     def after_fork_in_child(self) -> None:
         self._queue.after_fork_in_child()
-        if os.getppid() == self.arbiter:
+        if self._owns:
+            self._owns = False
             with contextlib.suppress(OSError):
                 self._listener.close()
             self._sinks.close_inherited()

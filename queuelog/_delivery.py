@@ -23,7 +23,7 @@ _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
 
 class Delivery:
-    """What the listener thread does. One thread at a time uses it, and only in the spool's owner."""
+    """What the listener thread does; one thread at a time uses it, in the spool's owner."""
 
     def __init__(self, reader: SpoolReader, sinks: Sinks) -> None:
         self._reader = reader
@@ -46,8 +46,12 @@ class Delivery:
             return True
         if not self._reader.own():
             return False
-        self._sinks.claim()
-        self._ledger.open()
+        try:
+            self._sinks.claim()
+            self._ledger.open()
+        except BaseException:
+            self._reader.close()  # an owner that cannot write would keep others from it
+            raise
         existing = {f"{uid}/{name}" for uid, name in self._reader.directory.segments()}
         for offsets in self._positions():
             for name in offsets.keys() - existing:
@@ -79,6 +83,11 @@ class Delivery:
         main.advance()
         self._ledger.save()
         self._release()
+
+    def patience(self) -> float:
+        """Return for how many seconds there is nothing to retry; infinity if nothing failed."""
+        whens = [self._retries.get(sink_id, (0.0, 0.0))[0] for sink_id in self.held]
+        return max(0.0, min(whens, default=math.inf) - time.monotonic())
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""

@@ -59,6 +59,11 @@ class FileSink:
 
     def take(self, handler: logging.FileHandler) -> None:
         """Roll over as `handler` says from now on; its own stream is closed."""
+        previous = getattr(self, "handler", None)
+        if _period(handler) is not None and _period(handler) == _period(previous):
+            # A new handler counts its period from the file's last write: one that is configured
+            # anew at every SIGHUP might never roll over.
+            handler.rolloverAt = previous.rolloverAt  # type: ignore[attr-defined, union-attr]
         self.handler: Any = handler
         self._preamble = preamble(handler)
         self._max_bytes: int = getattr(handler, "maxBytes", 0)
@@ -296,6 +301,14 @@ def _watched(handler: Any, timed: bool) -> Iterator[list[str]]:
         for name in replaced:
             del vars(handler)[name]
         vars(handler).update(own)
+
+
+def _period(handler: Any) -> tuple[Any, ...] | None:
+    """Return what decides when a timed handler rolls over, or None for other handlers."""
+    names = ("when", "interval", "utc", "atTime")
+    if not hasattr(handler, "rolloverAt"):
+        return None
+    return tuple(getattr(handler, name, None) for name in names)
 
 
 def _write_all(fd: int, data: bytes) -> None:

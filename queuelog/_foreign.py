@@ -8,6 +8,7 @@ send; see the README. A frame travels together with the description of its sink.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import time
 from typing import Any
@@ -96,6 +97,9 @@ class ForeignDelivery:
         groups, _ = self._sinks.group(batch.entries)
         for sink_id, items in groups.items():
             self._write(sink_id, items, None)
+
+    def patience(self) -> float:
+        return max(0.0, self._next_try - time.monotonic()) if self._pending else math.inf
 
     def retry(self, *, at_once: bool = False) -> bool:
         if self._pending and (at_once or time.monotonic() >= self._next_try):

@@ -127,7 +127,7 @@ class Sinks:
         self._allowed = tuple(os.path.realpath(path) for path in allowed)
         self._note = note
         self._sinks: dict[str, Sink] = {}
-        self._resolved: dict[Target, Sink | None] = {}
+        self._resolved: dict[Target, str | None] = {}  # the sink's id; None: refused
         self.claiming = False
 
     def own(self, handler: logging.Handler) -> None:
@@ -167,8 +167,8 @@ class Sinks:
             if isinstance(sink, LineSink):
                 sink.file.claim(self._note)
 
-    def resolve(self, target: Target) -> Sink | None:
-        """Return the sink for `target`, or None if the target is refused (which is reported).
+    def resolve(self, target: Target) -> str | None:
+        """Return the id of `target`'s sink, or None if the target is refused (which is reported).
 
         Raises:
             UnknownSinkError: only another process knows the handler.
@@ -177,7 +177,7 @@ class Sinks:
         """
         if target not in self._resolved:
             try:
-                self._resolved[target] = self._find(target)
+                self._resolved[target] = self._find(target).id
             except ValueError as error:
                 report(f"refused {error}", f"refused records: {error}")
                 self._resolved[target] = None
@@ -221,14 +221,14 @@ class Sinks:
             try:
                 items = by_target[target]
             except KeyError:
-                sink_id = target_id(target)
                 try:
-                    known = self.resolve(target) is not None
+                    sink_id = self.resolve(target)
                 except (UnknownSinkError, OSError, RuntimeError) as error:
+                    sink_id = _target_id(target)
                     report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                     unknown.add(sink_id)
-                    known = True
-                items = by_target[target] = groups.setdefault(sink_id, []) if known else None
+                items = None if sink_id is None else groups.setdefault(sink_id, [])
+                by_target[target] = items
             if items is not None:
                 items.append((created, kind, payload))
         return groups, unknown
@@ -248,7 +248,7 @@ class Sinks:
         self._resolved.clear()
 
     def close_inherited(self) -> None:
-        """In a forked child: hold no log file, and leave nothing for `logging.shutdown` to flush."""
+        """In a forked child: hold no log file, leave nothing for `logging.shutdown` to flush."""
         for sink in self._sinks.values():
             if isinstance(sink, LineSink):
                 sink.file.close()
@@ -263,12 +263,9 @@ def identify(handler: logging.Handler) -> str:
     return f"name:{handler.name or class_name(handler)}"
 
 
-def target_id(target: Target) -> str:
-    """Return the sink id of a target, whether or not that sink exists."""
-    try:
-        description = parse(target.description)
-    except ValueError:
-        return ""
+def _target_id(target: Target) -> str:
+    """Return the sink id of a target whose description is right, whether or not it exists."""
+    description = parse(target.description)
     return _file_id(description.path) if description.path else f"name:{description.name}"
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 
 from queuelog.errors import SpoolError
 
-_SHM = "/dev/shm"  # noqa: S108: what lies there is checked, see _own_directory
+_SHM = "/dev/shm"  # noqa: S108  # what lies there is checked: see _own_directory
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
 
 

@@ -138,9 +138,11 @@ class SpoolWriter:
                 segment = self._segment
                 if segment is None or (segment.size >= self._segment_size and not nested):
                     segment = self._roll()
-                return self._write(segment, number, item)
+                self._write(segment, number, item)
             except OSError as error:
                 reason = error.strerror or str(error)
+            else:
+                return
             finally:
                 self._busy = nested
         self._write_directly(number, item, reason)

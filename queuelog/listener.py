@@ -100,7 +100,7 @@ class QueueListener(logging.handlers.QueueListener):
         """Return the next batch, or None; with `block`, wait for the doorbell first."""
         batch = self.delivery.next()
         if batch is None and block:
-            self._sleep(IDLE, bell=True)
+            self._sleep(min(IDLE, self.delivery.patience()), bell=True)
             batch = self.delivery.next()
         return batch
 
@@ -136,12 +136,12 @@ class QueueListener(logging.handlers.QueueListener):
             self._sleep(STANDBY)
             return
         more = self.delivery.retry()
-        batch = self.dequeue(block=not more and not self.delivery.held)
+        batch = self.dequeue(block=not more)
         if batch is not None:
             self.handle(batch)
             more |= batch.more
-        if not more and not self._stopping:
-            self._sleep(PAUSE)
+            if not more and not self._stopping:
+                self._sleep(PAUSE)
 
     def close(self) -> None:
         """Give up what the listener holds; also in a forked child, which must not keep it."""
