@@ -1,0 +1,262 @@
+"""Processes that die, hang or misbehave: what was acknowledged is in the files, once and whole."""
+
+import fcntl
+import http.client
+import os
+import random
+import re
+import signal
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+from harness import LINE, Load, alive, children, wait_for
+from processes import memory
+
+SIZE = {
+    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 20_000, "backupCount": 1000,
+}  # fmt: skip
+OWN_EMIT = {"class": "owners.OwnEmitHandler"}
+DEADLY = 500_000  # the first number of requests that are not the load's
+
+
+def deadly(server, path):
+    """Send a request that the worker may not survive."""
+    with suppress(OSError, http.client.HTTPException):
+        server.get(path, timeout=30)
+
+
+def workers(server):
+    """Wait until all workers are there; return their process ids."""
+    found = []
+
+    def complete():
+        found[:] = children(server.pid)
+        return len(found) == server.workers
+
+    wait_for(complete, "all workers")
+    return found
+
+
+def logged(server, pattern):
+    """Wait until error.log matches `pattern`; return the match."""
+    return wait_for(
+        lambda: re.search(pattern, (server.log_dir / "error.log").read_bytes()), pattern.decode()
+    )
+
+
+def test_sigkill_of_workers_under_load_loses_nothing(server):
+    """Failures B2: a worker killed in the middle of a put leaves the lock of a queue taken."""
+    running = server().start()
+    with Load(running) as load:
+        for _ in range(15):
+            os.kill(random.choice(workers(running)), signal.SIGKILL)
+            load.wait_for_requests(5)
+    assert running.stop() == 0
+    running.count().check(at_least=1_500)
+
+
+@pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
+def test_the_last_lines_before_a_sudden_death_arrive(server, how):
+    """Failures B3c: log, then segfault or `os._exit`; and the others go on logging."""
+    running = server(app="crashapp:app").start()
+    with Load(running) as load:
+        for start in range(DEADLY, DEADLY + 500, 100):
+            deadly(running, f"/die?how={how}&start={start}&count=100")
+        workers(running)
+        load.wait_for_requests(20)
+    assert running.stop() == 0
+    count = running.count()
+    count.check(at_least=900)
+    assert all(running.acks.read_bytes()[DEADLY : DEADLY + 500])
+
+
+@pytest.mark.parametrize(
+    ("how", "ending"),
+    [("deaf", rb"Worker \(pid:%b\) was sent SIGKILL"), ("regex", rb"Worker exiting \(pid: %b\)")],
+)
+def test_the_line_that_names_the_culprit_of_a_timeout_arrives(server, how, ending):
+    """Failures B3b: log, then C code holds the GIL until the worker timeout."""
+    running = server(app="crashapp:app", workers=2, extra="timeout = 2\n").start()
+    deadly(running, f"/hold?how={how}&start={DEADLY}&count=1")
+    pid = logged(running, rb"WORKER TIMEOUT \(pid:(\d+)\)")[1]
+    logged(running, ending % pid)
+    running.get("/log?start=0&count=100")
+    assert running.stop() == 0
+    running.count().check(at_least=101)
+    assert running.acks.read_bytes()[DEADLY]
+
+
+def test_a_worker_that_times_out_is_replaced_and_its_lines_arrive(server):
+    """Failures B3b: the arbiter sends SIGABRT, and SIGKILL to a worker that does not obey."""
+    running = server(workers=2, extra="timeout = 2\n").start()
+    deadly(running, "/hang")
+    pid = logged(running, rb"WORKER TIMEOUT \(pid:(\d+)\)")[1]
+    logged(running, rb"Worker exiting \(pid: %b\)" % pid)
+    running.get("/log?start=0&count=100")
+    assert running.stop() == 0
+    lines = running.text("load.log").splitlines()
+    assert any(line.endswith(b" %b hanging on purpose" % pid) for line in lines)
+    assert len(lines) == 101
+
+
+def test_signal_handlers_that_log_neither_deadlock_nor_lose_lines(server):
+    """Failures B5: a signal handler that logs interrupts log calls at every point."""
+    running = server(app="crashapp:app", workers=1, handler=SIZE).start()
+    running.get(f"/signals?start={DEADLY}&count=500", timeout=30)
+    assert running.stop() == 0
+    running.count().check(at_least=1_000)
+    assert all(running.acks.read_bytes()[DEADLY : DEADLY + 500])
+
+
+@pytest.mark.parametrize("handler", [None, OWN_EMIT], ids=["lines", "records"])
+def test_objects_that_cannot_be_sent_do_no_harm(server, handler):
+    """Failures B15: one record that cannot be pickled or unpickled ends the listener's thread."""
+    running = server(app="crashapp:app", workers=2, handler=handler).start()
+    for start in range(0, 300, 30):
+        running.get(f"/odd?start={start}&count=30")
+    running.get("/log?start=300&count=100")
+    assert running.stop() == 0
+    running.count().check(at_least=400)
+
+
+@pytest.mark.parametrize("handler", [None, OWN_EMIT], ids=["lines", "records"])
+def test_a_record_that_cannot_be_formatted_is_lost_alone(server, handler):
+    """Failures B15: `__str__` of an argument raises; the worker says so on stderr, and goes on."""
+    running = server(app="crashapp:app", workers=2, handler=handler).start()
+    running.get("/unprintable?start=0&count=10")
+    running.get("/log?start=10&count=100")
+    assert running.stop() == 0
+    running.count().check(at_least=110)
+    assert "unprintable" in running.errors()
+
+
+def test_the_arbiter_does_not_import_the_application(server, tmp_path):
+    """Failures B15c: an application object in `extra` brings its module into the arbiter."""
+    modules = tmp_path / "modules"
+    hook = f"""
+def on_exit(server):
+    import sys
+    queuelog.stop()
+    with open({str(modules)!r}, "w") as file:
+        file.write(" ".join(sys.modules))
+"""
+    running = server(app="crashapp:app", workers=1, handler=OWN_EMIT, extra=hook).start()
+    running.get("/odd?start=0&count=100")
+    assert running.stop() == 0
+    running.count().check(at_least=100)
+    loaded = modules.read_text().split()
+    assert "owners" in loaded
+    assert "crashapp" not in loaded
+
+
+def test_sigkill_of_the_arbiter_ends_the_workers_and_loses_nothing(server):
+    """Failures B14: orphans hang, the port stays taken, and most lines are lost."""
+    running = server(handler=SIZE, extra="timeout = 2\n").start()
+    with Load(running) as load:
+        load.wait_for_requests(50)
+        orphans = workers(running)
+        running.send(signal.SIGKILL)
+        running.process.wait()
+        wait_for(lambda: not any(map(alive, orphans)), "the orphans end")
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", running.port))
+    running.start()
+    assert running.stop() == 0
+    running.count().check(at_least=1_000)
+    errors = running.text("error.log")
+    for pid in orphans:
+        assert errors.count(b"Worker exiting (pid: %d)\n" % pid) == 1
+
+
+@pytest.mark.parametrize("handler", [None, SIZE], ids=["plain", "size"])
+def test_sigkill_of_all_processes_at_once_loses_nothing(server, handler):
+    """Failures B2 and B14 together: nobody is left to finish anything, three times."""
+    running = server(handler=handler).start()
+    with Load(running, pause=0.01) as load:
+        for _ in range(3):
+            load.wait_for_requests(random.randint(20, 60))
+            running.kill()
+            running.start()
+    assert running.stop() == 0
+    running.count().check(at_least=1_200)
+    assert "twice" not in running.errors()
+
+
+def start_with(spool, **options):
+    """Return the hook that starts queuelog with options."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    return f"def on_starting(server):\n    queuelog.start(spool={spool!r}, {arguments})\n"
+
+
+def dropped(server):
+    """Return how many records the log says were dropped."""
+    reports = re.findall(rb" (\d+) records were dropped", server.text("load.log"))
+    return sum(map(int, reports))
+
+
+def written(server):
+    """Return how many numbered lines are in the log."""
+    return sum(bool(LINE.fullmatch(line)) for line in server.text("load.log").splitlines())
+
+
+def test_a_stuck_listener_costs_no_memory_and_drops_are_counted(server, spool):
+    """Failures B12: the memory of the workers grows, or records vanish without a word."""
+    os.mkdir(spool, 0o700)
+    lock = os.open(f"{spool}/lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    hook = start_with(spool, backlog=2 << 20, full="drop")
+    running = server(workers=1, extra=hook).start()
+    (worker,) = workers(running)
+    running.get("/log?start=200000&count=1000")
+    before = memory(worker)
+    running.get("/log?start=0&count=100000", timeout=60)
+    assert memory(worker) - before < 5 << 20
+    os.close(lock)
+    wait_for(lambda: written(running) > 10_000, "the listener goes on")
+    running.get("/log?start=300000&count=1")
+    assert running.stop() == 0
+    assert dropped(running) > 50_000
+    assert written(running) + dropped(running) == 101_001
+
+
+def test_drops_are_reported_even_if_their_worker_logs_no_more(server, spool):
+    """Failures B12: every dropped record is counted in the log, also of a worker that ends."""
+    hook = start_with(spool, backlog=1 << 16, full="drop")
+    running = server(workers=1, extra=hook).start()
+    running.send(signal.SIGSTOP)
+    running.get("/log?start=0&count=5000")
+    running.send(signal.SIGCONT)
+    assert running.stop() == 0
+    assert dropped(running) > 1_000
+    assert written(running) + dropped(running) == 5_000
+
+
+def test_a_stopped_arbiter_costs_no_memory_and_no_line(server):
+    """Failures B12: below the limit everything waits in the spool, and nothing in a worker."""
+    running = server(workers=1).start()
+    (worker,) = workers(running)
+    running.get("/log?start=100000&count=1000")
+    running.send(signal.SIGSTOP)
+    before = memory(worker)
+    running.get("/log?start=0&count=100000", timeout=60)
+    assert memory(worker) - before < 5 << 20
+    running.send(signal.SIGCONT)
+    assert running.stop() == 0
+    running.count().check(at_least=101_000)
+
+
+def test_at_the_limit_a_log_call_waits_for_the_listener(server, spool):
+    """Failures B12: whoever waits for room at the limit loses nothing if there is some in time."""
+    hook = start_with(spool, backlog=1 << 16, full="wait", wait=60.0)
+    running = server(workers=1, extra=hook).start()
+    running.send(signal.SIGSTOP)
+    request = threading.Thread(target=deadly, args=(running, "/log?start=0&count=5000"))
+    request.start()
+    wait_for(lambda: running.acks.read_bytes()[500], "some lines are logged")
+    running.send(signal.SIGCONT)
+    request.join()
+    assert running.stop() == 0
+    running.count().check(at_least=5_000)

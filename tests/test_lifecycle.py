@@ -1,0 +1,271 @@
+"""Everything that Gunicorn does between start and stop: signals, reloads, forks, daemons."""
+
+import os
+import re
+import signal
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from harness import Load, Server, alive, children, open_files, wait_for
+from processes import descriptors, threads
+
+SLOW = {"class": "owners.SlowHandler"}
+
+
+class Daemon(Server):
+    """A Gunicorn that leaves its terminal, so that it is known by its pid file only."""
+
+    def __init__(self, directory, *, extra="", **options):
+        self._pidfile = Path(directory) / "pid"
+        self._running = None
+        settings = f"daemon = True\npidfile = {str(self._pidfile)!r}\n"
+        super().__init__(directory, extra=extra + settings, **options)
+
+    def start(self):
+        """Start Gunicorn, and wait for its workers."""
+        super().start(wait=False)
+        assert self.process.wait(30) == 0
+        text = wait_for(lambda: self._pidfile.exists() and self._pidfile.read_text(), "a pid file")
+        self._running = int(text)
+        wait_for(self.answers, "the server answers")
+        wait_for(lambda: len(children(self.pid)) >= self.workers, "all workers")
+        return self
+
+    @property
+    def pid(self):
+        """The arbiter's process id."""
+        return self._running
+
+    def answers(self):
+        """Tell if a request is answered."""
+        with suppress(OSError):
+            return self.get("/pid")
+
+    def stop(self, number=signal.SIGTERM, timeout=30):
+        """End the server; nobody can know its exit code."""
+        self.send(number)
+        wait_for(lambda: not alive(self.pid), "the daemon ends", timeout)
+        return 0
+
+    def kill(self):
+        """End every process of the server at once, if any is left."""
+        if self._running is not None and alive(self._running):
+            os.killpg(os.getpgid(self._running), signal.SIGKILL)
+
+
+@pytest.fixture
+def daemon(tmp_path, spool):
+    """Return a function that makes a `Daemon`; ends what it made after the test."""
+    made = []
+
+    def make(extra="", **options):
+        hook = f"def on_starting(server):\n    queuelog.start(spool={spool!r})\n"
+        made.append(Daemon(tmp_path, extra=hook + extra, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+def workers(server, number=None):
+    """Wait until there are just so many workers; return their process ids."""
+    found = set()
+
+    def complete():
+        found.clear()
+        found.update(children(server.pid))
+        return len(found) == (number or server.workers)
+
+    wait_for(complete, "all workers")
+    return found
+
+
+def reload(server):
+    """Send SIGHUP, and wait until every worker is a new one."""
+    old = workers(server)
+    server.send(signal.SIGHUP)
+    wait_for(lambda: not old & set(children(server.pid)), "the old workers end")
+    workers(server)
+
+
+def state(server):
+    """Return the number of threads and descriptors of the arbiter while nothing is going on.
+
+    The listener lets go of what dead workers left when it writes the next line.
+    """
+    before = server.text("load.log").count(b"on purpose")
+    server.get("/fail")
+    wait_for(lambda: server.text("load.log").count(b"on purpose") > before, "the line")
+    return threads(server.pid), descriptors(server.pid)
+
+
+def check_exits(server, pids):
+    """Assert that every worker's last line, and the arbiter's, is in error.log, once."""
+    errors = Counter(server.text("error.log").splitlines())
+    for pid in pids:
+        assert errors[b"[%d] [INFO] Worker exiting (pid: %d)" % (pid, pid)] == 1
+    assert errors[b"[%d] [INFO] Shutting down: Master" % server.pid] == 1
+
+
+def test_a_stop_under_load_ends_at_once_and_loses_nothing(server):
+    """Failures B1: half of the stops hang, since workers inherit a locked file object."""
+    running = server(extra="graceful_timeout = 100\n")
+    for _ in range(5):
+        running.start()
+        with Load(running) as load:
+            load.wait_for_requests(40)
+            pids = workers(running)
+            assert running.stop(timeout=30) == 0
+        check_exits(running, pids)
+        running.count().check(at_least=800)
+        (running.log_dir / "error.log").unlink()
+        running.acks.write_bytes(bytes(1_000_000))
+        (running.log_dir / "load.log").unlink()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+def test_every_way_to_stop_keeps_the_last_lines(server, number):
+    """Failures B1: what workers and arbiter log while they end is in the files."""
+    running = server().start()
+    with Load(running) as load:
+        load.wait_for_requests(40)
+        pids = workers(running)
+        assert running.stop(number) == 0
+    check_exits(running, pids)
+    running.count().check(at_least=800)
+
+
+def test_a_backlog_is_written_at_the_stop(server):
+    """Failures B1s: a listener slower than the workers loses 71 to 96 % at the stop."""
+    running = server(handler=SLOW).start()
+    with Load(running, limit=4_000) as load:
+        load.join()
+    assert len(running.text("load.log").splitlines()) < 3_500
+    assert running.stop(timeout=60) == 0
+    running.count().check(at_least=4_000)
+
+
+def test_lines_of_the_arbiter_before_the_fork_do_no_harm(server):
+    """Failures B4: a queue that the arbiter used before the fork loses every worker's records."""
+    hook = """
+def when_ready(server):
+    import logging
+    for number in range(10):
+        logging.getLogger("load").info("number=%08d x", 900_000 + number)
+"""
+    running = server(extra=hook).start()
+    with Load(running, limit=2_000) as load:
+        load.join()
+    assert running.stop() == 0
+    count = running.count()
+    count.check(at_least=2_000)
+    assert count.found == 2_010
+    assert b"Listening at" in running.text("error.log")
+
+
+@pytest.mark.parametrize("kind", ["server", "daemon"])
+def test_six_reloads_lose_nothing_and_leak_nothing(request, kind):
+    """Failures B10a and B10c: lines after SIGHUP are lost, threads and descriptors pile up."""
+    running = request.getfixturevalue(kind)().start()
+    before = state(running)
+    with Load(running) as load:
+        for _ in range(6):
+            load.wait_for_requests(10)
+            reload(running)
+            load.wait_for_requests(10)
+    wait_for(lambda: state(running) == before, f"threads and descriptors are {before} again")
+    assert running.stop() == 0
+    load = [line for line in running.text("load.log").splitlines() if b" number=" in line]
+    assert len({line.split()[1] for line in load}) >= 12  # workers of every generation
+    count = running.count()
+    assert not count.missing
+    assert not count.doubled
+
+
+def test_workers_that_end_after_fifty_requests_lose_nothing(server):
+    """Failures B10f: with `max_requests` the workers hang at their end, one after another."""
+    running = server(extra="max_requests = 50\n").start()
+    before = state(running)
+    with Load(running, per_request=2, limit=3_000) as load:
+        load.join()
+    workers(running)
+    wait_for(lambda: state(running) == before, f"threads and descriptors are {before} again")
+    assert running.stop() == 0
+    count = running.count()
+    assert not count.missing
+    assert not count.doubled
+    assert count.expected > 2_800
+    assert running.text("error.log").count(b"Worker exiting") > 20
+    assert b"SIGKILL" not in running.text("error.log")
+
+
+def test_the_arbiter_alone_has_each_log_file_open_once(server):
+    """Design, one owner: no worker holds a log file, nor any thread."""
+    running = server().start()
+    with Load(running, limit=2_000) as load:
+        load.join()
+    reload(running)
+    running.get("/log?start=5000&count=1")
+    wait_for(lambda: b"=00005000" in running.text("load.log"), "the line")
+    names = ("access.log", "error.log", "load.log")
+    logs = Counter(path for path in open_files(running.pid) if path.endswith(names))
+    assert logs == {str(running.log_dir / name): 1 for name in names}
+    for pid in workers(running):
+        assert threads(pid) == 1
+        assert not [path for path in open_files(pid) if path.startswith(str(running.log_dir))]
+    assert threads(running.pid) == 2
+
+
+def test_sigusr1_makes_moved_files_complete(server):
+    """Failures E1b: after SIGUSR1 nothing is written to a file that was moved away."""
+    running = server().start()
+    moved = running.log_dir / "load.log.moved"
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        for name in ("load.log", "error.log", "access.log"):
+            os.rename(running.log_dir / name, running.log_dir / f"{name}.moved")
+        running.send(signal.SIGUSR1)
+        wait_for((running.log_dir / "load.log").exists, "a new file")
+        size = moved.stat().st_size
+        load.wait_for_requests(40)
+    assert moved.stat().st_size == size > 0
+    for pid in (running.pid, *workers(running)):
+        assert not [path for path in open_files(pid) if path.endswith(".moved")]
+    assert running.stop() == 0
+    running.count().check(at_least=1_200)
+    assert b"Handling signal: usr1" in running.text("error.log")
+
+
+def test_more_and_fewer_workers_lose_nothing(server):
+    """Failures B8b: workers that SIGTTOU ends under load take their last lines with them."""
+    running = server(workers=2).start()
+    with Load(running) as load:
+        for number in (3, 4):
+            running.send(signal.SIGTTIN)
+            pids = workers(running, number)
+        load.wait_for_requests(40)
+        for number in (3, 2):
+            running.send(signal.SIGTTOU)
+            workers(running, number)
+        load.wait_for_requests(20)
+    assert running.stop() == 0
+    check_exits(running, pids)
+    running.count().check(at_least=1_200)
+
+
+def test_forks_warn_of_nothing_of_ours(server):
+    """Design, the thread is not running at the moment of a fork: Python 3.12 warns if it is."""
+    running = server(options=("-W", "error")).start()
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        reload(running)
+        running.send(signal.SIGTTIN)
+        workers(running, 5)
+        load.wait_for_requests(20)
+    assert running.stop() == 0
+    running.count().check(at_least=800)
+    assert "DeprecationWarning" not in running.errors()
+    assert not re.search(r"Traceback|queuelog\[", running.errors())
