@@ -17,7 +17,7 @@ from functools import partial
 from queuelog._ledger import Cursor, Ledger, Mark
 from queuelog._reader import Batch, Offsets, SpoolReader
 from queuelog._report import report
-from queuelog._sinks import Item, Sinks
+from queuelog._sinks import Items, Sinks
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
@@ -74,7 +74,7 @@ class Delivery:
         main, held = self._ledger.state.main, self._ledger.state.held
         if main.ends is None:
             main.ends = batch.ends
-        groups, unknown = self._sinks.group(batch.entries)
+        groups, unknown = self._sinks.group(batch.items)
         for sink_id in unknown - held.keys():
             self._hold(sink_id)
         for sink_id, items in groups.items():
@@ -108,7 +108,7 @@ class Delivery:
             cursor.ends = batch.ends
         else:
             batch = self._reader.read(cursor.offsets, cursor.ends, math.inf)
-        groups, unknown = self._sinks.group(batch.entries)
+        groups, unknown = self._sinks.group(batch.items)
         items = groups.get(sink_id, [])
         if sink_id in unknown or (items and not self._write(cursor, sink_id, items)):
             self._delay(sink_id)
@@ -121,7 +121,7 @@ class Delivery:
         self._ledger.save()
         return behind
 
-    def _write(self, cursor: Cursor, sink_id: str, items: list[Item]) -> bool:
+    def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         """Write the items to the sink, or what is missing of them; False if that failed."""
         mark = cursor.marks.get(sink_id)
         note = partial(self._note, cursor, sink_id)

@@ -9,13 +9,14 @@ thread uses must not be inherited by a forked worker.
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import os
 import stat
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from queuelog._description import detach_stream, preamble
@@ -85,7 +86,7 @@ class FileSink:
             raise FileInUseError(self.path, self._lock.holder())
 
     def write(self, lines: Lines, note: Note, done: int = 0) -> None:
-        """Append `lines` from the index `done` on, rolling over where one is due.
+        """Append `lines`, which are in order of time, from the index `done` on.
 
         `note` is called before every piece with the mark to put into the ledger.
 
@@ -99,7 +100,8 @@ class FileSink:
                 self._roll_over(first)
             backup = self._backup_for(first)
             end = self._piece(lines, done, backup)
-            data = b"".join([line for _, line in lines[done:end]])
+            piece = lines if (done, end) == (0, len(lines)) else lines[done:end]
+            data = b"".join([line for _, line in piece])
             if backup is None:
                 self._append(data, note, done)
             else:
@@ -202,12 +204,12 @@ class FileSink:
             return len(lines)
         if not self._timed:
             return len(lines)
-        end = backup.end if backup is not None else self.handler.rolloverAt
-        for index in range(start + 1, len(lines)):
-            created = self._effective(lines[index][0])
-            if created >= end or (backup is None and created < self._begin):
-                return index
-        return len(lines)
+        end = self.handler.rolloverAt if backup is None else backup.end
+        if backup is None and lines[start][0] < self._begin:
+            return start + 1  # late, and its backup is gone; the next one's may not be
+        if end > time.time():
+            return len(lines)  # those of the future count as of now
+        return bisect_left(lines, end, start + 1, key=itemgetter(0))
 
     def _append(self, data: bytes, note: Note, done: int) -> None:
         self._reopen_if_moved()

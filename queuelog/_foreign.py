@@ -15,9 +15,9 @@ from typing import Any
 
 from queuelog import _frame
 from queuelog._ledger import Mark
-from queuelog._reader import Batch, Entry, Target
+from queuelog._reader import Batch, Target
 from queuelog._report import report
-from queuelog._sinks import Item, Sinks
+from queuelog._sinks import Groups, Items, Sinks
 
 _BATCH = 1000  # items
 _POLL = 0.05  # seconds: how long a stop or a fork may have to wait for the listener
@@ -67,7 +67,7 @@ class ForeignDelivery:
     def __init__(self, foreign: ForeignQueue, sinks: Sinks) -> None:
         self._queue = foreign
         self._sinks = sinks
-        self._pending: dict[str, tuple[list[Item], Mark | None]] = {}
+        self._pending: dict[str, tuple[Items, Mark | None]] = {}
         self._next_try = 0.0
 
     @property
@@ -89,12 +89,13 @@ class ForeignDelivery:
                 items.append(self._queue.foreign.get_nowait())
         except queue.Empty:
             pass
-        entries = [entry for item in items for entry in _entries(item)]
-        entries.sort(key=lambda entry: entry[0])
-        return Batch(entries, {}, len(items) >= _BATCH) if entries else None
+        groups: Groups = {}
+        for item in items:
+            _unpack(item, groups)
+        return Batch(groups, {}, len(items) >= _BATCH) if items else None
 
     def deliver(self, batch: Batch) -> None:
-        groups, _ = self._sinks.group(batch.entries)
+        groups, _ = self._sinks.group(batch.items)
         for sink_id, items in groups.items():
             self._write(sink_id, items, None)
 
@@ -109,7 +110,7 @@ class ForeignDelivery:
             return not self._pending
         return False
 
-    def _write(self, sink_id: str, items: list[Item], mark: Mark | None) -> None:
+    def _write(self, sink_id: str, items: Items, mark: Mark | None) -> None:
         marks = [mark]
         try:
             sink = self._sinks[sink_id]
@@ -126,14 +127,15 @@ class ForeignDelivery:
         """There is nothing to give up."""
 
 
-def _entries(item: Any) -> list[Entry]:
+def _unpack(item: Any, groups: Groups) -> None:
+    """Add what a queue item holds, a description and a frame of that sink, to `groups`."""
     if not isinstance(item, bytes):
         report("foreign", f"passed over a queue item that is not ours: {type(item).__name__}")
-        return []
-    scan = _frame.scan(item, _LIMIT)
-    targets = {f.sink: Target(f.payload, True) for f in scan.frames if f.kind == _frame.DESCRIPTION}
-    return [
-        (frame.created, targets[frame.sink], frame.kind, frame.payload)
-        for frame in scan.frames
-        if frame.kind != _frame.DESCRIPTION and frame.sink in targets
-    ]
+        return
+    found = _frame.scan(item, _LIMIT).items
+    descriptions = [items for tag, items in found.items() if tag >> 16 == _frame.DESCRIPTION]
+    for tag, items in found.items():
+        kind, _ = _frame.split_tag(tag)
+        if kind != _frame.DESCRIPTION and descriptions:
+            target = Target(descriptions[0][0][1], trusted=True)
+            groups.setdefault((target, kind), []).extend(items)

@@ -7,8 +7,7 @@ A frame is a fixed header, little-endian, and a payload::
          4     4  length of the payload, in bytes
          8     8  record.created, seconds since the epoch, IEEE 754
         16     2  sink number, valid within one segment
-        18     1  kind
-        19     1  0
+        18     2  kind
 
 A reader never trusts a frame: whoever may log may also write nonsense into his segment.
 """
@@ -17,6 +16,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 DESCRIPTION = 1  # payload: JSON that says what the sink number stands for (see _description)
@@ -24,47 +24,51 @@ LINE = 2  # payload: bytes for the sink's file, terminator included
 RECORD = 3  # payload: JSON of the record's attributes, for a handler that writes itself
 _KINDS = (DESCRIPTION, LINE, RECORD)
 
-_HEADER = struct.Struct("<IIdHBx")
-_BODY = struct.Struct("<IdHBx")
+_HEADER = struct.Struct("<IIdI")
+_BODY = struct.Struct("<IdI")
 HEADER_SIZE = _HEADER.size
 MAX_SINKS = 1 << 16
-_SINK = 16
-_LAST_TIME = 1e11  # seconds: the year 5138, later than any clock
+FOREVER = 1e11  # seconds since the epoch: the year 5138, later than any clock
 
-
-class Frame(NamedTuple):
-    """One frame that `scan` accepted; `end` is the offset behind it."""
-
-    created: float
-    end: int
-    sink: int
-    kind: int
-    payload: bytes
+Item = tuple[float, bytes]  # created, payload
 
 
 class Scan(NamedTuple):
-    """What `scan` found: `frames`, the offset `end` up to which all is dealt with, and the losses.
+    """What `scan` found, up to the offset `end`.
 
-    `needed` is the size of the incomplete frame at `end`, 0 if there is none. `skipped` counts
-    frames that were passed over for a wrong CRC or kind. `corrupt` says that no frame can follow.
+    `items` are those of the frames by tag (see `tag`), in order. `needed` is the size of the
+    incomplete frame at `end`, 0 if there is none. `skipped` counts frames that were passed over
+    for a wrong CRC or kind. `corrupt` says that no frame can follow, and `late` that the next one
+    is later than was asked for.
     """
 
-    frames: list[Frame]
+    items: dict[int, list[Item]]
     end: int
     needed: int
     skipped: int
     corrupt: bool
+    late: bool
+
+
+def tag(kind: int, sink: int) -> int:
+    """Return kind and sink number in one integer, as they stand in the header."""
+    return kind << 16 | sink
+
+
+def split_tag(value: int) -> tuple[int, int]:
+    """Return kind and sink number."""
+    return value >> 16, value & 0xFFFF
 
 
 def encode(kind: int, sink: int, created: float, payload: bytes) -> bytes:
     """Return the frame as bytes."""
-    body = _BODY.pack(len(payload), created, sink, kind) + payload
+    body = _BODY.pack(len(payload), created, kind << 16 | sink) + payload
     return zlib.crc32(body).to_bytes(4, "little") + body
 
 
 def sink_of(frame: bytes) -> int:
     """Return the sink number of an encoded frame."""
-    return frame[_SINK] | frame[_SINK + 1] << 8
+    return frame[16] | frame[17] << 8
 
 
 def payload_of(frame: bytes) -> bytes:
@@ -72,36 +76,44 @@ def payload_of(frame: bytes) -> bytes:
     return frame[HEADER_SIZE:]
 
 
-def start_of(frame: Frame) -> int:
-    """Return the offset of the frame's first byte."""
-    return frame.end - len(frame.payload) - HEADER_SIZE
-
-
-def scan(data: bytes, limit: int, base: int = 0) -> Scan:
+def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan:
     """Split `data` into frames; never raises. All offsets count from `base` before the first byte.
 
     A frame with a wrong CRC or an unknown kind is passed over. A length above `limit` bytes
-    cannot be true, and nothing behind it can be found again: the rest is corrupt.
+    cannot be true, and nothing behind it can be found again: the rest is corrupt. It ends before
+    the first frame that was created after `until`.
     """
-    frames: list[Frame] = []
-    add, unpack, crc32, size = frames.append, _HEADER.unpack_from, zlib.crc32, len(data)
+    # Every record passes here, one by one: this loop is most of what the arbiter spends.
+    items: dict[int, list[Item]] = {}
+    unpack, crc32, size, last_start = (
+        _HEADER.unpack_from,
+        zlib.crc32,
+        len(data),
+        len(data) - HEADER_SIZE,
+    )
     position = skipped = needed = 0
-    corrupt = False
-    while position + HEADER_SIZE <= size:
-        crc, length, created, sink, kind = unpack(data, position)
-        if length > limit:
-            corrupt = True
-            break
+    corrupt = late = False
+    current = -1
+    add: Callable[[Item], None] = items.setdefault(current, []).append
+    while position <= last_start:
+        crc, length, created, found = unpack(data, position)
         start = position + HEADER_SIZE
         end = start + length
         if end > size:
+            corrupt = length > limit
             needed = end - position
             break
-        if kind not in _KINDS or crc32(data[position + 4 : end]) != crc:
+        if found != current and found >> 16 in _KINDS:
+            current, add = found, items.setdefault(found, []).append
+        if crc32(data[position + 4 : end]) != crc or found != current:
             skipped += 1
         else:
-            if not abs(created) < _LAST_TIME:  # NaN, which would break the sort, too
-                created = 0.0
-            add(Frame(created, base + end, sink, kind, data[start:end]))
+            if not -FOREVER < created <= until:
+                if until < created < FOREVER:
+                    late = True
+                    break
+                created = 0.0  # no time at all: NaN would break the sort
+            add((created, data[start:end]))
         position = end
-    return Scan(frames, base + position, needed, skipped, corrupt)
+    del items[-1]
+    return Scan(items, base + position, needed, skipped, corrupt, late)

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from queuelog._reader import Offsets
@@ -106,7 +106,7 @@ class Ledger:
 
 
 def _format(state: State) -> bytes:
-    text = json.dumps(asdict(state), separators=(",", ":")).encode()
+    text = json.dumps(state, default=vars, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

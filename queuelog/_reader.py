@@ -14,7 +14,6 @@ import select
 import stat
 from collections.abc import Iterable
 from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
 from queuelog import _frame
@@ -34,16 +33,14 @@ class Target(NamedTuple):
     trusted: bool
 
 
-Entry = tuple[float, Target, int, bytes]  # created, target, frame kind, payload
-
-
 class Batch(NamedTuple):
-    """Entries of all writers in order of `created`, and the offsets behind them.
+    """Items of all writers by target and frame kind, and the offsets behind them.
 
-    `more` says that further entries were there already, so that no pause is due.
+    The items of one target are in order by writer, not yet by time. `more` says that further ones
+    were there already, so that no pause is due.
     """
 
-    entries: list[Entry]
+    items: dict[tuple[Target, int], list[_frame.Item]]
     ends: Offsets
     more: bool
 
@@ -74,11 +71,15 @@ class _Segment:
 
 
 class _Part(NamedTuple):
-    """What one batch takes from one segment."""
+    """What one batch takes from one segment, by tag; `late` as in `_frame.Scan`."""
 
     segment: _Segment
-    frames: list[_frame.Frame]
+    items: dict[int, list[_frame.Item]]
     end: int
+    late: bool
+
+    def latest(self) -> float:
+        return max((created for items in self.items.values() for created, _ in items), default=0.0)
 
 
 class SpoolReader:
@@ -125,8 +126,14 @@ class SpoolReader:
         """
         names = self._names() if stop is None else stop
         writers = [list(group) for _, group in groupby(sorted(names, key=_order), key=_writer)]
-        streams = [self._read_writer(writer, start, stop, room) for writer in writers]
-        return _merge(streams)
+        streams = [self._read_writer(names, start, stop, room) for names in writers]
+        # Where a writer has more than was taken, later items of the others must wait for it, or a
+        # backlog would be written out of order: the batch ends at the earliest such point.
+        cutoffs = [max(part.latest() for part in parts) for parts, more in streams if more]
+        if cutoffs:
+            until = min(cutoffs)
+            streams = [self._read_writer(names, start, stop, room, until) for names in writers]
+        return _merge([part for parts, _ in streams for part in parts], more=bool(cutoffs))
 
     def _names(self) -> Iterable[str]:
         # Also segments that somebody removed from the directory: while they are open, nothing of
@@ -134,7 +141,12 @@ class SpoolReader:
         return {f"{uid}/{name}" for uid, name in self.directory.segments()} | self._segments.keys()
 
     def _read_writer(
-        self, names: list[str], start: Offsets, stop: Offsets | None, room: float
+        self,
+        names: list[str],
+        start: Offsets,
+        stop: Offsets | None,
+        room: float,
+        until: float = _frame.FOREVER,
     ) -> tuple[list[_Part], bool]:
         """Read one writer's segments in order; also tell if there is more than was taken."""
         parts: list[_Part] = []
@@ -144,11 +156,11 @@ class SpoolReader:
                 continue
             offset = start.get(name, 0)
             limit = None if stop is None else stop[name]
-            part = self._read_segment(segment, offset, limit, room)
+            part = self._read_segment(segment, offset, limit, room, until)
             if part.end > offset:
                 parts.append(part)
             room -= part.end - offset
-            if room <= 0:
+            if room <= 0 or part.late:
                 return parts, True
             if not (self._is_done(segment, part.end) if limit is None else part.end >= limit):
                 break
@@ -158,22 +170,25 @@ class SpoolReader:
         """Tell if all was read and nothing can follow: the size counts after the lock is gone."""
         return end == segment.size() and segment.is_complete() and end == segment.size()
 
-    def _read_segment(self, segment: _Segment, start: int, stop: int | None, room: float) -> _Part:
+    def _read_segment(
+        self, segment: _Segment, start: int, stop: int | None, room: float, until: float
+    ) -> _Part:
         """Read frames from `start` on: about `room` bytes, and up to `stop` at most."""
         if start > segment.known:
             self._scan(segment, segment.known, start)
         size = segment.size() if stop is None else stop
-        frames: list[_frame.Frame] = []
-        end = start
-        while end < size and end - start < room:
-            found, after = self._scan(segment, end, min(size, end + BATCH_SIZE))
-            if after == end:
+        items: dict[int, list[_frame.Item]] = {}
+        end, late = start, False
+        while end < size and end - start < room and not late:
+            before = end
+            found, end, late = self._scan(segment, end, min(size, end + BATCH_SIZE), until)
+            if end == before:
                 break
-            frames += found
-            end = after
-        if end == start and stop is None:
-            end = self._skip_torn_tail(segment, end, size)
-        return _Part(segment, frames, end if stop is None or frames or end > start else stop)
+            for tag, more in found.items():
+                items.setdefault(tag, []).extend(more)
+        if end == start and not late:
+            end = self._skip_torn_tail(segment, end, size) if stop is None else stop
+        return _Part(segment, items, end, late)
 
     def _skip_torn_tail(self, segment: _Segment, end: int, size: int) -> int:
         """Nothing whole is left: pass over what a writer began, if it is dead."""
@@ -181,30 +196,35 @@ class SpoolReader:
             return size
         return end
 
-    def _scan(self, segment: _Segment, start: int, stop: int) -> tuple[list[_frame.Frame], int]:
-        """Return the frames between two offsets without the descriptions, which it notes down."""
+    def _scan(
+        self, segment: _Segment, start: int, stop: int, until: float = _frame.FOREVER
+    ) -> tuple[dict[int, list[_frame.Item]], int, bool]:
+        """Return the items between two offsets by tag, the end, and if a late one ended it.
+
+        Descriptions are noted down in the segment instead.
+        """
         if segment.corrupt:
-            return [], stop
-        scan = _frame.scan(os.pread(segment.fd, stop - start, start), self._limit, start)
-        if scan.needed > stop - start:
-            scan = _frame.scan(os.pread(segment.fd, scan.needed, start), self._limit, start)
-        skipped = scan.skipped
-        frames = []
-        for frame in scan.frames:
-            if frame.kind == _frame.DESCRIPTION:
-                target = Target(frame.payload, segment.trusted)
-                segment.targets.setdefault(frame.sink, target)
-            elif frame.sink in segment.targets:
-                frames.append(frame)
-            else:
-                skipped += 1
+            return {}, stop, False
+        scan = _frame.scan(os.pread(segment.fd, stop - start, start), self._limit, start, until)
+        if scan.needed > stop - start and not scan.corrupt:
+            data = os.pread(segment.fd, scan.needed, start)
+            scan = _frame.scan(data, self._limit, start, until)
+        items, skipped = scan.items, scan.skipped
+        for tag in list(items):
+            kind, sink = _frame.split_tag(tag)
+            if kind == _frame.DESCRIPTION:
+                target = Target(items.pop(tag)[0][1], segment.trusted)
+                segment.targets.setdefault(sink, target)
+        for tag in list(items):
+            if _frame.split_tag(tag)[1] not in segment.targets:
+                skipped += len(items.pop(tag))
         if skipped or scan.corrupt:
             what = "the rest of it" if scan.corrupt else f"{skipped} damaged frames"
             report("spool-damaged", f"passed over {what} in segment {segment.name}")
         segment.corrupt = scan.corrupt
         end = stop if scan.corrupt else scan.end
         segment.known = max(segment.known, end)
-        return frames, end
+        return items, end, scan.late
 
     def _segment(self, name: str) -> _Segment | None:
         """Open a segment, if it is one: a regular file of the right user, and under one name."""
@@ -270,37 +290,10 @@ def _order(name: str) -> tuple[str, int]:
     return _writer(name), int(name.rpartition("-")[2])
 
 
-def _merge(streams: list[tuple[list[_Part], bool]]) -> Batch:
-    """Merge what was read of each writer by `created`.
-
-    Where a writer has more than was taken, later entries of the others must wait for it, or a
-    backlog would be written out of order: the batch ends at the earliest such point.
-    """
-    cutoff = min(
-        (max(frame.created for part in parts for frame in part.frames)
-         for parts, more in streams if more and any(part.frames for part in parts)),
-        default=None,
-    )  # fmt: skip
-    entries: list[Entry] = []
-    ends: Offsets = {}
-    for parts, _ in streams:
-        for segment, frames, end in parts:
-            kept = len(frames) if cutoff is None else _prefix(frames, cutoff)
-            targets = segment.targets
-            entries += [
-                (created, targets[sink], kind, payload)
-                for created, _, sink, kind, payload in frames[:kept]
-            ]
-            if kept < len(frames):
-                ends[segment.name] = _frame.start_of(frames[kept])
-                break  # what this writer wrote later must stay behind it
-            ends[segment.name] = end
-    entries.sort(key=itemgetter(0))
-    return Batch(entries, ends, cutoff is not None)
-
-
-def _prefix(frames: list[_frame.Frame], cutoff: float) -> int:
-    for index, frame in enumerate(frames):
-        if frame.created > cutoff:
-            return index
-    return len(frames)
+def _merge(parts: list[_Part], *, more: bool) -> Batch:
+    merged: dict[tuple[Target, int], list[_frame.Item]] = {}
+    for segment, by_tag, _, _ in parts:
+        for tag, items in by_tag.items():
+            kind, sink = _frame.split_tag(tag)
+            merged.setdefault((segment.targets[sink], kind), []).extend(items)
+    return Batch(merged, {part.segment.name: part.end for part in parts}, more)

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
 from queuelog import _frame
@@ -24,13 +25,14 @@ from queuelog._description import (
 )
 from queuelog._files import FileSink, Note
 from queuelog._ledger import Mark
-from queuelog._reader import Entry, Target
+from queuelog._reader import Target
 from queuelog._report import report
 from queuelog._spool import FileLock, base_directory
 
 IDLE = 60.0  # seconds after which a file that nobody writes to any more is closed
 
-Item = tuple[float, int, bytes]  # created, frame kind, payload
+Items = list[_frame.Item]
+Groups = dict[tuple[Target, int], Items]  # by target and frame kind, as in a batch
 
 
 class UnknownSinkError(Exception):
@@ -51,7 +53,11 @@ class RecordSink:
         # Errors shall come to us, who can keep the record, and not be printed and forgotten.
         vars(handler)["handleError"] = _raise
 
-    def write(self, items: Sequence[Item], note: Note, done: int = 0) -> None:
+    def accept(self, kind: int, items: Items) -> Items:
+        """Return the items as records; lines come from a process that knew another handler."""
+        return items if kind == _frame.RECORD else [(at, _wrap(at, line)) for at, line in items]
+
+    def write(self, items: Items, note: Note, done: int = 0) -> None:
         """Hand the records to the handler, from the index `done` on.
 
         Raises:
@@ -60,7 +66,7 @@ class RecordSink:
         for index in range(done, len(items)):
             note(Mark(index))
             try:
-                self.handler.handle(_record(items[index]))
+                self.handler.handle(_record(items[index][1]))
             except OSError:
                 raise
             except Exception as error:  # this record will never pass: go on with the next
@@ -68,7 +74,7 @@ class RecordSink:
         with suppress(ValueError):
             self.handler.flush()
 
-    def resume(self, items: Sequence[Item], mark: Mark, note: Note) -> None:
+    def resume(self, items: Items, mark: Mark, note: Note) -> None:
         """Go on at the record that was interrupted."""
         self.write(items, note, mark.done)
 
@@ -79,34 +85,25 @@ class RecordSink:
 
 
 class LineSink:
-    """A log file (see `FileSink`) as the listener sees it: takes entries of any kind."""
+    """A log file (see `FileSink`) as the listener sees it."""
 
     def __init__(self, file: FileSink) -> None:
         self.id = file.id
         self.file = file
+        self.write = file.write
+        self.resume = file.resume
 
-    def write(self, items: Sequence[Item], note: Note, done: int = 0) -> None:
-        """Write the items from the index `done` on; raises OSError."""
-        self.file.write(self._lines(items), note, done)
+    def accept(self, kind: int, items: Items) -> Items:
+        """Return the items as lines; records come from a process that knew another handler."""
+        return items if kind == _frame.LINE else [(at, self._format(data)) for at, data in items]
 
-    def resume(self, items: Sequence[Item], mark: Mark, note: Note) -> None:
-        """Write what is missing of an interrupted batch; raises OSError."""
-        self.file.resume(self._lines(items), mark, note)
-
-    def _lines(self, items: Sequence[Item]) -> list[tuple[float, bytes]]:
-        return [
-            (created, payload if kind == _frame.LINE else self._format((created, kind, payload)))
-            for created, kind, payload in items
-        ]
-
-    def _format(self, item: Item) -> bytes:
-        """Format a record that was meant for a handler which is no longer configured."""
+    def _format(self, payload: bytes) -> bytes:
         handler = self.file.handler
         try:
-            text: str = handler.format(_record(item)) + handler.terminator
+            text: str = handler.format(_record(payload)) + handler.terminator
         except Exception as error:  # not JSON, or the user's formatter: keep what there is
             report(f"record {self.id}", f"cannot format a record for {self.id}: {error!r}")
-            return item[2] + b"\n"
+            return payload + b"\n"
         return text.encode(errors="backslashreplace")
 
     def close(self) -> None:
@@ -212,26 +209,27 @@ class Sinks:
         lock = FileLock(os.path.join(locks, name))
         return LineSink(FileSink(sink_id, handler, lock, nofollow=nofollow))
 
-    def group(self, entries: Sequence[Entry]) -> tuple[dict[str, list[Item]], set[str]]:
-        """Sort entries by the id of their sink; also return the ids that nobody here knows."""
-        groups: dict[str, list[Item]] = {}
-        by_target: dict[Target, list[Item] | None] = {}
+    def group(self, groups: Groups) -> tuple[dict[str, Items], set[str]]:
+        """Merge items by the id of their sink, in order of time, each as its sink wants it.
+
+        Also return the ids of the sinks that nobody here knows.
+        """
+        merged: dict[str, Items] = {}
         unknown = set()
-        for created, target, kind, payload in entries:
+        for (target, kind), items in groups.items():
             try:
-                items = by_target[target]
-            except KeyError:
-                try:
-                    sink_id = self.resolve(target)
-                except (UnknownSinkError, OSError, RuntimeError) as error:
-                    sink_id = _target_id(target)
-                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
-                    unknown.add(sink_id)
-                items = None if sink_id is None else groups.setdefault(sink_id, [])
-                by_target[target] = items
-            if items is not None:
-                items.append((created, kind, payload))
-        return groups, unknown
+                sink_id = self.resolve(target)
+            except (UnknownSinkError, OSError, RuntimeError) as error:
+                sink_id = _target_id(target)
+                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                unknown.add(sink_id)
+            else:
+                if sink_id is not None:
+                    accepted = self._sinks[sink_id].accept(kind, items)
+                    merged.setdefault(sink_id, []).extend(accepted)
+        for items in merged.values():
+            items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
+        return merged, unknown
 
     def knows(self, sink_id: str) -> bool:
         """Tell if there is a sink of that id."""
@@ -289,12 +287,12 @@ def _build(description: Description, *, trusted: bool) -> logging.FileHandler:
         return logging.FileHandler(description.path, delay=True)
 
 
-def _record(item: Item) -> logging.LogRecord:
-    created, kind, payload = item
-    if kind == _frame.LINE:
-        return logging.makeLogRecord(
-            {"msg": payload.decode(errors="backslashreplace").rstrip("\n"), "created": created}
-        )
+def _wrap(created: float, line: bytes) -> bytes:
+    text = line.decode(errors="backslashreplace").rstrip("\n")
+    return json.dumps({"msg": text, "created": created}).encode()
+
+
+def _record(payload: bytes) -> logging.LogRecord:
     attributes = json.loads(payload)
     return logging.makeLogRecord(attributes if isinstance(attributes, dict) else {})
 

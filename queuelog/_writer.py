@@ -17,7 +17,9 @@ import itertools
 import os
 import queue
 import time
-from typing import Any
+from os import write
+from time import monotonic
+from typing import Any, NoReturn
 
 from queuelog import _frame
 from queuelog._description import parse
@@ -26,7 +28,7 @@ from queuelog._report import STDERR, report
 from queuelog._spool import SpoolDirectory
 
 SEGMENT_SIZE = 1 << 20  # bytes
-RING_INTERVAL = 0.004  # seconds; shorter than the listener's pause between two batches
+RING_INTERVAL = 0.008  # seconds; shorter than the listener's pause between two batches
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 
 
@@ -43,7 +45,7 @@ class _Segment:
         if owner is not None:
             os.fchown(self.fd, owner, -1)
         self.size = 0
-        self.described: set[int] = set()
+        self.described: set[bytes] = set()  # sink numbers as they stand in a frame
 
 
 class SpoolWriter:
@@ -110,7 +112,7 @@ class SpoolWriter:
             if not block or self._gave_up:
                 raise
             self._append_later(item, timeout)
-        now = time.monotonic()
+        now = monotonic()
         if now - self._rung >= RING_INTERVAL:
             self._rung = now
             self._ring()
@@ -129,7 +131,7 @@ class SpoolWriter:
                 return
 
     def _append(self, item: bytes) -> None:
-        number = _frame.sink_of(item)
+        sink = item[16:18]
         with self._lock:
             # A signal handler may log while this very thread is between taking the segment and
             # writing to it: the inner call must not close the segment under the outer one.
@@ -138,24 +140,28 @@ class SpoolWriter:
                 segment = self._segment
                 if segment is None or (segment.size >= self._segment_size and not nested):
                     segment = self._roll()
-                self._write(segment, number, item)
+                data = item if sink in segment.described else self._described(item)
+                written = write(segment.fd, data)
+                if written != len(data):
+                    self._cut(segment, written)
+                segment.size += written
+                segment.described.add(sink)
             except OSError as error:
                 reason = error.strerror or str(error)
             else:
                 return
             finally:
                 self._busy = nested
-        self._write_directly(number, item, reason)
+        self._write_directly(item, reason)
 
-    def _write(self, segment: _Segment, number: int, item: bytes) -> None:
-        if number not in segment.described:
-            item = self._descriptions[number] + item
-        written = os.write(segment.fd, item)
-        if written != len(item):  # no room for the rest: behind half a frame nothing can be read
-            os.ftruncate(segment.fd, os.fstat(segment.fd).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        segment.size += written
-        segment.described.add(number)
+    def _described(self, item: bytes) -> bytes:
+        """Return a frame with the description of its sink before it."""
+        return self._descriptions[_frame.sink_of(item)] + item
+
+    def _cut(self, segment: _Segment, written: int) -> NoReturn:
+        """There was no room for the whole frame: behind half a one nothing could be read."""
+        os.ftruncate(segment.fd, os.fstat(segment.fd).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _roll(self) -> _Segment:
         """Go on to a new segment, and let the reader know by the lock that the old one is done."""
@@ -180,9 +186,9 @@ class SpoolWriter:
             os.close(old.fd)
         return new
 
-    def _write_directly(self, number: int, item: bytes, reason: str) -> None:
+    def _write_directly(self, item: bytes, reason: str) -> None:
         """Bypass the spool, which cannot be written: to the file, as a lone process would."""
-        path = parse(_frame.payload_of(self._descriptions[number])).path
+        path = parse(_frame.payload_of(self._descriptions[_frame.sink_of(item)])).path
         payload = _frame.payload_of(item)
         report(
             "spool-write",

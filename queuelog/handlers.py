@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from queuelog import _frame
 from queuelog._description import describe, encoding, preamble, writes_lines
 
+_new, _encode = object.__new__, _frame.encode
+
 
 class Queue(Protocol):
     """What a `QueueHandler` needs of its queue: the spool's writer, or an adapter of another."""
@@ -111,20 +113,19 @@ class QueueHandler(logging.handlers.QueueHandler):
         The record itself is not changed: formatting would leave its text in it, and other
         handlers of the same record have formatters of their own.
         """
-        copied = object.__new__(type(record))
-        vars(copied).update(vars(record))
-        if self._lines:
-            payload = self._encode(self.format(copied) + self._terminator)
-            return _frame.encode(_frame.LINE, self._sink, record.created, payload)
-        payload = self._attributes(copied)
-        return _frame.encode(_frame.RECORD, self._sink, record.created, payload)
-
-    def _encode(self, text: str) -> bytes:
+        copied = _new(type(record))
+        copied.__dict__ = record.__dict__.copy()
+        if not self._lines:
+            payload = self._attributes(copied)
+            return _frame.encode(_frame.RECORD, self._sink, record.created, payload)
+        text = self.format(copied) + self._terminator
         try:
-            data = text.encode(self._encoding, self._errors)
+            payload = text.encode(self._encoding, self._errors)
         except UnicodeError:  # rather a readable escape than a line lost
-            data = text.encode(self._encoding, "backslashreplace")
-        return data[self._skip :] if self._skip else data
+            payload = text.encode(self._encoding, "backslashreplace")
+        if self._skip:
+            payload = payload[self._skip :]
+        return _encode(_frame.LINE, self._sink, record.created, payload)
 
     def _attributes(self, record: logging.LogRecord) -> bytes:
         if record.exc_info and not record.exc_text:

@@ -89,7 +89,7 @@ def logconfig(log_dir, handler=None):
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "line": {"format": "%(created).6f %(process)d %(message)s"},
+            "line": {"format": "%(created).9f %(process)d %(message)s"},
             "plain": {"format": "[%(process)d] [%(levelname)s] %(message)s"},
             "access": {"format": "%(message)s"},
         },
@@ -139,9 +139,7 @@ class Server:
     def write_conf(self, **settings):
         """Write the conf file, with changed settings or a changed `self.config`."""
         self._settings |= settings
-        self.conf.write_text(
-            CONF.format(port=self.port, logconfig=self.config, **self._settings)
-        )
+        self.conf.write_text(CONF.format(port=self.port, logconfig=self.config, **self._settings))
 
     def start(self, wait=True):
         """Start Gunicorn; with `wait`, return when every worker is there and one answers."""

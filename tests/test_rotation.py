@@ -45,4 +45,4 @@ def test_a_record_is_in_the_file_of_its_second(server):
     running.count().check(at_least=800)
     for path in running.log_dir.glob("load.log.*"):
         seconds = {line.split(b".")[0] for line in path.read_bytes().splitlines()}
-        assert len(seconds) == 1, (path, seconds)
+        assert len(seconds) <= 1, (path, seconds)  # the first may be empty
