@@ -10,16 +10,25 @@ see how far the ledger's mark says each sink had got, and go on there.
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import time
+from collections.abc import Callable
 from functools import partial
 
+from queuelog import _frame
+from queuelog._drops import Dropped, collect
 from queuelog._ledger import Cursor, Ledger, Mark
 from queuelog._reader import Batch, Offsets, SpoolReader
 from queuelog._report import report
 from queuelog._sinks import Items, Sinks
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
+
+
+class Interrupted(BaseException):
+    """The listener has to stop before the batch is done; the batch comes again."""
 
 
 class Delivery:
@@ -29,6 +38,7 @@ class Delivery:
         self._reader = reader
         self._sinks = sinks
         self._ledger = Ledger(reader.directory.ledger)
+        self.stopping: Callable[[], bool] = lambda: False
         self._retries: dict[str, tuple[float, float]] = {}  # sink id -> when, delay
 
     @property
@@ -70,7 +80,11 @@ class Delivery:
         return batch if batch.ends else None
 
     def deliver(self, batch: Batch) -> None:
-        """Write a batch that `next` returned. A sink's failure is no failure of the batch."""
+        """Write a batch that `next` returned. A sink's failure is no failure of the batch.
+
+        Raises:
+            Interrupted: `stopping()` was true; `next` returns the batch again.
+        """
         main, held = self._ledger.state.main, self._ledger.state.held
         if main.ends is None:
             main.ends = batch.ends
@@ -83,6 +97,30 @@ class Delivery:
         main.advance()
         self._ledger.save()
         self._release()
+
+    def report_drops(self) -> None:
+        """Write into each log how many of its records were dropped since the last time."""
+        for dropped in collect(self._reader.directory):
+            if dropped.count > 0 and self._report_drop(dropped):
+                dropped.reported()
+            if not dropped.count:
+                dropped.remove_if_done()
+
+    def _report_drop(self, dropped: Dropped) -> bool:
+        message = (
+            f"{dropped.count} records were dropped by process {dropped.process}: "
+            f"the backlog limit was reached"
+        )
+        report("dropped", message, logging.WARNING)
+        attributes = {
+            "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
+            "msg": message, "process": dropped.process,
+        }  # fmt: skip
+        item = time.time(), json.dumps(attributes).encode()
+        groups, unknown = self._sinks.group({(dropped.target, _frame.RECORD): [item]})
+        if unknown or any(sink_id in self.held for sink_id in groups):
+            return False
+        return all(self._write(Cursor(), sink_id, items) for sink_id, items in groups.items())
 
     def patience(self) -> float:
         """Return for how many seconds there is nothing to retry; infinity if nothing failed."""
@@ -143,6 +181,9 @@ class Delivery:
     def _note(self, cursor: Cursor, sink_id: str, mark: Mark) -> None:
         cursor.marks[sink_id] = mark
         self._ledger.save()
+        # Between two pieces, since a batch with many rollovers takes longer than a fork may wait.
+        if self.stopping():
+            raise Interrupted
 
     def _hold(self, sink_id: str) -> None:
         """Give a sink that failed a cursor of its own, at the open batch."""

@@ -192,21 +192,26 @@ class FileSink:
 
     def _piece(self, lines: Lines, start: int, backup: _Backup | None) -> int:
         """Return the index behind the lines that go where the line at `start` goes."""
-        if time.monotonic() < self._next_try:
-            return len(lines)
-        if self._max_bytes > 0:
-            self._reopen_if_moved()
-            size = os.fstat(self._fd).st_size + len(lines[start][1])
-            for index in range(start + 1, len(lines)):
-                size += len(lines[index][1])
-                if size >= self._max_bytes:
-                    return index
-            return len(lines)
-        if not self._timed:
-            return len(lines)
-        end = self.handler.rolloverAt if backup is None else backup.end
+        if time.monotonic() >= self._next_try:
+            if self._max_bytes > 0:
+                return self._piece_by_size(lines, start)
+            if self._timed:
+                return self._piece_by_time(lines, start, backup)
+        return len(lines)
+
+    def _piece_by_size(self, lines: Lines, start: int) -> int:
+        self._reopen_if_moved()
+        size = os.fstat(self._fd).st_size + len(lines[start][1])
+        for index in range(start + 1, len(lines)):
+            size += len(lines[index][1])
+            if size >= self._max_bytes:
+                return index
+        return len(lines)
+
+    def _piece_by_time(self, lines: Lines, start: int, backup: _Backup | None) -> int:
         if backup is None and lines[start][0] < self._begin:
             return start + 1  # late, and its backup is gone; the next one's may not be
+        end = self.handler.rolloverAt if backup is None else backup.end
         if end > time.time():
             return len(lines)  # those of the future count as of now
         return bisect_left(lines, end, start + 1, key=itemgetter(0))

@@ -11,13 +11,15 @@ import contextlib
 import math
 import queue
 import time
+from collections.abc import Callable
 from typing import Any
 
 from queuelog import _frame
 from queuelog._ledger import Mark
-from queuelog._reader import Batch, Target
+from queuelog._reader import Batch
 from queuelog._report import report
 from queuelog._sinks import Groups, Items, Sinks
+from queuelog._spool import Target
 
 _BATCH = 1000  # items
 _POLL = 0.05  # seconds: how long a stop or a fork may have to wait for the listener
@@ -42,6 +44,10 @@ class ForeignQueue:
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Put a frame; raises `queue.Full` if the queue is bounded and full."""
         self.foreign.put(self._descriptions[_frame.sink_of(item)] + item, block, timeout)
+
+    def drop(self, item: bytes) -> None:
+        """Say that a frame was dropped; `report` counts how often."""
+        report("dropped", "a record was dropped: the queue is full")
 
     def wait(self, wake: int, timeout: float, *, bell: bool) -> None:
         """Wait for the next item, or a while: such a queue cannot be interrupted."""
@@ -69,6 +75,7 @@ class ForeignDelivery:
         self._sinks = sinks
         self._pending: dict[str, tuple[Items, Mark | None]] = {}
         self._next_try = 0.0
+        self.stopping: Callable[[], bool] = lambda: False  # each batch is done before a stop
 
     @property
     def held(self) -> list[str]:
@@ -93,6 +100,9 @@ class ForeignDelivery:
         for item in items:
             _unpack(item, groups)
         return Batch(groups, {}, len(items) >= _BATCH) if items else None
+
+    def report_drops(self) -> None:
+        """There is nothing to collect: the workers report what they drop."""
 
     def deliver(self, batch: Batch) -> None:
         groups, _ = self._sinks.group(batch.items)

@@ -19,18 +19,11 @@ from typing import NamedTuple
 from queuelog import _frame
 from queuelog._native import native
 from queuelog._report import report
-from queuelog._spool import FileLock, SpoolDirectory
+from queuelog._spool import FileLock, SpoolDirectory, Target
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
-
-
-class Target(NamedTuple):
-    """Where an entry shall go: its sink's description, and whether its writer is trusted."""
-
-    description: bytes
-    trusted: bool
 
 
 class Batch(NamedTuple):

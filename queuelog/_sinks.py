@@ -25,9 +25,8 @@ from queuelog._description import (
 )
 from queuelog._files import FileSink, Note
 from queuelog._ledger import Mark
-from queuelog._reader import Target
 from queuelog._report import report
-from queuelog._spool import FileLock, base_directory
+from queuelog._spool import FileLock, Target, base_directory
 
 IDLE = 60.0  # seconds after which a file that nobody writes to any more is closed
 

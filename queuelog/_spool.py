@@ -4,7 +4,8 @@
     SPOOL/ledger        what has reached the log files (see _ledger)
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
-        <pid>-<start>-<n>   segments, each with one writer (see _writer and _reader)
+        <pid>-<start>-<n>           segments, each with one writer (see _writer and _reader)
+        <pid>-<start>-<sink>.drops  how many records a process has dropped (see _drops)
 
 Segments of another user than the owner's are not trusted: they name only files that the arbiter
 knows or allows.
@@ -20,11 +21,20 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from queuelog.errors import SpoolError
 
 _SHM = "/dev/shm"  # noqa: S108  # what lies there is checked: see _own_directory
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
+_DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
+
+
+class Target(NamedTuple):
+    """Where an entry shall go: its sink's description, and whether its writer is trusted."""
+
+    description: bytes
+    trusted: bool
 
 
 class SpoolDirectory:
@@ -69,11 +79,18 @@ class SpoolDirectory:
         os.chmod(self.bell, 0o600 if private else 0o666)
 
     def segments(self) -> Iterator[tuple[int, str]]:
-        """Yield user id and file name of every segment; skips what has no segment's name."""
+        """Yield user id and file name of every segment."""
+        return self._files(_SEGMENT_NAME)
+
+    def drops(self) -> Iterator[tuple[int, str]]:
+        """Yield user id and file name of every count of dropped records."""
+        return self._files(_DROPS_NAME)
+
+    def _files(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         for uid in self.uids:
             with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
                 for entry in entries:
-                    if _SEGMENT_NAME.fullmatch(entry.name):
+                    if pattern.fullmatch(entry.name):
                         yield uid, entry.name
 
     def backlog(self) -> int:

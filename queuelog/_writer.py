@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from queuelog import _frame
 from queuelog._description import parse
+from queuelog._drops import DropCounter
 from queuelog._native import native
 from queuelog._report import STDERR, report
 from queuelog._spool import SpoolDirectory
@@ -75,6 +76,7 @@ class SpoolWriter:
         self._full_until = 0.0
         self._gave_up = False
         self._rung = 0.0
+        self._drops: dict[int, DropCounter] = {}
 
     def register(self, description: bytes) -> int:
         """Return the sink number for `description`; the same one for the same description.
@@ -116,6 +118,20 @@ class SpoolWriter:
         if now - self._rung >= RING_INTERVAL:
             self._rung = now
             self._ring()
+
+    def drop(self, item: bytes) -> None:
+        """Count a frame that `put` refused, for the listener to report."""
+        sink = _frame.sink_of(item)
+        with self._lock, contextlib.suppress(OSError):
+            if sink not in self._drops:
+                path = f"{self._directory.incoming(self._uid)}/{self._name}-{sink}.drops"
+                description = _frame.payload_of(self._descriptions[sink])
+                self._drops[sink] = DropCounter(path, description, self._other_owner())
+            self._drops[sink].add()
+
+    def _other_owner(self) -> int | None:
+        """Return the user that files must be given to, where this process is not he yet."""
+        return self._uid if self._uid != os.geteuid() else None
 
     def _append_later(self, item: bytes, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -173,10 +189,9 @@ class SpoolWriter:
         self._gave_up = False
         name = f"{self._name}-{next(self._numbers)}"
         path = os.path.join(self._directory.incoming(self._uid), name)
-        owner = self._uid if self._uid != os.geteuid() else None
         old = self._segment
         try:
-            new = _Segment(path, owner)
+            new = _Segment(path, self._other_owner())
         except OSError:
             if old is None:
                 raise
@@ -227,12 +242,15 @@ class SpoolWriter:
             segment, self._segment = self._segment, None
             if segment is not None:
                 os.close(segment.fd)
+            while self._drops:
+                os.close(self._drops.popitem()[1].fd)
             if self._bell >= 0:
                 os.close(self._bell)
                 self._bell = -1
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""
-        self._start()  # another thread may have held the lock at the fork
+        self._lock = native("_thread", "RLock")()  # another thread may have held it at the fork
         self.close()
+        self._start()
         self._uid = self._directory.worker_uid

@@ -6,7 +6,6 @@ the handler that it replaces, and hands bytes to the queue.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import logging.handlers
@@ -28,33 +27,15 @@ class Queue(Protocol):
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Queue a frame, or raise `queue.Full`."""
 
-
-class _Drops:
-    """Counts dropped records; safe to use from threads and signal handlers without a lock."""
-
-    def __init__(self) -> None:
-        self._counter = itertools.count(1)  # next() cannot be interrupted
-        self._seen = 0
-        self.pending = False
-
-    def add(self) -> None:
-        next(self._counter)
-        self.pending = True
-
-    def take(self) -> int:
-        """Return how many were added since the last call."""
-        self.pending = False
-        total = next(self._counter) - 1
-        count, self._seen = total - self._seen, total + 1
-        return count
+    def drop(self, item: bytes) -> None:
+        """Count a frame that was refused."""
 
 
 class QueueHandler(logging.handlers.QueueHandler):
     """Sends what `handler` would have written to `queue`, for the arbiter to write.
 
     It has the level, filters, formatter, name and marker attributes of `handler`. At the backlog
-    limit a record waits up to `timeout` seconds if `block`, and is dropped then; the next record
-    that passes is followed by one that says how many were dropped.
+    limit a record waits up to `timeout` seconds if `block`, and is dropped and counted then.
     """
 
     queue: Any
@@ -73,7 +54,6 @@ class QueueHandler(logging.handlers.QueueHandler):
         if handler.name:
             self.set_name(handler.name)
         self._block, self._timeout = block, timeout
-        self._drops = _Drops()
         self._lines = writes_lines(handler)
         self._sink = queue.register(describe(handler))
         if self._lines:
@@ -144,24 +124,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         try:
             self.queue.put(item, self._block, self._timeout)
         except queue.Full:
-            self._drops.add()
-        else:
-            if self._drops.pending:
-                self._report_drops()
-
-    def _report_drops(self) -> None:
-        count = self._drops.take()
-        if not count:
-            return
-        record = logging.LogRecord(
-            "queuelog", logging.WARNING, __file__, 0,
-            "%d records were dropped: the backlog limit was reached", (count,), None,
-        )  # fmt: skip
-        try:
-            self.queue.put(self.prepare(record), False)
-        except Exception:  # full again, or a formatter that needs more than a plain record
-            for _ in range(count):
-                self._drops.add()
+            self.queue.drop(item)
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,7 @@ import os
 import time
 from typing import Any
 
-from queuelog._delivery import Delivery
+from queuelog._delivery import Delivery, Interrupted
 from queuelog._foreign import ForeignDelivery, ForeignQueue
 from queuelog._native import native
 from queuelog._reader import Batch, SpoolReader
@@ -40,7 +40,9 @@ class QueueListener(logging.handlers.QueueListener):
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]
         self.delivery = delivery
+        self.delivery.stopping = lambda: self._stopping
         self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
+        self._next_report = 0.0
         self._stopping = False
         self._running: Any = None  # a lock that the thread holds until it ends
         self._wake, self._waker = os.pipe()
@@ -57,7 +59,7 @@ class QueueListener(logging.handlers.QueueListener):
                 native("_thread", "start_new_thread")(self._run, (self._running,))
 
     def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Stop the thread after its current batch; return False if that took too long.
+        """Stop the thread, between two writes; return False if that took too long.
 
         What is in the spool stays there: see `drain`.
         """
@@ -83,12 +85,14 @@ class QueueListener(logging.handlers.QueueListener):
         Only while the thread is stopped.
         """
         deadline = time.monotonic() + timeout
+        self._stopping = False  # of the thread; what is written here shall not be interrupted
         if not self.delivery.own():
             return False
         while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
             self.handle(batch)
         while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
             pass
+        self.delivery.report_drops()
         return batch is None and not self.delivery.held
 
     def enqueue_sentinel(self) -> None:
@@ -118,6 +122,8 @@ class QueueListener(logging.handlers.QueueListener):
         while not self._ends():
             try:
                 self._work()
+            except Interrupted:
+                pass
             except Exception as error:  # whatever it is, the thread must go on
                 report("listener", f"the listener failed and goes on: {error!r}")
                 self._sleep(STANDBY)
@@ -135,6 +141,9 @@ class QueueListener(logging.handlers.QueueListener):
         if not self.delivery.own():
             self._sleep(STANDBY)
             return
+        if time.monotonic() >= self._next_report:
+            self._next_report = time.monotonic() + IDLE
+            self.delivery.report_drops()
         more = self.delivery.retry()
         batch = self.dequeue(block=not more)
         if batch is not None:

@@ -1,0 +1,89 @@
+"""Counts of dropped records, which survive the processes that dropped them.
+
+At the backlog limit a process cannot say in the log what it drops, and it may be killed before it
+can. So it keeps the number in a file beside its segments, one for each sink, and the listener says
+it in the log as soon as records flow again:
+
+    <uid>/<pid>-<start>-<sink>.drops:  dropped, reported (8 bytes each, little-endian), description
+
+The writer holds a `flock` on the file while it lives, as on a segment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator
+
+from queuelog._spool import SpoolDirectory, Target
+
+_COUNT = struct.Struct("<Q")
+_HEADER_SIZE = 2 * _COUNT.size
+_MAX_SIZE = 1 << 16  # bytes: longer than any description
+
+
+class DropCounter:
+    """The writer's side: counts what one process drops of one sink."""
+
+    def __init__(self, path: str, description: bytes, owner: int | None) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        self.fd = os.open(path, flags, 0o600)
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if owner is not None:
+            os.fchown(self.fd, owner, -1)
+        os.pwrite(self.fd, bytes(_HEADER_SIZE) + description, 0)
+        self._count = 0
+
+    def add(self) -> None:
+        """Count one more."""
+        self._count += 1
+        os.pwrite(self.fd, _COUNT.pack(self._count), 0)
+
+
+class Dropped:
+    """The listener's side of one file: `count` records of `target` were dropped, and not reported.
+
+    `process` is the id of the one that did.
+    """
+
+    def __init__(self, fd: int, path: str, trusted: bool) -> None:
+        self._fd = fd
+        self._path = path
+        data = os.pread(fd, _MAX_SIZE, 0)
+        self._dropped, reported = struct.unpack_from("<QQ", data)
+        self.count = self._dropped - reported
+        self.process = int(os.path.basename(path).partition("-")[0])
+        self.target = Target(data[_HEADER_SIZE:], trusted)
+
+    def reported(self) -> None:
+        """The count is in the log."""
+        os.pwrite(self._fd, _COUNT.pack(self._dropped), _COUNT.size)
+        self.count = 0
+
+    def remove_if_done(self) -> None:
+        """Remove the file if all is reported and its writer is gone."""
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _COUNT.unpack(os.pread(self._fd, _COUNT.size, 0))[0] == self._dropped:
+                os.unlink(self._path)
+
+
+def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
+    """Yield every file with a count; what is not one is passed over."""
+    for uid, name in directory.drops():
+        path = os.path.join(directory.incoming(uid), name)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(path, flags)
+        except OSError:
+            continue
+        try:
+            found = os.fstat(fd)
+            regular = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == uid
+            if regular and _HEADER_SIZE < found.st_size < _MAX_SIZE:
+                yield Dropped(fd, path, trusted=uid == directory.owner_uid)
+        finally:
+            os.close(fd)
