@@ -1,4 +1,4 @@
-"""CPU a record: what a log line costs the workers, and what it costs the process that owns the file.
+"""CPU a record: what a log line costs the workers, and what it costs the owner of the file.
 
 Every case logs the same lines from the same number of forked processes, in a fresh process of its
 own, one case after the other and all of them several times over: the medians are compared.
@@ -85,7 +85,7 @@ def bridge(path: str, spool: str):
 
 @contextmanager
 def own(path: str, spool: str):
-    """queuelog."""
+    """Queuelog."""
     log.addHandler(_file_handler(path))
     queuelog.start(spool=spool)
     yield _nothing
@@ -228,7 +228,10 @@ def run_case(case: str, options: argparse.Namespace, rate: float) -> Run:
     try:
         one = json.dumps([case, path, f"{spool}/spool", options.processes, [records, rate]])
         done = subprocess.run(
-            [sys.executable, __file__, "--one", one], check=True, stdout=subprocess.PIPE, timeout=600
+            [sys.executable, __file__, "--one", one],
+            check=True,
+            stdout=subprocess.PIPE,
+            timeout=600,
         )
         total = options.processes * records
         workers, owner = (1e6 * seconds / total for seconds in json.loads(done.stdout))
@@ -251,8 +254,10 @@ def table(title: str, runs: dict[str, list[Run]]) -> str:
     base, bridged = medians.get("file"), medians.get("bridge")
     lines = [
         title,
-        f"{'case':<12}{'workers':>9}{'owner':>9}{'total':>9}{'/ file':>9}{'owner / bridge':>16}"
-        f"{'total min-max':>16}{'missing':>9}{'doubled':>9}{'torn':>6}",
+        (
+            f"{'case':<12}{'workers':>9}{'owner':>9}{'total':>9}{'/ file':>9}{'owner / bridge':>16}"
+            f"{'total min-max':>16}{'missing':>9}{'doubled':>9}{'torn':>6}"
+        ),
     ]
     for case, run in medians.items():
         total = run.workers + run.owner

@@ -184,6 +184,11 @@ class Server:
         self.send(number)
         return self.process.wait(timeout)
 
+    def end_process(self, pid, number=signal.SIGTERM):
+        """End a process of the server's group that is not our child."""
+        os.kill(pid, number)
+        wait_for(lambda: not alive(pid), f"process {pid} ends")
+
     def kill(self):
         """End every process of the server at once, if any is left."""
         if self.process is not None:
@@ -217,7 +222,7 @@ class Count:
     def check(self, at_least=1):
         """Assert that nothing is missing, doubled or torn, and that something was there at all."""
         sample = (self.missing[:5], self.doubled[:5], self.torn[:3])
-        assert not self.missing and not self.doubled and not self.torn, (self, sample)
+        assert (self.missing, self.doubled, self.torn) == ([], [], []), (self, sample)
         assert self.expected >= at_least, self
 
 
@@ -246,15 +251,17 @@ def count(acks, paths):
 class Load:
     """Threads that send requests for numbered lines until stopped; failed requests are allowed.
 
-    Each thread pauses `pause` seconds between two requests.
+    Each thread pauses `pause` seconds between two requests. The first number is `first`.
     """
 
-    def __init__(self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.002):
+    def __init__(
+        self, server, *, threads=4, per_request=20, first=0, limit=1_000_000, pause=0.002
+    ):  # fmt: skip
         self._server = server
         self._per_request = per_request
         self._limit = limit
         self._pause = pause
-        self._next = 0
+        self._next = first
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
