@@ -1,9 +1,13 @@
-"""What the system says of a process."""
+"""What the system says of a process, and of a server's workers."""
 
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
+
+from harness import children, wait_for
 
 
 def threads(pid):
@@ -16,8 +20,35 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def _status(pid, name):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":", 1) for line in status.splitlines())[name]
+
+
 def memory(pid):
     """Return the resident memory of a process in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    fields = dict(line.split(":", 1) for line in status.splitlines())
-    return int(fields["VmRSS"].split()[0]) * 1024
+    return int(_status(pid, "VmRSS").split()[0]) * 1024
+
+
+def catches(pid, number):
+    """Tell if a process has a handler for a signal."""
+    with suppress(OSError, KeyError):  # it has ended
+        return bool(int(_status(pid, "SigCgt"), 16) >> (number - 1) & 1)
+
+
+def workers(server, number=None):
+    """Wait until there are just so many workers that obey signals; return their process ids.
+
+    Before it sets its own handlers, SIGABRT's last, a worker has those of the arbiter, which put
+    the signal into a queue that only the arbiter reads: a SIGTERM is lost then.
+    """
+    found = set()
+
+    def complete():
+        found.clear()
+        found.update(children(server.pid))
+        obeying = [pid for pid in found if catches(pid, signal.SIGABRT)]
+        return len(found) == len(obeying) == (number or server.workers)
+
+    wait_for(complete, "all workers")
+    return found

@@ -11,8 +11,8 @@ import threading
 from contextlib import suppress
 
 import pytest
-from harness import LINE, Load, alive, children, wait_for
-from processes import memory
+from harness import LINE, Load, alive, wait_for
+from processes import memory, workers
 
 SIZE = {
     "class": "logging.handlers.RotatingFileHandler", "maxBytes": 20_000, "backupCount": 1000,
@@ -27,18 +27,6 @@ def deadly(server, path):
         server.get(path, timeout=30)
 
 
-def workers(server):
-    """Wait until all workers are there; return their process ids."""
-    found = []
-
-    def complete():
-        found[:] = children(server.pid)
-        return len(found) == server.workers
-
-    wait_for(complete, "all workers")
-    return found
-
-
 def logged(server, pattern):
     """Wait until error.log matches `pattern`; return the match."""
     return wait_for(
@@ -51,7 +39,7 @@ def test_sigkill_of_workers_under_load_loses_nothing(server):
     running = server().start()
     with Load(running) as load:
         for _ in range(15):
-            os.kill(random.choice(workers(running)), signal.SIGKILL)
+            os.kill(random.choice(list(workers(running))), signal.SIGKILL)
             load.wait_for_requests(5)
     assert running.stop() == 0
     running.count().check(at_least=1_500)
