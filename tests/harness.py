@@ -251,17 +251,15 @@ def count(acks, paths):
 class Load:
     """Threads that send requests for numbered lines until stopped; failed requests are allowed.
 
-    Each thread pauses `pause` seconds between two requests. The first number is `first`.
+    Each thread pauses `pause` seconds between two requests.
     """
 
-    def __init__(
-        self, server, *, threads=4, per_request=20, first=0, limit=1_000_000, pause=0.002
-    ):  # fmt: skip
+    def __init__(self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.002):
         self._server = server
         self._per_request = per_request
         self._limit = limit
         self._pause = pause
-        self._next = first
+        self._next = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
