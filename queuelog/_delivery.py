@@ -98,6 +98,11 @@ class Delivery:
         self._ledger.save()
         self._release()
 
+    def tidy(self) -> None:
+        """Do what is due about once a second."""
+        self._sinks.close_unused()
+        self.report_drops()
+
     def report_drops(self) -> None:
         """Write into each log how many of its records were dropped since the last time."""
         for dropped in collect(self._reader.directory):

@@ -233,10 +233,8 @@ class FileSink:
     def _reopen_if_moved(self) -> None:
         """Follow logrotate and everybody else who moves or removes the file."""
         if self._fd >= 0:
-            with suppress(FileNotFoundError):
-                found = os.stat(self.path)
-                if (found.st_dev, found.st_ino) == self._identity:
-                    return
+            if not self._is_moved():
+                return
             self._close_file()
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         flags = _FLAGS | os.O_NONBLOCK | self._nofollow | self._truncate
@@ -246,6 +244,18 @@ class FileSink:
             os.close(fd)
             raise OSError(f"{self.path} is no longer a regular file")
         self._fd, self._identity, self._truncate = fd, (found.st_dev, found.st_ino), 0
+
+    def _is_moved(self) -> bool:
+        with suppress(OSError):
+            found = os.stat(self.path)
+            return (found.st_dev, found.st_ino) != self._identity
+        return True
+
+    def close_if_unused(self, idle: float) -> None:
+        """Close the file if it was moved away, or not written to for `idle` seconds."""
+        unused = time.monotonic() - self.last_used > idle
+        if self._fd >= 0 and (unused or self._is_moved()):
+            self._close_file()
 
     def _roll_over(self, created: float) -> None:
         """Let the handler roll over. If it fails, go on with the file: too long, but complete."""

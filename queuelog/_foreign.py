@@ -101,6 +101,10 @@ class ForeignDelivery:
             _unpack(item, groups)
         return Batch(groups, {}, len(items) >= _BATCH) if items else None
 
+    def tidy(self) -> None:
+        """Do what is due about once a second."""
+        self._sinks.close_unused()
+
     def report_drops(self) -> None:
         """There is nothing to collect: the workers report what they drop."""
 

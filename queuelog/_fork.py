@@ -7,7 +7,9 @@ that only one process may hold: locks, log files, the parent's segment.
 from __future__ import annotations
 
 import os
-from typing import Protocol
+import warnings
+from contextlib import suppress
+from typing import Any, Protocol
 
 
 class ForkAware(Protocol):
@@ -20,6 +22,8 @@ class ForkAware(Protocol):
 
 _taking_part: list[ForkAware] = []
 _registered = False
+_alone = False  # there was no other thread at the last fork
+_ignored: list[Any] = []  # filters of warnings
 
 
 def take_part(participant: ForkAware) -> None:
@@ -38,13 +42,38 @@ def leave(participant: ForkAware) -> None:
 
 
 def _before() -> None:
+    global _alone
+    while _ignored:
+        with suppress(ValueError):
+            warnings.filters.remove(_ignored.pop())  # type: ignore[attr-defined]
     for participant in _taking_part:
         participant.before_fork()
+    _alone = _threads() == 1
 
 
 def _parent() -> None:
     for participant in _taking_part:
         participant.after_fork_in_parent()
+    if _alone and _threads() > 1:
+        _ignore_false_warning()
+
+
+def _threads() -> int:
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:  # not Linux
+        return 0
+
+
+def _ignore_false_warning() -> None:
+    """Python 3.13 counts the threads for its warning after these hooks, too late: `os.fork`.
+
+    There was one thread at the fork; the others were started again by `_parent`. The warning is
+    about to be issued, and comes to nothing; the next fork takes the filter out again.
+    """
+    pattern = rf"This process \(pid={os.getpid()}\) is multi-threaded"
+    warnings.filterwarnings("ignore", pattern, DeprecationWarning)
+    _ignored.append(warnings.filters[0])
 
 
 def _child() -> None:

@@ -28,7 +28,7 @@ from queuelog._ledger import Mark
 from queuelog._report import report
 from queuelog._spool import FileLock, Target, base_directory
 
-IDLE = 60.0  # seconds after which a file that nobody writes to any more is closed
+IDLE = 60.0  # seconds after which a file that nobody writes to is closed
 
 Items = list[_frame.Item]
 Groups = dict[tuple[Target, int], Items]  # by target and frame kind, as in a batch
@@ -236,6 +236,15 @@ class Sinks:
 
     def __getitem__(self, sink_id: str) -> Sink:
         return self._sinks[sink_id]
+
+    def close_unused(self) -> None:
+        """Close the files that were moved away, or that nobody has written to for `IDLE` seconds.
+
+        A file that logrotate has moved is complete then, and a removed one gives its space back.
+        """
+        for sink in self._sinks.values():
+            if isinstance(sink, LineSink):
+                sink.file.close_if_unused(IDLE)
 
     def close(self) -> None:
         """Close every file, and give every handler back."""

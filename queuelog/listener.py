@@ -24,6 +24,7 @@ from queuelog._report import report
 PAUSE = 0.010  # seconds between two batches; longer than a writer's ring interval
 IDLE = 1.0  # seconds between two looks at a silent spool
 STANDBY = 0.2  # seconds between two attempts to become the owner of a spool
+THREAD_END = 0.05  # seconds for the kernel to remove a thread that has ended
 FORK_WAIT = 2.0  # seconds that a fork waits for a thread that a disk has stalled
 
 
@@ -42,8 +43,9 @@ class QueueListener(logging.handlers.QueueListener):
         self.delivery = delivery
         self.delivery.stopping = lambda: self._stopping
         self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
-        self._next_report = 0.0
+        self._next_tidy = 0.0
         self._stopping = False
+        self._tid = 0
         self._running: Any = None  # a lock that the thread holds until it ends
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._wake, False)
@@ -69,7 +71,14 @@ class QueueListener(logging.handlers.QueueListener):
         self.enqueue_sentinel()
         if running is None:
             return True
-        return bool(running.acquire(timeout=-1 if timeout is None else timeout))
+        if not running.acquire(timeout=-1 if timeout is None else timeout):
+            return False
+        # The thread has nothing left to do, but the kernel counts it some microseconds longer, and
+        # so does the warning of os.fork() in Python 3.12.
+        deadline, sleep = time.monotonic() + THREAD_END, native("time", "sleep")
+        while os.path.exists(f"/proc/self/task/{self._tid}") and time.monotonic() < deadline:
+            sleep(0.0001)
+        return True
 
     def pause(self) -> bool:
         """Stop the thread for a fork, but do not make the fork wait for a disk for long."""
@@ -119,6 +128,7 @@ class QueueListener(logging.handlers.QueueListener):
 
     def _run(self, running: Any) -> None:
         """The thread's function."""
+        self._tid = native("_thread", "get_native_id")()
         while not self._ends():
             try:
                 self._work()
@@ -141,9 +151,9 @@ class QueueListener(logging.handlers.QueueListener):
         if not self.delivery.own():
             self._sleep(STANDBY)
             return
-        if time.monotonic() >= self._next_report:
-            self._next_report = time.monotonic() + IDLE
-            self.delivery.report_drops()
+        if time.monotonic() >= self._next_tidy:
+            self._next_tidy = time.monotonic() + IDLE
+            self.delivery.tidy()
         more = self.delivery.retry()
         batch = self.dequeue(block=not more)
         if batch is not None:

@@ -53,8 +53,12 @@ def test_the_example_logs_to_five_files_that_only_the_arbiter_has_open(tmp_path,
         paths = sorted(str(logs / f"{name}.log") for name in NAMES)
         opened = [path for path in open_files(process.pid) if path.startswith(str(logs))]
         assert sorted(opened) == paths
+
+        def holds(pid):
+            return [path for path in open_files(pid) if path.startswith(str(logs))]
+
         for worker in children(process.pid):
-            assert not [path for path in open_files(worker) if path.startswith(str(logs))]
+            wait_for(lambda pid=worker: not holds(pid), "a worker has closed what it inherited")
     finally:
         process.terminate()
         _, stderr = process.communicate(timeout=30)

@@ -36,6 +36,10 @@ def move(running, name):
 def test_every_worker_class_logs_everything_through_its_life(server, worker_class, app, top):
     """Failures B6 and B8: boot, load, HUP, moved files with and without USR1, TERM; 0 lost."""
     running = server(handler=SIZE, worker_class=worker_class, app=app, workers=2)
+
+    def holds(pid):
+        return [path for path in open_files(pid) if str(running.log_dir) in path]
+
     running.conf.write_text(f"{top}\n{running.conf.read_text()}")
     running.start()
     with Load(running) as load:
@@ -48,7 +52,7 @@ def test_every_worker_class_logs_everything_through_its_life(server, worker_clas
         running.send(signal.SIGUSR1)
         load.wait_for_requests(50)
         for worker in children(running.pid):
-            assert not [path for path in open_files(worker) if str(running.log_dir) in path]
+            wait_for(lambda pid=worker: not holds(pid), "a worker has closed what it inherited")
     assert running.stop() == 0
     moved.rename(moved.with_name("load.log.9999"))
     running.count().check(at_least=4000)
@@ -98,7 +102,7 @@ def test_an_upgrade_hands_the_files_over(server):
         assert not owns(second)
         assert running.stop() == 0
         load.wait_for_requests(50)
-        wait_for(lambda: int(pidfile.read_text()) == second, "the promotion")
+        wait_for(lambda: pidfile.exists() and pidfile.read_text() == f"{second}\n", "promotion")
         wait_for(lambda: owns(second), "the new arbiter writes")
     running.end_process(second)
     running.count().check(at_least=3000)
