@@ -83,9 +83,9 @@ def state(server):
 
     The listener lets go of what dead workers left when it writes the next line.
     """
-    before = server.text("load.log").count(b"on purpose")
+    before = server.text("access.log").count(b"/fail")
     server.get("/fail")
-    wait_for(lambda: server.text("load.log").count(b"on purpose") > before, "the line")
+    wait_for(lambda: server.text("access.log").count(b"/fail") > before, "the last line of it")
     return threads(server.pid), descriptors(server.pid)
 
 
@@ -188,6 +188,16 @@ def test_workers_that_end_after_fifty_requests_lose_nothing(server):
     assert count.expected > 2_800
     assert running.text("error.log").count(b"Worker exiting") > 20
     assert b"SIGKILL" not in running.text("error.log")
+
+
+def test_forks_between_two_records_of_a_slow_handler_double_nothing(server):
+    """Failures B10f: a fork interrupts the listener, which has to go on where it was."""
+    running = server(handler=SLOW, extra="max_requests = 20\n").start()
+    with Load(running, per_request=1, limit=1_200) as load:
+        load.join()
+    assert running.stop() == 0
+    running.count().check(at_least=1_000)
+    assert running.text("error.log").count(b"Worker exiting") > 20
 
 
 def test_the_arbiter_alone_has_each_log_file_open_once(server):
