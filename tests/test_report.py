@@ -1,0 +1,106 @@
+"""The last-resort reporter: it says each thing once in a while, and nothing can break it."""
+
+import logging
+import os
+import time
+
+import pytest
+
+from queuelog import _report
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Nothing was reported before the test."""
+    monkeypatch.setattr(_report, "_next", {})
+    monkeypatch.setattr(_report, "_suppressed", {})
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a list whose item is the time of the monotonic clock."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Return the list of the records that reach the logger `queuelog`."""
+    records = []
+
+    class Collect(logging.Handler):
+        def emit(self, record):
+            records.append(record)
+
+    logger = logging.getLogger("queuelog")
+    monkeypatch.setattr(logger, "handlers", [Collect()])
+    monkeypatch.setattr(logger, "propagate", False)
+    return records
+
+
+def test_a_report_names_its_process_and_reaches_stderr_and_the_log(capfd, seen):
+    """Whoever reads either place learns of it."""
+    _report.report("key", "100 % wrong", logging.WARNING)
+    assert capfd.readouterr().err == f"queuelog[{os.getpid()}]: 100 % wrong\n"
+    (record,) = seen
+    assert (record.getMessage(), record.levelno) == ("100 % wrong", logging.WARNING)
+
+
+def test_without_a_handler_stderr_gets_it_once(capfd, monkeypatch):
+    """Logging's own last resort must not repeat it."""
+    monkeypatch.setattr(logging.getLogger("queuelog"), "propagate", False)
+    _report.report("key", "wrong")
+    assert capfd.readouterr().err.count("wrong") == 1
+
+
+def test_what_repeats_is_counted_and_said_once_an_interval(capfd, clock, seen):
+    """A failure of every record must not fill stderr as well."""
+    for _ in range(5):
+        _report.report("key", "again")
+    _report.report("other", "something else")
+    assert capfd.readouterr().err.count("again") == 1
+    clock[0] += _report.INTERVAL
+    _report.report("key", "again")
+    assert "again (4 more like this since the last report)" in capfd.readouterr().err
+    clock[0] += _report.INTERVAL
+    _report.report("key", "again")
+    assert capfd.readouterr().err.endswith("again\n")
+    assert len(seen) == 4
+
+
+def test_a_handler_that_raises_does_no_harm(capfd, monkeypatch):
+    """The last resort is used where everything else is broken."""
+
+    class Broken(logging.Handler):
+        def handle(self, record):
+            raise RuntimeError("broken handler")
+
+    monkeypatch.setattr(logging.getLogger("queuelog"), "handlers", [Broken()])
+    _report.report("key", "wrong")
+    assert "wrong" in capfd.readouterr().err
+
+
+def test_a_handler_that_reports_does_not_recur(capfd, monkeypatch):
+    """A queue handler that cannot write reports that, through itself."""
+
+    class Recurring(logging.Handler):
+        def emit(self, record):
+            _report.report("key", "inner")
+
+    monkeypatch.setattr(logging.getLogger("queuelog"), "handlers", [Recurring()])
+    _report.report("key", "outer")
+    err = capfd.readouterr().err
+    assert "outer" in err
+    assert "inner" not in err
+
+
+def test_stderr_that_is_closed_does_no_harm(python):
+    """A daemon has none."""
+    python("import os; os.close(2)\nfrom queuelog._report import report; report('key', 'wrong')")
+
+
+def test_a_message_with_a_lone_surrogate_is_escaped(capfd):
+    """Paths may hold bytes that are no UTF-8."""
+    _report.report("key", "file \udcff")
+    assert r"file \udcff" in capfd.readouterr().err
