@@ -105,6 +105,8 @@ class Delivery:
 
     def report_drops(self) -> None:
         """Write into each log how many of its records were dropped since the last time."""
+        if self._ledger.state.main.ends is not None:
+            return  # nothing may come between an interrupted batch and its rest
         for dropped in collect(self._reader.directory):
             if dropped.count > 0 and self._report_drop(dropped):
                 dropped.reported()
@@ -181,6 +183,8 @@ class Delivery:
                 f"again until they are written",
             )
             return False
+        # Should the batch come again because it was interrupted at another sink: this one is done.
+        cursor.marks[sink_id] = Mark(len(items))
         return True
 
     def _note(self, cursor: Cursor, sink_id: str, mark: Mark) -> None:

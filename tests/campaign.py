@@ -1,6 +1,6 @@
 """The crash campaign: kill parts of a real server under load, restart it, count the lines.
 
-    python tests/campaign.py --seed 1 --worker-kills 100 --arbiter-kills 5 --group-kills 5 --reloads 5
+    python tests/campaign.py --worker-kills 100 --arbiter-kills 5 --group-kills 5 --reloads 5
 
 Each attack has a server of its own, four sync workers that log as fast as requests come, and a file
 that rolls over at 256 KB. A line counts as expected when the log call had returned, which the
@@ -25,6 +25,7 @@ HANDLER = {
     "class": "logging.handlers.RotatingFileHandler", "maxBytes": 256_000, "backupCount": 100_000,
 }  # fmt: skip
 NUMBERS = 20_000_000
+PAUSE = 0.005  # seconds: a sync worker looks for its parent only when no request is waiting
 
 
 def kill_workers(server, load, times, chance):
@@ -92,7 +93,7 @@ def attack(name, times, seed):
     server = Server(directory, handler=HANDLER, extra=hook, acks=NUMBERS)
     try:
         server.start()
-        with Load(server, limit=NUMBERS, pause=0.0) as load:
+        with Load(server, limit=NUMBERS, pause=PAUSE) as load:
             ATTACKS[name](server, load, times, random.Random(f"{seed} {name}"))
         server.stop()
         count = server.count()
