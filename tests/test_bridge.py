@@ -261,7 +261,7 @@ def test_workers_of_another_user_add_files_only_where_they_may(program, tmp_path
         "os.chmod(os.path.dirname(sys.argv[1]), 0o711)\n"
         "in_worker(log); queuelog.stop()\n"
     )
-    assert (tmp_path / "app.log").read_text().splitlines()[0] == "to a known file"
+    assert "to a known file" in (tmp_path / "app.log").read_text().splitlines()
     written = (inside / "new.log").read_text()
     assert written == ("to a new file\n" if allowed else "")
     assert ("start(adopt=[" in done.stderr) == (not allowed)
