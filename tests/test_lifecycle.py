@@ -13,6 +13,38 @@ from processes import descriptors, threads, workers
 
 SLOW = {"class": "owners.SlowHandler"}
 
+# Interrupts the listener once in every batch, each time at a later point, without its thread.
+INTERRUPTED = """
+import itertools, logging, sys
+import queuelog
+from queuelog import _bridge
+from queuelog._delivery import Interrupted
+
+class OwnEmit(logging.FileHandler):
+    def emit(self, record):
+        super().emit(record)
+
+log = logging.getLogger()
+log.setLevel("INFO")
+log.handlers = [OwnEmit("1.log"), logging.FileHandler("2.log"), OwnEmit("3.log")]
+queuelog.start(spool=sys.argv[1])
+listener = _bridge._bridge._listener
+assert listener.stop(10)
+for at in range(1, 12):
+    calls = itertools.count(1)
+    listener.delivery.stopping = lambda: next(calls) == at
+    for number in range(3):
+        log.info("%d-%d", at, number)
+    batch = True
+    while batch:
+        try:
+            if batch := listener.dequeue(False):
+                listener.handle(batch)
+        except Interrupted:
+            print(at)
+queuelog.stop()
+"""
+
 
 class Daemon(Server):
     """A Gunicorn that leaves its terminal, so that it is known by its pid file only."""
@@ -198,6 +230,15 @@ def test_forks_between_two_records_of_a_slow_handler_double_nothing(server):
     assert running.stop() == 0
     running.count().check(at_least=500)
     assert running.text("error.log").count(b"Worker exiting") > 20
+
+
+def test_the_listener_can_be_interrupted_between_any_two_writes(python, spool, tmp_path):
+    """Failures B10f: a fork waits for the listener, which stops before its batch is done."""
+    interrupted = python(INTERRUPTED, spool).stdout.split()
+    assert len(interrupted) >= 7  # three records of each handler that has an `emit`, and a file
+    expected = [f"{at}-{number}" for at in range(1, 12) for number in range(3)]
+    for name in ("1.log", "2.log", "3.log"):
+        assert (tmp_path / name).read_text().split() == expected
 
 
 def test_the_arbiter_alone_has_each_log_file_open_once(server):
