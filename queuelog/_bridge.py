@@ -89,6 +89,7 @@ class Bridge:
         self._options = options
         self._hook = _tree.ConfigurationHook(self.adopt)
         self._queue, self._listener, self._sinks = self._connect()
+        self._started = False
         self._owns = True  # this process has the listener's files and locks open
 
     @property
@@ -122,10 +123,20 @@ class Bridge:
         _fork.take_part(self)
         self._hook.install()
         self._listener.start()
+        self._started = True
 
     def adopt(self) -> None:
         """Put a queue handler in the place of every handler that the arbiter shall own."""
-        _tree.substitute(self._take_in_arbiter if self.in_arbiter else self._take_in_worker)
+        if not self.in_arbiter:
+            _tree.substitute(self._take_in_worker)
+        elif not self._started:
+            _tree.substitute(self._take_in_arbiter)
+        else:
+            self._listener.pause()  # the thread uses the sinks that are about to change
+            try:
+                _tree.substitute(self._take_in_arbiter)
+            finally:
+                self._listener.resume()
 
     def _take_in_arbiter(self, handler: logging.Handler) -> logging.Handler | None:
         if isinstance(handler, logging.FileHandler):
@@ -171,6 +182,7 @@ class Bridge:
 
     def stop(self) -> None:
         """Put the handlers back and write what is in the spool."""
+        self._started = False
         self._hook.remove()
         _fork.leave(self)
         self._restore()  # first: what is logged from now on must not need a listener

@@ -37,9 +37,12 @@ class ForeignQueue:
 
     def register(self, description: bytes) -> int:
         """Return a sink number for `description`, valid in this process and its children."""
-        number = len(self._descriptions)
-        self._descriptions.append(_frame.encode(_frame.DESCRIPTION, number, 0.0, description))
-        return number
+        known = [_frame.payload_of(frame) for frame in self._descriptions]
+        if description in known:
+            return known.index(description)
+        frame = _frame.encode(_frame.DESCRIPTION, len(known), 0.0, description)
+        self._descriptions.append(frame)
+        return len(known)
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Put a frame; raises `queue.Full` if the queue is bounded and full."""

@@ -11,6 +11,7 @@ A line is a CRC-32 in hexadecimal, a space, and JSON. The last whole line counts
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import zlib
@@ -95,9 +96,10 @@ class Ledger:
         os.rename(temporary, self._path)
 
     def _write(self, line: bytes) -> None:
-        self._size += len(line)
         if os.write(self._fd, line) != len(line):
-            raise OSError(f"no room for {self._path}")
+            os.ftruncate(self._fd, self._size)  # or the next line would go on behind half of this
+            raise OSError(errno.ENOSPC, f"no room for {self._path}")
+        self._size += len(line)
 
     def close(self) -> None:
         if self._fd >= 0:

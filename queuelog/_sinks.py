@@ -123,7 +123,8 @@ class Sinks:
         self._allowed = tuple(os.path.realpath(path) for path in allowed)
         self._note = note
         self._sinks: dict[str, Sink] = {}
-        self._resolved: dict[Target, str | None] = {}  # the sink's id; None: refused
+        self._resolved: dict[Target, str | ValueError] = {}  # the sink's id, or why it is refused
+        self._refused = 0  # records
         self.claiming = False
 
     def own(self, handler: logging.Handler) -> None:
@@ -140,17 +141,17 @@ class Sinks:
             if isinstance(sink, LineSink):
                 if _rotates(handler) or not _rotates(sink.file.handler):
                     sink.file.take(handler)
-                elif handler.stream is not None:
-                    handler.close()
+                else:  # the one that rotates decides
+                    detach_stream(handler)
                 return
-            sink = self._sinks[sink_id] = self._line_sink(sink_id, handler)
+            new: Sink = self._line_sink(sink_id, handler)
             if self.claiming:
-                sink.file.claim(self._note)
-        elif isinstance(sink, RecordSink):
-            sink.close()
-            sink.take(handler)
+                self._claim(new)
         else:
-            self._sinks[sink_id] = RecordSink(sink_id, handler)
+            new = RecordSink(sink_id, handler)
+        if sink is not None:
+            sink.close()
+        self._sinks[sink_id] = new
 
     def claim(self) -> None:
         """Lock every file, now that this process owns the spool.
@@ -160,11 +161,14 @@ class Sinks:
         """
         self.claiming = True
         for sink in self._sinks.values():
-            if isinstance(sink, LineSink):
-                sink.file.claim(self._note)
+            self._claim(sink)
 
-    def resolve(self, target: Target) -> str | None:
-        """Return the id of `target`'s sink, or None if the target is refused (which is reported).
+    def _claim(self, sink: Sink) -> None:
+        if isinstance(sink, LineSink):
+            sink.file.claim(self._note)
+
+    def resolve(self, target: Target) -> str | ValueError:
+        """Return the id of `target`'s sink, or the reason why the target is refused.
 
         Raises:
             UnknownSinkError: only another process knows the handler.
@@ -175,8 +179,7 @@ class Sinks:
             try:
                 self._resolved[target] = self._find(target).id
             except ValueError as error:
-                report(f"refused {error}", f"refused records: {error}")
-                self._resolved[target] = None
+                self._resolved[target] = error
         return self._resolved[target]
 
     def _find(self, target: Target) -> Sink:
@@ -223,7 +226,11 @@ class Sinks:
                 report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                 unknown.add(sink_id)
             else:
-                if sink_id is not None:
+                if isinstance(sink_id, ValueError):
+                    self._refused += len(items)
+                    reason = f"refused {self._refused} records so far; the last: {sink_id}"
+                    report(f"refused {sink_id}", reason)
+                else:
                     accepted = self._sinks[sink_id].accept(kind, items)
                     merged.setdefault(sink_id, []).extend(accepted)
         for items in merged.values():

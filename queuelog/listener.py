@@ -42,10 +42,10 @@ class QueueListener(logging.handlers.QueueListener):
         super().__init__(queue)  # type: ignore[arg-type]
         self.delivery = delivery
         self.delivery.stopping = lambda: self._stopping
-        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
         self._next_tidy = 0.0
+        self._tid = 0  # the kernel's id of the thread
+        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
         self._stopping = False
-        self._tid = 0
         self._running: Any = None  # a lock that the thread holds until it ends
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._wake, False)
@@ -81,11 +81,11 @@ class QueueListener(logging.handlers.QueueListener):
         return True
 
     def pause(self) -> bool:
-        """Stop the thread for a fork, but do not make the fork wait for a disk for long."""
+        """Stop the thread for a moment, but do not wait for a stalled disk for long."""
         return self.stop(FORK_WAIT)
 
     def resume(self) -> None:
-        """Go on after a fork."""
+        """Go on after `pause`."""
         self.start()
 
     def drain(self, timeout: float) -> bool:
