@@ -102,6 +102,7 @@ class Delivery:
         """Do what is due about once a second."""
         self._sinks.close_unused()
         self.report_drops()
+        self._release()
 
     def report_drops(self) -> None:
         """Write into each log how many of its records were dropped since the last time."""
@@ -140,8 +141,7 @@ class Delivery:
         for sink_id in self.held:
             if at_once or time.monotonic() >= self._retries.get(sink_id, (0.0, 0.0))[0]:
                 more |= self._catch_up(sink_id)
-        if more:
-            self._release()
+                self._release()
         return more
 
     def _catch_up(self, sink_id: str) -> bool:

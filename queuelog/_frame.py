@@ -71,6 +71,11 @@ def sink_of(frame: bytes) -> int:
     return frame[16] | frame[17] << 8
 
 
+def kind_of(frame: bytes) -> int:
+    """Return the kind of an encoded frame."""
+    return frame[18]
+
+
 def payload_of(frame: bytes) -> bytes:
     """Return the payload of an encoded frame."""
     return frame[HEADER_SIZE:]
@@ -115,5 +120,5 @@ def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan
                 created = 0.0  # no time at all: NaN would break the sort
             add((created, data[start:end]))
         position = end
-    del items[-1]
-    return Scan(items, base + position, needed, skipped, corrupt, late)
+    found_items = {value: some for value, some in items.items() if some}
+    return Scan(found_items, base + position, needed, skipped, corrupt, late)

@@ -153,9 +153,10 @@ class SpoolReader:
             if part.end > offset:
                 parts.append(part)
             room -= part.end - offset
+            done = self._is_done(segment, part.end) if limit is None else part.end >= limit
             if room <= 0 or part.late:
                 return parts, True
-            if not (self._is_done(segment, part.end) if limit is None else part.end >= limit):
+            if not done:
                 break
         return parts, False
 

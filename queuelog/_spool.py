@@ -93,15 +93,16 @@ class SpoolDirectory:
                     if pattern.fullmatch(entry.name):
                         yield uid, entry.name
 
-    def backlog(self) -> int:
-        """Return the size of all segments that this process may see, in bytes."""
-        total = 0
+    def backlog(self) -> tuple[int, int]:
+        """Return number and size in bytes of all segments that this process may see."""
+        number = total = 0
         for uid in self.uids:
             with contextlib.suppress(OSError), os.scandir(self.incoming(uid)) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_size
-        return total
+                        number += 1
+        return number, total
 
 
 def base_directory() -> str:

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import itertools
+import json
 import os
 import queue
 import time
@@ -29,6 +30,7 @@ from queuelog._report import STDERR, report
 from queuelog._spool import SpoolDirectory
 
 SEGMENT_SIZE = 1 << 20  # bytes
+_SMALLEST = 1 << 12  # bytes
 RING_INTERVAL = 0.008  # seconds; shorter than the listener's pause between two batches
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 
@@ -36,9 +38,9 @@ _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 class _Segment:
     """A segment that is being written: its descriptor, its size, and the sinks described in it."""
 
-    __slots__ = ("described", "fd", "size")
+    __slots__ = ("capacity", "described", "fd", "size")
 
-    def __init__(self, path: str, owner: int | None) -> None:
+    def __init__(self, path: str, owner: int | None, capacity: int) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self.fd = os.open(path, flags, 0o600)
         # Before the first byte: the reader leaves empty segments alone, others only while locked.
@@ -46,6 +48,7 @@ class _Segment:
         if owner is not None:
             os.fchown(self.fd, owner, -1)
         self.size = 0
+        self.capacity = capacity  # bytes, about
         self.described: set[bytes] = set()  # sink numbers as they stand in a frame
 
 
@@ -60,7 +63,7 @@ class SpoolWriter:
     def __init__(self, directory: SpoolDirectory, limit: int) -> None:
         self._directory = directory
         self._limit = limit
-        self._segment_size = max(4096, min(SEGMENT_SIZE, limit // 16))
+        self._segment_size = SEGMENT_SIZE
         self._descriptions: list[bytes] = []
         self._uid = directory.owner_uid
         self._segment: _Segment | None = None
@@ -154,7 +157,7 @@ class SpoolWriter:
             nested, self._busy = self._busy, True
             try:
                 segment = self._segment
-                if segment is None or (segment.size >= self._segment_size and not nested):
+                if segment is None or (segment.size >= segment.capacity and not nested):
                     segment = self._roll()
                 data = item if sink in segment.described else self._described(item)
                 written = write(segment.fd, data)
@@ -183,15 +186,23 @@ class SpoolWriter:
         """Go on to a new segment, and let the reader know by the lock that the old one is done."""
         if time.monotonic() < self._full_until:
             raise queue.Full
-        if self._directory.backlog() >= self._limit:
+        old = self._segment
+        number, total = self._directory.backlog()
+        if total >= self._limit:
+            # The reader can remove a segment only when its writer has let go of it.
+            self._segment = None
+            if old is not None:
+                os.close(old.fd)
             self._full_until = time.monotonic() + _FULL_CHECK
             raise queue.Full
         self._gave_up = False
         name = f"{self._name}-{next(self._numbers)}"
         path = os.path.join(self._directory.incoming(self._uid), name)
-        old = self._segment
+        # What is consumed of a segment that is not yet full counts as backlog, too: with many
+        # writers the segments must be small, or these rests alone would reach the limit.
+        capacity = min(self._segment_size, max(_SMALLEST, self._limit // (8 * (number + 1))))
         try:
-            new = _Segment(path, self._other_owner())
+            new = _Segment(path, self._other_owner(), capacity)
         except OSError:
             if old is None:
                 raise
@@ -205,6 +216,8 @@ class SpoolWriter:
         """Bypass the spool, which cannot be written: to the file, as a lone process would."""
         path = parse(_frame.payload_of(self._descriptions[_frame.sink_of(item)])).path
         payload = _frame.payload_of(item)
+        if _frame.kind_of(item) == _frame.RECORD:
+            payload = json.loads(payload)["msg"].encode(errors="backslashreplace") + b"\n"
         report(
             "spool-write",
             f"cannot write to the spool {self._directory.path} ({reason}): lines go to their files "
