@@ -271,8 +271,11 @@ def test_sigusr1_makes_moved_files_complete(server):
         size = moved.stat().st_size
         load.wait_for_requests(40)
     assert moved.stat().st_size == size > 0
-    for pid in (running.pid, *workers(running)):
-        assert not [path for path in open_files(pid) if path.endswith(".moved")]
+    pids = running.pid, *workers(running)
+    wait_for(
+        lambda: not [path for pid in pids for path in open_files(pid) if path.endswith(".moved")],
+        "the moved files are closed",
+    )
     assert running.stop() == 0
     running.count().check(at_least=1_200)
     assert b"Handling signal: usr1" in running.text("error.log")
