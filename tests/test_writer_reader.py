@@ -187,7 +187,7 @@ def test_a_damaged_segment_costs_no_other_one(lines, data):
         for payload in lines:
             writer.put(line(payload))
         (path,) = segments(directory)
-        writer._segment_size = 1
+        writer._segment.capacity = 1
         writer.put(line(b"next segment"))
         writer.close()
         damaged = bytearray(path.read_bytes())
@@ -408,7 +408,7 @@ def test_a_record_for_a_handler_is_no_line_for_a_file(directory, tmp_path, capfd
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
     """A process without free descriptors goes on."""
     writer.put(line(b"1"))
-    writer._segment_size = 1
+    writer._segment.capacity = 1
     monkeypatch.setattr(_writer, "_Segment", mock.Mock(side_effect=OSError("no descriptor")))
     writer.put(line(b"2"))
     assert read_all(reader) == [b"1", b"2"]
@@ -507,7 +507,7 @@ def test_consumed_segments_of_live_writers_are_no_backlog(directory, reader):
     for one in writers:
         one.register(b"sink")
     for one in writers:
-        while not one._segment or one._segment.size < one._segment_size:
+        while not one._segment or one._segment.size < one._segment.capacity:
             if not accepted(one, b"x" * 500):
                 break
     offsets = {}
