@@ -62,10 +62,14 @@ def writes_lines(handler: logging.Handler) -> bool:
     Then the arbiter can write the bytes itself; else only the handler knows how to write.
     """
     return isinstance(handler, logging.FileHandler) and not any(
-        name in vars(handler) or getattr(type(handler), name).__module__ not in _STDLIB
-        for name in _WRITING
-        if hasattr(handler, name)
+        not is_stdlib(handler, name) for name in _WRITING if hasattr(handler, name)
     )
+
+
+def is_stdlib(handler: logging.Handler, method: str) -> bool:
+    """Tell if a method of `handler` is the stdlib's own, not a user's."""
+    own = method in vars(handler)
+    return not own and getattr(type(handler), method).__module__ in _STDLIB
 
 
 def rebuildable(handler: logging.Handler) -> bool:

@@ -8,6 +8,7 @@ thread uses must not be inherited by a forked worker.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 import stat
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from queuelog._description import detach_stream, preamble
+from queuelog._description import detach_stream, is_stdlib, preamble
 from queuelog._ledger import Mark
 from queuelog._report import report
 from queuelog._spool import FileLock
@@ -263,6 +264,8 @@ class FileSink:
         identity, end = self._identity, getattr(handler, "rolloverAt", 0.0)
         self._close_file()
         try:
+            if not is_stdlib(handler, "doRollover"):
+                handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
             with _watched(handler, self._timed) as moved:
                 handler.doRollover()
         except Exception as error:  # it is the user's code: a rotator, a namer, a subclass
@@ -273,7 +276,7 @@ class FileSink:
             detach_stream(handler)
         if self._timed:
             self._begin = end
-            handler.rolloverAt = handler.computeRollover(int(created))
+            handler.rolloverAt = _next_rollover(handler, created)
             self._backups += [_Backup(end, path, *identity) for path in moved]
 
     def _close_file(self) -> None:
@@ -318,6 +321,22 @@ def _watched(handler: Any, timed: bool) -> Iterator[list[str]]:
         for name in replaced:
             del vars(handler)[name]
         vars(handler).update(own)
+
+
+def _next_rollover(handler: Any, created: float) -> float:
+    """Return the end of the period in which `created` lies.
+
+    `doRollover` has set it by the clock, but a backlog is written later than it was logged. Up to
+    Python 3.11 `computeRollover` is an hour off where summer time begins or ends.
+    """
+    at: float = handler.computeRollover(int(created))
+    when = getattr(handler, "when", "")
+    if (when == "MIDNIGHT" or when.startswith("W")) and not handler.utc:
+        wanted = handler.atTime or dt.time()
+        for shift in (0, -3600, 3600):
+            if time.localtime(at + shift)[3:6] == (wanted.hour, wanted.minute, wanted.second):
+                return at + shift
+    return at
 
 
 def _period(handler: Any) -> tuple[Any, ...] | None:

@@ -31,7 +31,7 @@ from queuelog._spool import SpoolDirectory
 
 SEGMENT_SIZE = 1 << 20  # bytes
 _SMALLEST = 1 << 12  # bytes
-RING_INTERVAL = 0.008  # seconds; shorter than the listener's pause between two batches
+RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 
 

@@ -21,7 +21,7 @@ from queuelog._native import native
 from queuelog._reader import Batch, SpoolReader
 from queuelog._report import report
 
-PAUSE = 0.010  # seconds between two batches; longer than a writer's ring interval
+PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
 IDLE = 1.0  # seconds between two looks at a silent spool
 STANDBY = 0.2  # seconds between two attempts to become the owner of a spool
 THREAD_END = 0.05  # seconds for the kernel to remove a thread that has ended

@@ -242,11 +242,9 @@ def test_what_a_worker_configures_is_taken_over(program, tmp_path, how):
 
 @as_root
 @pytest.mark.parametrize("allowed", [True, False])
-def test_workers_of_another_user_add_files_only_where_they_may(program, tmp_path, allowed):
+def test_workers_of_another_user_add_files_only_where_they_may(program, tmp_path, spool, allowed):
     """A root arbiter opens what its own configuration names, and what is below `adopt`."""
-    for path in [tmp_path, *tmp_path.parents[:2]]:
-        path.chmod(0o755)
-    inside = tmp_path / "inside"
+    inside = Path(spool).parent / "inside"  # pytest's own directories are root's alone
     inside.mkdir()
     os.chown(inside, 65534, 65534)
     adopt = [str(inside)] if allowed else []
