@@ -29,6 +29,7 @@ BACKLOG = 256 << 20  # bytes
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
 
+_QUEUE = ("put", "get", "get_nowait")
 _HOW_TO_START = """queuelog.start() was never called in this process or the one that forked it. \
 Add to your Gunicorn conf file:
 
@@ -51,7 +52,7 @@ class Options:
     user: int | str | None
 
     def __post_init__(self) -> None:
-        if self.spool is not None and not os.path.isabs(self.spool):
+        if self.spool is not None and not _is_path(self.spool):
             raise ConfigurationError(f"spool={self.spool!r} must be an absolute path")
         if not isinstance(self.backlog, int) or self.backlog < 1 << 16:
             raise ConfigurationError(
@@ -59,14 +60,23 @@ class Options:
             )
         if self.full not in ("wait", "drop"):
             raise ConfigurationError(f"full={self.full!r} must be 'wait' or 'drop'")
-        if not self.wait >= 0:
+        if not isinstance(self.wait, (int, float)) or not self.wait >= 0:
             raise ConfigurationError(f"wait={self.wait!r} must be a number of seconds, at least 0")
         for name in ("own", "adopt"):
             if any(not isinstance(entry, str) for entry in getattr(self, name)):
                 raise ConfigurationError(f"{name}= must be a list of strings")
         for path in self.adopt:
-            if not os.path.isabs(path):
+            if not _is_path(path):
                 raise ConfigurationError(f"adopt=: {path!r} must be an absolute path")
+        self._check_user_and_queue()
+
+    def _check_user_and_queue(self) -> None:
+        if not isinstance(self.user, (str, int, type(None))) or self.user in (True, False, -1):
+            raise ConfigurationError(f"user={self.user!r} must be the name or id of a user")
+        if self.queue is not None:
+            missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
+            if missing:
+                raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
 
     def worker_uid(self) -> int:
         """Return the user that the workers run as."""
@@ -281,7 +291,9 @@ def start(
         WrongProcessError: called in a worker.
     """
     global _bridge
-    options = Options(spool, backlog, full, wait, _strings(own), _strings(adopt), queue, user)
+    options = Options(
+        spool, backlog, full, wait, _strings("own", own), _strings("adopt", adopt), queue, user
+    )
     if _bridge is None:
         bridge = Bridge(options)
         bridge.start()
@@ -296,8 +308,15 @@ def start(
         )
 
 
-def _strings(value: Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _strings(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        raise ConfigurationError(f"{name}={value!r} must be a list of strings") from None
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and os.path.isabs(value) and "\0" not in value
 
 
 def setup() -> None:

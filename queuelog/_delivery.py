@@ -119,7 +119,7 @@ class Delivery:
             f"{dropped.count} records were dropped by process {dropped.process}: "
             f"the backlog limit was reached"
         )
-        report("dropped", message, logging.WARNING)
+        report("dropped", message, log=False)
         attributes = {
             "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
             "msg": message, "process": dropped.process,
@@ -188,10 +188,11 @@ class Delivery:
         return True
 
     def _note(self, cursor: Cursor, sink_id: str, mark: Mark) -> None:
-        cursor.marks[sink_id] = mark
-        self._ledger.save()
         # Between two pieces, since a batch with many rollovers takes longer than a fork may wait.
-        if self.stopping():
+        interrupted = self.stopping()
+        cursor.marks[sink_id] = Mark(mark.done) if interrupted else mark
+        self._ledger.save()
+        if interrupted:
             raise Interrupted
 
     def _hold(self, sink_id: str) -> None:

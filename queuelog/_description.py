@@ -109,7 +109,8 @@ def _arguments(handler: logging.FileHandler) -> dict[str, Any]:
 
 
 def _unit(when: str) -> int:
-    return _SECONDS["W" if when.startswith("W") else when]
+    # A subclass may have units of its own; it cannot be rebuilt from this, whatever it says.
+    return _SECONDS.get("W" if when.startswith("W") else when, 1)
 
 
 def parse(data: bytes) -> Description:

@@ -20,8 +20,10 @@ _next: dict[str, float] = {}
 _suppressed: dict[str, int] = {}
 
 
-def report(key: str, message: str, level: int = logging.ERROR) -> None:
+def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = True) -> None:
     """Write `message` to stderr and to the logger `queuelog`, at most once in `INTERVAL` by `key`.
+
+    Without `log` to stderr only.
 
     The logger is used only if some handler would get the record, since logging's own last resort
     would write it to stderr a second time.
@@ -37,5 +39,5 @@ def report(key: str, message: str, level: int = logging.ERROR) -> None:
     with contextlib.suppress(OSError):
         os.write(STDERR, f"queuelog[{os.getpid()}]: {message}\n".encode(errors="backslashreplace"))
     with contextlib.suppress(Exception):  # a user's handler or filter may raise anything
-        if _logger.hasHandlers():
+        if log and _logger.hasHandlers():
             _logger.log(level, "%s", message)

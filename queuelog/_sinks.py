@@ -5,7 +5,6 @@ One path is one sink, however many handlers name it, and wherever they were conf
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -20,15 +19,20 @@ from queuelog._description import (
     build,
     class_name,
     detach_stream,
+    encoding,
     parse,
+    preamble,
     writes_lines,
 )
 from queuelog._files import FileSink, Note
 from queuelog._ledger import Mark
 from queuelog._report import report
-from queuelog._spool import FileLock, Target, base_directory
+from queuelog._spool import Target, file_lock
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed
+
+_IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
+_PLAIN = logging.Formatter("%(message)s")
 
 Items = list[_frame.Item]
 Groups = dict[tuple[Target, int], Items]  # by target and frame kind, as in a batch
@@ -51,6 +55,8 @@ class RecordSink:
         self._filters, handler.filters = handler.filters, []
         # Errors shall come to us, who can keep the record, and not be printed and forgotten.
         vars(handler)["handleError"] = _raise
+        if isinstance(handler, logging.FileHandler) and handler.stream is not None:
+            handler.mode = "a"  # opened again, it must not be emptied
 
     def accept(self, kind: int, items: Items) -> Items:
         """Return the items as records; lines come from a process that knew another handler."""
@@ -62,16 +68,39 @@ class RecordSink:
         Raises:
             OSError: the handler could not reach its file or server.
         """
+        self.let_go_if_moved()
         for index in range(done, len(items)):
             note(Mark(index))
             try:
-                self.handler.handle(_record(items[index][1]))
+                self._handle(_record(items[index][1]))
             except OSError:
                 raise
             except Exception as error:  # this record will never pass: go on with the next
                 report(f"record {self.id}", f"handler {self.id} lost a record: {error!r}")
         with suppress(ValueError):
             self.handler.flush()
+
+    def _handle(self, record: logging.LogRecord) -> None:
+        formatter = self.handler.formatter
+        if hasattr(record, _IS_LINE):
+            self.handler.formatter = _PLAIN
+        try:
+            self.handler.handle(record)
+        finally:
+            self.handler.formatter = formatter
+
+    def let_go_if_moved(self) -> None:
+        """Follow logrotate, as `FileSink` does: the handler opens its file again by itself."""
+        stream = getattr(self.handler, "stream", None)
+        if stream is None or not isinstance(self.handler, logging.FileHandler):
+            return
+        with suppress(OSError, ValueError):
+            held = os.fstat(stream.fileno())
+            with suppress(FileNotFoundError):
+                found = os.stat(self.handler.baseFilename)
+                if (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino):
+                    return
+            detach_stream(self.handler)
 
     def resume(self, items: Items, mark: Mark, note: Note) -> None:
         """Go on at the record that was interrupted."""
@@ -103,7 +132,12 @@ class LineSink:
         except Exception as error:  # not JSON, or the user's formatter: keep what there is
             report(f"record {self.id}", f"cannot format a record for {self.id}: {error!r}")
             return payload + b"\n"
-        return text.encode(errors="backslashreplace")
+        name, errors = encoding(handler)
+        try:
+            data = text.encode(name, errors)
+        except UnicodeError:
+            data = text.encode(name, "backslashreplace")
+        return data[len(preamble(handler)) :]
 
     def close(self) -> None:
         """Close the file and let others own it."""
@@ -204,12 +238,7 @@ class Sinks:
     def _line_sink(
         self, sink_id: str, handler: logging.FileHandler, *, nofollow: bool = False
     ) -> LineSink:
-        locks = os.path.join(base_directory(), "locks")
-        with suppress(FileExistsError):
-            os.mkdir(locks, 0o700)
-        name = hashlib.sha256(os.fsencode(sink_id)).hexdigest()[:32]
-        lock = FileLock(os.path.join(locks, name))
-        return LineSink(FileSink(sink_id, handler, lock, nofollow=nofollow))
+        return LineSink(FileSink(sink_id, handler, file_lock(sink_id), nofollow=nofollow))
 
     def group(self, groups: Groups) -> tuple[dict[str, Items], set[str]]:
         """Merge items by the id of their sink, in order of time, each as its sink wants it.
@@ -252,6 +281,8 @@ class Sinks:
         for sink in self._sinks.values():
             if isinstance(sink, LineSink):
                 sink.file.close_if_unused(IDLE)
+            else:
+                sink.let_go_if_moved()
 
     def close(self) -> None:
         """Close every file, and give every handler back."""
@@ -304,7 +335,7 @@ def _build(description: Description, *, trusted: bool) -> logging.FileHandler:
 
 def _wrap(created: float, line: bytes) -> bytes:
     text = line.decode(errors="backslashreplace").rstrip("\n")
-    return json.dumps({"msg": text, "created": created}).encode()
+    return json.dumps({"msg": text, "created": created, _IS_LINE: True}).encode()
 
 
 def _record(payload: bytes) -> logging.LogRecord:

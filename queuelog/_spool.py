@@ -111,6 +111,18 @@ def base_directory() -> str:
     return os.path.join(root, f"queuelog-{os.geteuid()}")
 
 
+def file_lock(sink_id: str) -> FileLock:
+    """Return the lock of a log file: beside the spools of this user, never beside the file.
+
+    Raises:
+        SpoolError: the directory for locks is not safe to use.
+    """
+    locks = os.path.join(base_directory(), "locks")
+    for path, mode in ((os.path.dirname(locks), None), (locks, 0o700)):
+        _own_directory(path, mode, os.geteuid())
+    return FileLock(os.path.join(locks, hashlib.sha256(os.fsencode(sink_id)).hexdigest()[:32]))
+
+
 def default_path(log_files: Iterable[str]) -> str:
     """Return the spool for these log files: named after the directory that they have in common.
 
@@ -123,8 +135,11 @@ def default_path(log_files: Iterable[str]) -> str:
     return os.path.join(base_directory(), f"{readable}-{digest}")
 
 
-def _own_directory(path: str, mode: int, uid: int) -> None:
-    """Make the directory `path` for user `uid`, or check that it is just that already."""
+def _own_directory(path: str, mode: int | None, uid: int) -> None:
+    """Make the directory `path` for user `uid`, or check that it is just that already.
+
+    `mode` None leaves that of an existing one as it is.
+    """
     made = False
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
@@ -146,7 +161,7 @@ def _own_directory(path: str, mode: int, uid: int) -> None:
                 f"{path} belongs to user {found.st_uid}, not to {uid}: remove it, or choose "
                 f"another place with start(spool=…)"
             )
-        if stat.S_IMODE(found.st_mode) != mode and uid == os.geteuid():
+        if mode not in (None, stat.S_IMODE(found.st_mode)) and uid == os.geteuid():
             os.fchmod(fd, mode)
     finally:
         os.close(fd)

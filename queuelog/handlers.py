@@ -51,8 +51,6 @@ class QueueHandler(logging.handlers.QueueHandler):
         self.setLevel(handler.level)
         self.setFormatter(handler.formatter)
         self.filters = handler.filters
-        if handler.name:
-            self.set_name(handler.name)
         self._block, self._timeout = block, timeout
         self._lines = writes_lines(handler)
         self._sink = queue.register(describe(handler))
@@ -61,6 +59,8 @@ class QueueHandler(logging.handlers.QueueHandler):
             self._terminator = handler.terminator
             self._encoding, self._errors = encoding(handler)
             self._skip = len(preamble(handler))
+        if handler.name:  # last: whoever raises above leaves the name with the handler
+            self.set_name(handler.name)
         # A handler class with a format() of its own keeps it.
         if type(handler).format is not logging.Handler.format:
             self.format = handler.format  # type: ignore[method-assign]
