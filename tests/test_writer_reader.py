@@ -23,7 +23,7 @@ from harness import wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuelog import _files, _frame, _reader, _report, _sinks, _writer
+from queuelog import _files, _frame, _reader, _report, _sinks, _spool, _writer
 from queuelog._delivery import Delivery
 from queuelog._description import describe
 from queuelog._drops import collect
@@ -663,7 +663,7 @@ class Killed(BaseException):
 @pytest.fixture
 def deliver(monkeypatch, tmp_path):
     """Return a context manager that makes an owner of a directory, and lets it end."""
-    monkeypatch.setattr(_sinks, "base_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(_spool, "_SHM", str(tmp_path))
 
     @contextlib.contextmanager
     def make(directory, *handlers):

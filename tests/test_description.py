@@ -1,0 +1,120 @@
+"""Descriptions: what a worker says of its handler is rebuilt as it was, or refused."""
+
+import datetime as dt
+import json
+import logging
+import logging.handlers
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuelog._description import build, describe, parse, rebuildable, writes_lines
+
+ROTATING = "logging.handlers.RotatingFileHandler"
+TIMED = "logging.handlers.TimedRotatingFileHandler"
+HANDLERS = {
+    "plain": logging.FileHandler,
+    "watched": lambda path: logging.handlers.WatchedFileHandler(path, encoding="latin-1"),
+    "size": lambda path: logging.handlers.RotatingFileHandler(
+        path, maxBytes=1000, backupCount=5, errors="replace"
+    ),
+    "seconds": lambda path: logging.handlers.TimedRotatingFileHandler(path, "s", 30),
+    "hours": lambda path: logging.handlers.TimedRotatingFileHandler(path, "H", 2, backupCount=7),
+    "midnight": lambda path: logging.handlers.TimedRotatingFileHandler(
+        path, "midnight", utc=True, atTime=dt.time(4, 30)
+    ),
+    "weekly": lambda path: logging.handlers.TimedRotatingFileHandler(path, "W6"),
+}
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_a_handler_is_rebuilt_as_it_was(tmp_path, kind):
+    """The same class with the same attributes, but its file is not opened."""
+    handler = HANDLERS[kind](tmp_path / "app.log")
+    assert rebuildable(handler)
+    os.unlink(handler.baseFilename)
+    rebuilt = build(parse(describe(handler)))
+    assert not os.path.exists(handler.baseFilename)
+    assert type(rebuilt) is type(handler)
+    own = {"stream", "lock", "delay", "rolloverAt", "dev", "ino", "extMatch"}
+    before, after = (
+        {name: value for name, value in vars(one).items() if name not in own}
+        for one in (handler, rebuilt)
+    )
+    assert after == before
+    assert describe(rebuilt) == describe(handler)
+    handler.close()
+
+
+@pytest.mark.parametrize("name", ["emit", "handle", "_open", "shouldRollover"])
+def test_who_writes_himself_is_not_rebuilt(tmp_path, name):
+    """A method that is replaced in the class, or on the handler alone."""
+    base = logging.handlers.RotatingFileHandler
+
+    def replaced(self, *arguments):
+        return getattr(base, name)(self, *arguments)
+
+    of_class = type("Mine", (base,), {name: replaced})(tmp_path / "x", delay=True)
+    of_handler = base(tmp_path / "x", delay=True)
+    setattr(of_handler, name, print)
+    for handler in (of_class, of_handler):
+        assert not writes_lines(handler)
+        assert not rebuildable(handler)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+PATHS = st.sampled_from(["/x", "/x/../y", "x", "", "/", "//x", "/x\0", "/\ud800"]) | st.text()
+ARGS = st.dictionaries(
+    st.sampled_from(
+        ["encoding", "errors", "maxBytes", "backupCount", "when", "interval", "utc", "atTime", "x"]
+    ),
+    JSON | st.sampled_from(["S", "W0", "W9", "MIDNIGHT", "no-such", "rot13", "25:00", "04:30", -1]),
+)
+CLASSES = st.sampled_from([ROTATING, TIMED, "logging.FileHandler", "os.system"]) | JSON
+
+
+@given(st.binary(max_size=40) | JSON.map(lambda found: json.dumps(found).encode()))
+def test_nonsense_is_refused(data):
+    """With a ValueError and nothing else, whatever a worker writes."""
+    try:
+        parse(data)
+    except ValueError:
+        pass
+    else:
+        pytest.fail(f"{data!r} was taken")
+
+
+@given(PATHS, CLASSES, ARGS)
+def test_a_hostile_description_is_refused_or_harmless(path, cls, args):
+    """It names a class of the standard library with arguments that this class takes."""
+    try:
+        description = parse(json.dumps({"path": path, "class": cls, "args": args}).encode())
+        handler = build(description)
+    except ValueError:
+        return
+    assert type(handler) in {
+        logging.FileHandler,
+        logging.handlers.RotatingFileHandler,
+        logging.handlers.TimedRotatingFileHandler,
+    }
+    assert handler.stream is None
+    assert handler.baseFilename == os.path.normpath(path) == path
+
+
+@pytest.mark.parametrize(
+    ("cls", "args"),
+    [
+        (TIMED, {"when": "S", "interval": 0}),
+        (ROTATING, {"maxBytes": 1, "backupCount": 1 << 40}),
+    ],
+)
+def test_a_rollover_that_would_never_end_is_refused(cls, args):
+    """The standard library loops over all backups, and adds the interval until it is enough."""
+    with pytest.raises(ValueError, match=r"interval|backupCount|range"):
+        build(parse(json.dumps({"path": "/x", "class": cls, "args": args}).encode()))
