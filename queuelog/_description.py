@@ -22,6 +22,7 @@ import os
 from typing import Any, NamedTuple
 
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 604800}
+_MAX_BACKUPS = 100_000
 _FILE_ARGS: dict[str, type] = {"encoding": str, "errors": str}
 _CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
     "logging.FileHandler": (logging.FileHandler, _FILE_ARGS),
@@ -150,6 +151,10 @@ def build(description: Description) -> logging.FileHandler:
             raise ValueError(f"argument {name!r} of {description.cls} cannot be {value!r}")
     if any(isinstance(value, int) and not 0 <= value < 1 << 53 for value in args.values()):
         raise ValueError(f"an argument of {description.cls} is out of range")
+    # The stdlib's doRollover() tries the name of every backup, and adds the interval until it is
+    # later than now: neither may keep the listener for ever.
+    if args.get("interval") == 0 or args.get("backupCount", 0) > _MAX_BACKUPS:
+        raise ValueError(f"{description.cls} with these arguments would never finish a rollover")
     if "atTime" in args:
         args["atTime"] = dt.time.fromisoformat(args["atTime"])
     handler = cls(description.path, delay=True, **args)
