@@ -154,7 +154,10 @@ def build(description: Description) -> logging.FileHandler:
     # The stdlib's doRollover() tries the name of every backup, and adds the interval until it is
     # later than now: neither may keep the listener for ever.
     if args.get("interval") == 0 or args.get("backupCount", 0) > _MAX_BACKUPS:
-        raise ValueError(f"{description.cls} with these arguments would never finish a rollover")
+        raise ValueError(
+            f"{description.cls} would never finish a rollover: interval must be at least 1, and "
+            f"backupCount at most {_MAX_BACKUPS}"
+        )
     if "atTime" in args:
         args["atTime"] = dt.time.fromisoformat(args["atTime"])
     handler = cls(description.path, delay=True, **args)
