@@ -4,6 +4,7 @@ What all kinds of handlers have in common is in test_handler_kinds.py.
 """
 
 import json
+import os
 import re
 import signal
 import sys
@@ -182,6 +183,20 @@ def test_gunicorns_reopening_signal_follows_logrotate(serve, tmp_path):
     assert "/pid?last" in access.read_text()
 
 
+def test_captured_output_joins_the_error_log(serve, tmp_path):
+    """With `capture_output` the workers' stdout and stderr are the error log; both get there."""
+    (tmp_path / "logs").mkdir(exist_ok=True)
+    hook = "\ndef post_worker_init(worker):\n    queuelog.setup(); print('printed', flush=True)\n"
+    server = serve("errorlog = 'logs/error.log'\ncapture_output = True" + hook)
+    error = tmp_path / "logs" / "error.log"
+    wait_for(lambda: error.read_text().count("printed\n") == 2, "what the workers print")
+    assert server.stop() == 0
+    lines = error.read_text().splitlines()
+    assert lines.count("printed") == 2
+    assert sum("Booting worker" in line for line in lines) == 2
+    assert not [line for line in lines if "queuelog[" in line]
+
+
 # --- two handlers, one file
 
 
@@ -242,6 +257,21 @@ def test_the_same_file_through_two_paths_is_one_file(program, tmp_path):
     lines = read_lines((tmp_path / "real").iterdir())
     assert sorted(lines) == sorted(f"{i:03d}" for i in range(50) for _ in range(3))
     assert all(path.stat().st_size <= 100 for path in (tmp_path / "real").iterdir())
+
+
+def test_a_file_name_that_is_no_utf_8_is_as_good_as_any(program, tmp_path):
+    """A path is bytes."""
+    program(
+        "for name in ('app.\\udcff.log', 'a b\\n%s{}.log'):\n"
+        "    add(logging.handlers.RotatingFileHandler(name, maxBytes=9, backupCount=5))\n"
+        "def log():\n"
+        "    for i in range(3): root.info('%d', i)\n"
+        "run(log)\n"
+    )
+    for name in (b"app.\xff.log", b"a b\n%s{}.log"):
+        path = os.fsencode(tmp_path) + b"/" + name
+        texts = [Path(os.fsdecode(path + end)).read_text() for end in (b".2", b".1", b"")]
+        assert texts == ["INFO 0\n", "INFO 1\n", "INFO 2\n"]
 
 
 # --- formatting and routing in the worker

@@ -8,6 +8,7 @@ import logging.handlers
 import math
 import os
 import queue
+import resource
 import shutil
 import signal
 import subprocess
@@ -403,6 +404,22 @@ def test_a_record_for_a_handler_is_no_line_for_a_file(directory, tmp_path, capfd
     path = tmp_path / "app.log"
     assert not path.exists() or b"{" not in path.read_bytes()
     assert "text" in capfd.readouterr().err + (path.read_text() if path.exists() else "")
+
+
+def test_a_process_without_free_descriptors_says_its_lines_on_stderr(directory, tmp_path, capfd):
+    """Not even the file can be opened; when it has some again, all is as ever."""
+    writer, reader = SpoolWriter(directory, LIMIT), SpoolReader(directory, LIMIT)
+    writer.register(file_description(tmp_path / "app.log"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        writer.put(line(b"no descriptor\n"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    writer.put(line(b"again\n"))
+    assert capfd.readouterr().err.endswith("\nno descriptor\n")
+    assert read_all(reader) == [b"again\n"]
+    reader.close()
 
 
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
