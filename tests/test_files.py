@@ -181,15 +181,22 @@ def test_a_late_record_does_not_go_into_a_compressed_backup(sink, path, clock):
     assert path.read_text() == "1\nlate\n"
 
 
-def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock):
-    """An hour comes twice; so do its names."""
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock, restart):
+    """A few seconds come three times; so do the names of their backups."""
     begin = clock[0] = int(clock[0])
     file = sink(timed(path, when="S"))
     sent = []
-    for repetition, second in itertools.product(range(3), range(5)):
-        clock[0] = begin + second
-        sent.append(f"{repetition} {second}\n")
-        write(file, sent[-1])
+    for repetition in range(3):
+        clock[0] = begin
+        if restart:
+            path.touch()
+            os.utime(path, (begin, begin))
+            file = sink(timed(path, when="S"))
+        for second in range(5):
+            clock[0] = begin + second
+            sent.append(f"{repetition} {second}\n")
+            write(file, sent[-1])
     assert sorted("".join(contents(path).values()).splitlines(keepends=True)) == sent
 
 

@@ -64,6 +64,14 @@ def test_a_line_torn_at_any_byte_counts_as_not_written(tmp_path):
     assert load(path) == state(2)
 
 
+def test_a_line_whose_checksum_is_wrong_is_passed_over(tmp_path):
+    """Also if what is left of it reads well."""
+    path = tmp_path / "ledger"
+    save(path, state(111), state(222))
+    path.write_bytes(path.read_bytes().replace(b"222", b"229"))
+    assert load(path) == state(111)
+
+
 def test_what_is_saved_behind_a_torn_line_is_found(tmp_path):
     """The next owner begins a new file: it does not append to half a line."""
     path = tmp_path / "ledger"

@@ -227,6 +227,21 @@ def test_children_of_every_kind_need_no_setup(program, lines):
     assert sorted(lines()) == ["child", "exits", "grandchild", "mp", "parent"]
 
 
+def test_after_stop_a_configuration_is_nobodys_business(program, lines):
+    """The hook into dictConfig is out again, and so are those into a fork."""
+    program(
+        FILE + START + "assert logging.config.dictConfigClass is not"
+        " logging.config.DictConfigurator\n"
+        "queuelog.stop()\n"
+        "assert logging.config.dictConfigClass is logging.config.DictConfigurator\n"
+        "from queuelog import _fork; assert not _fork._taking_part\n"
+        "logging.config.dictConfig({'version': 1, 'handlers': {'f': {'class':"
+        " 'logging.FileHandler', 'filename': 'app.log'}}, 'root': {'handlers': ['f']}})\n"
+        "assert type(root.handlers[0]) is logging.FileHandler; root.info('x')\n"
+    )
+    assert lines() == ["x"]
+
+
 def test_a_child_outlives_its_parent(program, lines):
     """What it logs after stop() waits for the next start."""
     program(

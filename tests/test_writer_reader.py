@@ -560,6 +560,17 @@ def test_drops_are_counted_by_sink_until_they_are_reported(small, directory):
     assert not list(directory.drops())
 
 
+def test_a_drop_between_the_report_and_the_removal_is_not_forgotten(small, directory):
+    """The process goes on dropping while the listener reports."""
+    small.drop(line(b"x"))
+    for dropped in collect(directory):
+        small.drop(line(b"x"))
+        small.close()
+        dropped.reported()
+        dropped.remove_if_done()
+    assert [dropped.count for dropped in collect(directory)] == [1]
+
+
 def test_a_count_that_is_none_is_passed_over(directory):
     """A hostile worker may write what it likes."""
     incoming = Path(directory.incoming(os.geteuid()))
@@ -602,7 +613,7 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
     for point in points:
         writer = SpoolWriter(directory, LIMIT)
         writer.register(b"sink")
-        writer._segment_size = 60
+        writer._segment_size = 90
         writer.put(line(b"first"))
         left = [point]
 
@@ -611,7 +622,8 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
                 return None
             left[0] -= 1
             if left[0] == 0:
-                writer.put(line(b"nested"))
+                for _ in range(3):  # enough for the next segment
+                    writer.put(line(b"nested"))
             return trace
 
         before = sys.gettrace()
@@ -627,7 +639,7 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
         reader.close()
         for path in segments(directory):
             path.unlink()
-        expected = [b"first", b"last", b"outer"] + [b"nested"] * (left[0] <= 0)
+        expected = [b"first", b"last", b"outer"] + [b"nested"] * (3 if left[0] <= 0 else 0)
         assert sorted(found) == sorted(expected), point
         if left[0] > 0:
             break
