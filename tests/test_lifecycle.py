@@ -264,6 +264,7 @@ def test_sigusr1_makes_moved_files_complete(server):
     moved = running.log_dir / "load.log.moved"
     with Load(running) as load:
         load.wait_for_requests(20)
+        wait_for(lambda: b"number=" in running.text("load.log"), "the first batch")
         for name in ("load.log", "error.log", "access.log"):
             os.rename(running.log_dir / name, running.log_dir / f"{name}.moved")
         running.send(signal.SIGUSR1)
