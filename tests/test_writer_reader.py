@@ -797,20 +797,6 @@ def test_other_sinks_go_on_while_one_fails(directory, deliver, tmp_path):
         assert not segments(directory)
 
 
-def test_lines_of_one_record_keep_their_order_in_a_file(directory, deliver, tmp_path):
-    """Two handlers of one file write each record twice, and a batch may begin between the two."""
-    path = tmp_path / "app.log"
-    writer = SpoolWriter(directory, LIMIT)
-    for cls in ("logging.FileHandler", "logging.handlers.WatchedFileHandler"):
-        writer.register(json.dumps({"path": str(path), "class": cls}).encode())
-    for sink, created in ((1, 1.0), (0, 2.0), (1, 2.0)):
-        writer.put(line(b"%d at %d\n" % (sink, created), created, sink))
-    writer.close()
-    with deliver(directory, logging.FileHandler(path)) as delivery:
-        delivery.deliver(delivery.next())
-    assert path.read_text() == "1 at 1\n0 at 2\n1 at 2\n"
-
-
 def test_segments_of_a_handler_that_nobody_knows_any_more_wait(directory, deliver, tmp_path):
     """A later run, in which `own=` names it again, delivers them."""
     writer = SpoolWriter(directory, LIMIT)
