@@ -3,6 +3,7 @@
 The way of one record, module by module:
 
     _bridge      start(), setup(), stop(): takes file handlers out of the logger tree (_tree) ...
+    _client      ... so does a worker, and a program below it, which _inherits what it needs,
     handlers     ... and puts a QueueHandler there: it formats the record in the worker,
     _frame       packs it into a frame,
     _writer      and appends that to the worker's own segment in the spool (_spool).

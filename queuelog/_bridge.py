@@ -6,19 +6,18 @@ import atexit
 import contextlib
 import logging
 import os
-import pwd
-import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from queuelog import _arbiter, _fork, _tree
+from queuelog import _fork, _inherit, _tree
+from queuelog._client import Client, InheritedClient, is_log_file
 from queuelog._delivery import Delivery
-from queuelog._description import detach_stream, rebuildable
 from queuelog._foreign import ForeignDelivery, ForeignQueue
+from queuelog._inherit import Connection
+from queuelog._options import Options, strings
 from queuelog._reader import SpoolReader
 from queuelog._report import report
-from queuelog._sinks import Sinks, identify
+from queuelog._sinks import Sinks
 from queuelog._spool import SpoolDirectory, default_path
 from queuelog._writer import SpoolWriter
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
@@ -29,8 +28,7 @@ BACKLOG = 256 << 20  # bytes
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
 
-_QUEUE = ("put", "get", "get_nowait")
-_HOW_TO_START = """queuelog.start() was never called in this process or the one that forked it. \
+_HOW_TO_START = """queuelog.start() was never called in this process or one above it. \
 Add to your Gunicorn conf file:
 
     def on_starting(server):
@@ -38,88 +36,31 @@ Add to your Gunicorn conf file:
 """
 
 
-@dataclass(frozen=True)
-class Options:
-    """The keyword arguments of `start`, checked."""
-
-    spool: str | None
-    backlog: int
-    full: str
-    wait: float
-    own: tuple[str, ...]
-    adopt: tuple[str, ...]
-    queue: Any
-    user: int | str | None
-
-    def __post_init__(self) -> None:
-        if self.spool is not None and not _is_path(self.spool):
-            raise ConfigurationError(f"spool={self.spool!r} must be an absolute path")
-        if not isinstance(self.backlog, int) or self.backlog < 1 << 16:
-            raise ConfigurationError(
-                f"backlog={self.backlog!r} must be a number of bytes, at least 65,536"
-            )
-        if self.full not in ("wait", "drop"):
-            raise ConfigurationError(f"full={self.full!r} must be 'wait' or 'drop'")
-        if not isinstance(self.wait, (int, float)) or not self.wait >= 0:
-            raise ConfigurationError(f"wait={self.wait!r} must be a number of seconds, at least 0")
-        for name in ("own", "adopt"):
-            if any(not isinstance(entry, str) for entry in getattr(self, name)):
-                raise ConfigurationError(f"{name}= must be a list of strings")
-        for path in self.adopt:
-            if not _is_path(path):
-                raise ConfigurationError(f"adopt=: {path!r} must be an absolute path")
-        self._check_user_and_queue()
-
-    def _check_user_and_queue(self) -> None:
-        if not isinstance(self.user, (str, int, type(None))) or self.user in (True, False, -1):
-            raise ConfigurationError(f"user={self.user!r} must be the name or id of a user")
-        if self.queue is not None:
-            missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
-            if missing:
-                raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
-
-    def worker_uid(self) -> int:
-        """Return the user that the workers run as."""
-        user = self.user
-        if user is None:
-            user = getattr(_arbiter.configuration(), "uid", os.geteuid())
-        if isinstance(user, str):
-            try:
-                return pwd.getpwnam(user).pw_uid
-            except KeyError:
-                raise ConfigurationError(f"user={user!r}: there is no such user") from None
-        return int(user)
-
-
-class Bridge:
-    """One started queuelog: in the arbiter with a listener, in its children without."""
+class Bridge(Client):
+    """One started queuelog: in the arbiter with a listener, in its forked children without."""
 
     def __init__(self, options: Options) -> None:
-        self.arbiter = os.getpid()
-        self._options = options
-        self._hook = _tree.ConfigurationHook(self.adopt)
-        self._queue, self._listener, self._sinks = self._connect()
+        self._directory = None if options.queue is not None else _directory(options)
+        queue: SpoolWriter | ForeignQueue
+        delivery: Delivery | ForeignDelivery
+        if self._directory is None:
+            queue = ForeignQueue(options.queue)
+            self._sinks = Sinks(options.adopt, f"process {os.getpid()}")
+            delivery = ForeignDelivery(queue, self._sinks)
+            self._listener = QueueListener(queue, delivery)
+        else:
+            spool = self._directory.path
+            queue = SpoolWriter(self._directory, options.backlog)
+            self._sinks = Sinks(options.adopt, f"process {os.getpid()} with spool {spool}")
+            reader = SpoolReader(self._directory, options.backlog)
+            self._listener = QueueListener(reader, Delivery(reader, self._sinks))
+        super().__init__(options, queue, os.getpid(), self._sinks.knows)
         self._started = False
         self._owns = True  # this process has the listener's files and locks open
 
     @property
     def in_arbiter(self) -> bool:
-        return os.getpid() == self.arbiter
-
-    def _connect(self) -> tuple[SpoolWriter | ForeignQueue, QueueListener, Sinks]:
-        options = self._options
-        if options.queue is not None:
-            foreign = ForeignQueue(options.queue)
-            sinks = Sinks(options.adopt, f"process {self.arbiter}")
-            return foreign, QueueListener(foreign, ForeignDelivery(foreign, sinks)), sinks
-        files = [h.baseFilename for h in _tree.handlers() if isinstance(h, logging.FileHandler)]
-        path = options.spool or default_path(files)
-        directory = SpoolDirectory(path, options.worker_uid())
-        directory.create()
-        sinks = Sinks(options.adopt, f"process {self.arbiter} with spool {path}")
-        reader = SpoolReader(directory, options.backlog)
-        listener = QueueListener(reader, Delivery(reader, sinks))
-        return SpoolWriter(directory, options.backlog), listener, sinks
+        return os.getpid() == self.owner
 
     def start(self) -> None:
         """Take the handlers over, and start the listener; undo all of it if that fails."""
@@ -127,6 +68,7 @@ class Bridge:
             self.adopt()
             self._listener.delivery.own()
         except BaseException:
+            _inherit.withdraw()
             self._restore()
             self._close()
             raise
@@ -138,19 +80,37 @@ class Bridge:
     def adopt(self) -> None:
         """Put a queue handler in the place of every handler that the arbiter shall own."""
         if not self.in_arbiter:
-            _tree.substitute(self._take_in_worker)
+            super().adopt()
         elif not self._started:
-            _tree.substitute(self._take_in_arbiter)
+            _tree.substitute(self._take)
         else:
             self._listener.pause()  # the thread uses the sinks that are about to change
             try:
-                _tree.substitute(self._take_in_arbiter)
+                _tree.substitute(self._take)
             finally:
                 self._listener.resume()
+        self._publish()
 
-    def _take_in_arbiter(self, handler: logging.Handler) -> logging.Handler | None:
+    def _publish(self) -> None:
+        directory, options = self._directory, self._options
+        if directory is not None:
+            connection = Connection(
+                spool=directory.path,
+                owner=self.owner,
+                owner_uid=directory.owner_uid,
+                worker_uid=directory.worker_uid,
+                backlog=options.backlog,
+                full=options.full,
+                wait=options.wait,
+                own=options.own,
+                known=self._sinks.ids(),
+            )
+            _inherit.publish(connection)
+
+    def _take(self, handler: logging.Handler) -> logging.Handler | None:
+        """Let the arbiter, this process, own `handler`; return what stands in its place."""
         if isinstance(handler, logging.FileHandler):
-            if not _is_log_file(handler):
+            if not is_log_file(handler):
                 return None
         elif handler.name not in self._options.own or isinstance(handler, QueueHandler):
             return None
@@ -161,40 +121,12 @@ class Bridge:
             raise ConfigurationError(str(error)) from error
         return new
 
-    def _take_in_worker(self, handler: logging.Handler) -> logging.Handler | None:
-        if isinstance(handler, QueueHandler):
-            return None
-        known = self._sinks.knows(identify(handler))
-        if isinstance(handler, logging.FileHandler):
-            if not _is_log_file(handler):
-                return None
-            if not rebuildable(handler) and not known:
-                report(
-                    f"kept {handler.baseFilename}",
-                    f"{type(handler).__name__} for {handler.baseFilename} stays in the worker: the "
-                    f"arbiter cannot build one. Configure it before queuelog.start(), in the "
-                    f"Gunicorn conf file, and the arbiter owns it",
-                    logging.WARNING,
-                )
-                return None
-        elif handler.name not in self._options.own or not known:
-            return None
-        new = self._queue_handler(handler)
-        if isinstance(handler, logging.FileHandler):
-            detach_stream(handler)
-        return new
-
-    def _queue_handler(self, handler: logging.Handler) -> QueueHandler:
-        options = self._options
-        return QueueHandler(
-            self._queue, handler, block=options.full == "wait", timeout=options.wait
-        )
-
     def stop(self) -> None:
         """Put the handlers back and write what is in the spool."""
         self._started = False
         self._hook.remove()
         _fork.leave(self)
+        _inherit.withdraw()
         self._restore()  # first: what is logged from now on must not need a listener
         if isinstance(self._queue, SpoolWriter):
             self._queue.close()
@@ -235,7 +167,7 @@ class Bridge:
             self._listener.resume()
 
     def after_fork_in_child(self) -> None:
-        self._queue.after_fork_in_child()
+        super().after_fork_in_child()
         if self._owns:
             self._owns = False
             with contextlib.suppress(OSError):
@@ -243,15 +175,15 @@ class Bridge:
             self._sinks.close_inherited()
 
 
-def _is_log_file(handler: logging.FileHandler) -> bool:
-    """Tell files from devices, pipes and the like, which stay where console handlers stay."""
-    try:
-        return stat.S_ISREG(os.stat(handler.baseFilename).st_mode)
-    except OSError:
-        return True  # not there yet
+def _directory(options: Options) -> SpoolDirectory:
+    """Return the spool's directory, which is there afterwards."""
+    files = [h.baseFilename for h in _tree.handlers() if isinstance(h, logging.FileHandler)]
+    directory = SpoolDirectory(options.spool or default_path(files), options.worker_uid())
+    directory.create()
+    return directory
 
 
-_bridge: Bridge | None = None
+_bridge: Bridge | InheritedClient | None = None
 
 
 def start(
@@ -292,31 +224,20 @@ def start(
     """
     global _bridge
     options = Options(
-        spool, backlog, full, wait, _strings("own", own), _strings("adopt", adopt), queue, user
+        spool, backlog, full, wait, strings("own", own), strings("adopt", adopt), queue, user
     )
     if _bridge is None:
         bridge = Bridge(options)
         bridge.start()
         _bridge = bridge
         atexit.register(_stop_at_exit)
-    elif _bridge.in_arbiter:
+    elif isinstance(_bridge, Bridge) and _bridge.in_arbiter:
         _bridge.adopt()
     else:
         raise WrongProcessError(
-            f"queuelog.start() was called in process {os.getpid()}, a child of process "
-            f"{_bridge.arbiter}, which has called it already: call queuelog.setup() here"
+            f"queuelog.start() was called in process {os.getpid()}, a process below "
+            f"{_bridge.owner}, which has called it already: call queuelog.setup() here"
         )
-
-
-def _strings(name: str, value: Sequence[str]) -> tuple[str, ...]:
-    try:
-        return (value,) if isinstance(value, str) else tuple(value)
-    except TypeError:
-        raise ConfigurationError(f"{name}={value!r} must be a list of strings") from None
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, str) and os.path.isabs(value) and "\0" not in value
 
 
 def setup() -> None:
@@ -325,12 +246,25 @@ def setup() -> None:
     Call it in each worker (`post_fork`, and `post_worker_init` for what the application has
     configured), and in the arbiter after a reload (`on_reload`). Calling it again is harmless.
 
+    A program that was started anew below a worker (`subprocess`, the `spawn` and `forkserver`
+    methods of `multiprocessing`) calls it once: loggers without handlers get those that they have
+    in the worker. Forked children need no call.
+
     Raises:
-        NotStartedError: `start` was not called before.
+        ConfigurationError: the environment variable QUEUELOG was changed.
+        NotStartedError: `start` was not called before, here or in a process above.
+        SpoolError: this process, a program below a worker, cannot write to the spool.
     """
-    if _bridge is None:
+    global _bridge
+    if _bridge is not None:
+        _bridge.adopt()
+        return
+    connection = _inherit.find()
+    if connection is None:
         raise NotStartedError(_HOW_TO_START)
-    _bridge.adopt()
+    client = InheritedClient(connection)
+    client.start()
+    _bridge = client
 
 
 def stop() -> None:
@@ -345,10 +279,10 @@ def stop() -> None:
     global _bridge
     if _bridge is None:
         return
-    if not _bridge.in_arbiter:
+    if not isinstance(_bridge, Bridge) or not _bridge.in_arbiter:
         raise WrongProcessError(
             f"queuelog.stop() was called in process {os.getpid()}, but the log files belong to "
-            f"process {_bridge.arbiter}: call it there, in on_exit"
+            f"process {_bridge.owner}: call it there, in on_exit"
         )
     atexit.unregister(_stop_at_exit)
     bridge, _bridge = _bridge, None
@@ -356,5 +290,5 @@ def stop() -> None:
 
 
 def _stop_at_exit() -> None:
-    if _bridge is not None and _bridge.in_arbiter:
+    if isinstance(_bridge, Bridge) and _bridge.in_arbiter:
         stop()

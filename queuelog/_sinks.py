@@ -266,6 +266,10 @@ class Sinks:
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
         return merged, unknown
 
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all sinks."""
+        return tuple(self._sinks)
+
     def knows(self, sink_id: str) -> bool:
         """Tell if there is a sink of that id."""
         return sink_id in self._sinks

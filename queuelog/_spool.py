@@ -40,12 +40,13 @@ class Target(NamedTuple):
 class SpoolDirectory:
     """The paths of one spool, checked and made by `create`.
 
-    `owner_uid` is the user of the arbiter, `worker_uid` that of its workers (Gunicorn's `user`).
+    `owner_uid` is the user of the arbiter, by default this process's, and `worker_uid` that of its
+    workers (Gunicorn's `user`).
     """
 
-    def __init__(self, path: str, worker_uid: int) -> None:
+    def __init__(self, path: str, worker_uid: int, *, owner_uid: int | None = None) -> None:
         self.path = path
-        self.owner_uid = os.geteuid()
+        self.owner_uid = os.geteuid() if owner_uid is None else owner_uid
         self.worker_uid = worker_uid
         self.lock = os.path.join(path, "lock")
         self.ledger = os.path.join(path, "ledger")

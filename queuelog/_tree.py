@@ -11,6 +11,13 @@ from typing import Any
 Convert = Callable[[logging.Handler], logging.Handler | None]
 
 
+def loggers() -> list[tuple[str, logging.Logger]]:
+    """Return every logger with its name; the root, whose name is "", first."""
+    found = logging.root.manager.loggerDict.items()
+    named = [(name, logger) for name, logger in found if hasattr(logger, "handlers")]
+    return [("", logging.root), *named]  # type: ignore[list-item]  # the others are placeholders
+
+
 def handlers() -> list[logging.Handler]:
     """Return every handler of every logger, each once."""
     found: dict[int, logging.Handler] = {}
@@ -37,13 +44,12 @@ def substitute(convert: Convert) -> None:
             converted[id(handler)] = convert(handler)
         return converted[id(handler)]
 
-    loggers = [logging.root, *list(logging.root.manager.loggerDict.values())]
-    for logger in loggers:
-        for index, handler in enumerate(getattr(logger, "handlers", ())):  # not a placeholder
+    for _, logger in loggers():
+        for index, handler in enumerate(logger.handlers):
             _substitute_target(handler, once)
             new = once(handler)
             if new is not None:
-                logger.handlers[index] = new  # type: ignore[union-attr]
+                logger.handlers[index] = new
 
 
 def _substitute_target(handler: logging.Handler, convert: Convert) -> None:

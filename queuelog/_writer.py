@@ -57,15 +57,17 @@ class SpoolWriter:
 
     Any thread may call them, also a signal handler in the middle of another call. `limit` is the
     backlog limit in bytes: when the segments of all processes together have reached it, a process
-    gets no further segment, and `put` raises `queue.Full`.
+    gets no further segment, and `put` raises `queue.Full`. `uid` is the user that this process
+    writes as, by default the spool's owner; forked children write as the worker's user.
     """
 
-    def __init__(self, directory: SpoolDirectory, limit: int) -> None:
+    def __init__(self, directory: SpoolDirectory, limit: int, uid: int | None = None) -> None:
         self._directory = directory
         self._limit = limit
         self._segment_size = SEGMENT_SIZE
         self._descriptions: list[bytes] = []
-        self._uid = directory.owner_uid
+        self._uid = directory.owner_uid if uid is None else uid
+        self._child_uid = directory.worker_uid if uid is None else uid
         self._segment: _Segment | None = None
         self._bell = -1
         self._start()
@@ -266,4 +268,4 @@ class SpoolWriter:
         self._lock = native("_thread", "RLock")()  # another thread may have held it at the fork
         self.close()
         self._start()
-        self._uid = self._directory.worker_uid
+        self._uid = self._child_uid

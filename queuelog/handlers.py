@@ -36,12 +36,19 @@ class QueueHandler(logging.handlers.QueueHandler):
 
     It has the level, filters, formatter, name and marker attributes of `handler`. At the backlog
     limit a record waits up to `timeout` seconds if `block`, and is dropped and counted then.
+    `description` is that of the sink, where `handler` only stands in for one of another process.
     """
 
     queue: Any
 
     def __init__(
-        self, queue: Queue, handler: logging.Handler, *, block: bool = True, timeout: float = 1.0
+        self,
+        queue: Queue,
+        handler: logging.Handler,
+        *,
+        block: bool = True,
+        timeout: float = 1.0,
+        description: bytes | None = None,
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]
         # Gunicorn and others find their handlers by attributes that they set.
@@ -52,9 +59,10 @@ class QueueHandler(logging.handlers.QueueHandler):
         self.setFormatter(handler.formatter)
         self.filters = handler.filters
         self._block, self._timeout = block, timeout
-        self._lines = writes_lines(handler)
-        self._sink = queue.register(describe(handler))
-        if self._lines:
+        self.writes_lines = writes_lines(handler)
+        self.description = description or describe(handler)
+        self._sink = queue.register(self.description)
+        if self.writes_lines:
             assert isinstance(handler, logging.FileHandler)
             self._terminator = handler.terminator
             self._encoding, self._errors = encoding(handler)
@@ -62,7 +70,8 @@ class QueueHandler(logging.handlers.QueueHandler):
         if handler.name:  # last: whoever raises above leaves the name with the handler
             self.set_name(handler.name)
         # A handler class with a format() of its own keeps it.
-        if type(handler).format is not logging.Handler.format:
+        self.formats_as_its_class = type(handler).format is logging.Handler.format
+        if not self.formats_as_its_class:
             self.format = handler.format  # type: ignore[method-assign]
 
     def handle(self, record: logging.LogRecord) -> Any:
@@ -95,7 +104,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         """
         copied = _new(type(record))
         copied.__dict__ = record.__dict__.copy()
-        if not self._lines:
+        if not self.writes_lines:
             payload = self._attributes(copied)
             return _frame.encode(_frame.RECORD, self._sink, record.created, payload)
         text = self.format(copied) + self._terminator

@@ -1,0 +1,133 @@
+"""A process that logs through a queue that another process reads: it holds queue handlers only.
+
+A forked worker is one (see _bridge), and so is a program that was started anew below one: it finds
+the spool, and what its loggers shall be, in its environment (see _inherit).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Callable
+from typing import Any
+
+from queuelog import _fork, _inherit, _tree
+from queuelog._description import detach_stream, rebuildable
+from queuelog._inherit import Connection
+from queuelog._options import Options
+from queuelog._report import report
+from queuelog._sinks import identify
+from queuelog._spool import SpoolDirectory
+from queuelog._writer import SpoolWriter
+from queuelog.errors import SpoolError
+from queuelog.handlers import QueueHandler
+
+
+class Client:
+    """The attachment of one process to a queue.
+
+    `owner` is the process that reads it, and `knows` tells if that has a sink of some id.
+    """
+
+    def __init__(
+        self, options: Options, queue: Any, owner: int, knows: Callable[[str], bool]
+    ) -> None:
+        self.owner = owner
+        self._options = options
+        self._queue = queue
+        self._knows = knows
+        self._hook = _tree.ConfigurationHook(self.adopt)
+
+    def start(self) -> None:
+        """Take over what is configured, and from now on what `dictConfig` configures."""
+        self.adopt()
+        _fork.take_part(self)
+        self._hook.install()
+
+    def adopt(self) -> None:
+        """Put a queue handler in the place of every handler that the owner can stand in for."""
+        _tree.substitute(self._replace)
+
+    def _replace(self, handler: logging.Handler) -> logging.Handler | None:
+        if isinstance(handler, QueueHandler):
+            return None
+        known = self._knows(identify(handler))
+        if isinstance(handler, logging.FileHandler):
+            if not is_log_file(handler):
+                return None
+            if not rebuildable(handler) and not known:
+                report(
+                    f"kept {handler.baseFilename}",
+                    f"{type(handler).__name__} for {handler.baseFilename} stays in the worker: the "
+                    f"arbiter cannot build one. Configure it before queuelog.start(), in the "
+                    f"Gunicorn conf file, and the arbiter owns it",
+                    logging.WARNING,
+                )
+                return None
+        elif handler.name not in self._options.own or not known:
+            return None
+        new = self._queue_handler(handler)
+        if isinstance(handler, logging.FileHandler):
+            detach_stream(handler)
+        return new
+
+    def _queue_handler(
+        self, handler: logging.Handler, description: bytes | None = None
+    ) -> QueueHandler:
+        options = self._options
+        return QueueHandler(
+            self._queue,
+            handler,
+            block=options.full == "wait",
+            timeout=options.wait,
+            description=description,
+        )
+
+    def before_fork(self) -> None:
+        """Nothing runs here that could be in the way of a fork."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing was stopped."""
+
+    def after_fork_in_child(self) -> None:
+        self._queue.after_fork_in_child()
+
+
+class InheritedClient(Client):
+    """A program that was started anew: its loggers become what those above it were."""
+
+    def __init__(self, connection: Connection) -> None:
+        directory = SpoolDirectory(
+            connection.spool, connection.worker_uid, owner_uid=connection.owner_uid
+        )
+        incoming = directory.incoming(os.geteuid())
+        if not os.access(incoming, os.W_OK):
+            raise SpoolError(
+                f"{incoming} cannot be written: the server that started this process, process "
+                f"{connection.owner}, has ended, or this process runs as a user whom it does not "
+                f"know (see the option user= of queuelog.start)"
+            )
+        options = Options(
+            connection.spool, connection.backlog, connection.full, connection.wait, connection.own
+        )
+        queue = SpoolWriter(directory, connection.backlog, os.geteuid())
+        super().__init__(options, queue, connection.owner, frozenset(connection.known).__contains__)
+        self._connection = connection
+
+    def start(self) -> None:
+        """Give the loggers the handlers that they have above, then as every client."""
+        _inherit.restore(self._connection.loggers, self._queue_handler)
+        super().start()
+
+    def adopt(self) -> None:
+        super().adopt()
+        _inherit.publish(self._connection)
+
+
+def is_log_file(handler: logging.FileHandler) -> bool:
+    """Tell files from devices, pipes and the like, which stay where console handlers stay."""
+    try:
+        return stat.S_ISREG(os.stat(handler.baseFilename).st_mode)
+    except OSError:
+        return True  # not there yet

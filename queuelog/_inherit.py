@@ -1,0 +1,166 @@
+"""What programs below a worker inherit: the environment says where the spool is, and for whom.
+
+A forked child inherits the logger tree itself. A program that is started anew (`subprocess`, the
+`spawn` and `forkserver` methods of `multiprocessing`) has only its environment, so there each
+process that uses a spool describes it, and its loggers, in the variable QUEUELOG, as JSON.
+
+It goes from a process to its children, which trust their environment as they trust PYTHONPATH;
+nothing that a child writes is read here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from queuelog import _tree
+from queuelog._description import build, parse
+from queuelog._report import report
+from queuelog.errors import ConfigurationError
+from queuelog.handlers import QueueHandler
+
+VARIABLE = "QUEUELOG"
+_LONGEST = 1 << 16  # bytes: execve() refuses 128 KiB
+_STYLES = {"PercentStyle": "%", "StrFormatStyle": "{", "StringTemplateStyle": "$"}
+
+Make = Callable[[logging.Handler, bytes], QueueHandler]
+
+
+@dataclass
+class Connection:
+    """All that a process needs to log through a spool; the options as in `queuelog.start`.
+
+    `known` are the ids of the owner's sinks, `loggers` those of `_describe` by name, "" the root.
+    """
+
+    spool: str
+    owner: int  # process id
+    owner_uid: int
+    worker_uid: int
+    backlog: int
+    full: str
+    wait: float
+    own: tuple[str, ...]
+    known: tuple[str, ...]
+    loggers: dict[str, Any] = field(default_factory=dict)
+
+
+def publish(connection: Connection) -> None:
+    """Let the children of this process find the spool, and the loggers as they are now."""
+    connection.loggers = _describe()
+    text = json.dumps(dataclasses.asdict(connection))
+    if len(text) > _LONGEST:
+        report(
+            "environment",
+            f"there are too many loggers to describe in the environment variable {VARIABLE}: "
+            f"a process below this one has to configure logging itself before queuelog.setup()",
+            logging.WARNING,
+        )
+        text = json.dumps({**dataclasses.asdict(connection), "loggers": {}})
+    os.environ[VARIABLE] = text
+
+
+def withdraw() -> None:
+    """The spool has no owner any more."""
+    os.environ.pop(VARIABLE, None)
+
+
+def find() -> Connection | None:
+    """Return what the process above has published, or None if it has not.
+
+    Raises:
+        ConfigurationError: the variable was changed by somebody.
+    """
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return None
+    try:
+        found = Connection(**json.loads(text))
+        found.own, found.known = tuple(found.own), tuple(found.known)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"the environment variable {VARIABLE} is not what queuelog.start() wrote: {error}. "
+            f"Leave it alone, or remove it"
+        ) from None
+    return found
+
+
+def restore(loggers: dict[str, Any], make: Make) -> None:
+    """Give each logger the handlers that it has in the process above.
+
+    A logger that has handlers already was configured by this program itself, and keeps them.
+    """
+    made: dict[str, QueueHandler] = {}  # one handler may hang on several loggers
+    for name, found in loggers.items():
+        logger = logging.getLogger(name or None)
+        if logger.handlers:
+            continue
+        for described in found["handlers"]:
+            key = json.dumps(described, sort_keys=True)
+            if key not in made:
+                made[key] = _make(described, make)
+            logger.addHandler(made[key])
+        if logger.level == logging.NOTSET or logger is logging.root:
+            logger.setLevel(found["level"])
+        logger.propagate = found["propagate"]
+
+
+def _describe() -> dict[str, Any]:
+    """Describe every logger that differs from a new one."""
+    found = {}
+    for name, logger in _tree.loggers():
+        handlers = [_describe_handler(h) for h in logger.handlers if isinstance(h, QueueHandler)]
+        if handlers or logger.level or not logger.propagate:
+            found[name] = {
+                "level": logger.level,
+                "propagate": logger.propagate,
+                "handlers": handlers,
+            }
+    return found
+
+
+def _describe_handler(handler: QueueHandler) -> dict[str, Any]:
+    return {
+        "sink": handler.description.decode(),
+        "name": handler.name,
+        "level": handler.level,
+        "format": _describe_format(handler),
+    }
+
+
+def _describe_format(handler: QueueHandler) -> list[str | None] | None:
+    """Return format, date format and style, or None if they alone do not make the formatter.
+
+    Then the record is sent instead of the line, and the owner formats it.
+    """
+    formatter = handler.formatter or logging.Formatter()
+    style = getattr(formatter, "_style", None)
+    plain = (
+        type(formatter) is logging.Formatter
+        and handler.writes_lines
+        and handler.formats_as_its_class
+        and vars(formatter).keys() == {"_style", "_fmt", "datefmt"}  # no converter of its own
+        and not getattr(style, "_defaults", None)
+        and type(style).__name__ in _STYLES
+    )
+    if not plain:
+        return None
+    return [formatter._fmt, formatter.datefmt, _STYLES[type(style).__name__]]  # noqa: SLF001
+
+
+def _make(described: dict[str, Any], make: Make) -> QueueHandler:
+    description = described["sink"].encode()
+    if described["format"] is None:
+        original = logging.Handler()  # no file handler: its records go to the owner whole
+    else:
+        fmt, datefmt, style = described["format"]
+        original = build(parse(description))
+        original.setFormatter(logging.Formatter(fmt, datefmt, style))
+    original.setLevel(described["level"])
+    original.name = described["name"]
+    return make(original, description)
