@@ -100,7 +100,7 @@ def test_stderr_that_is_closed_does_no_harm(python):
     python("import os; os.close(2)\nfrom queuelog._report import report; report('key', 'wrong')")
 
 
-def test_a_message_with_a_lone_surrogate_is_escaped(capfd):
+def test_a_message_with_a_lone_surrogate_is_escaped(python):
     """Paths may hold bytes that are no UTF-8."""
-    _report.report("key", "file \udcff")
-    assert r"file \udcff" in capfd.readouterr().err
+    program = "from queuelog._report import report; report('key', 'file \\udcff')"
+    assert r"file \udcff" in python(program).stderr

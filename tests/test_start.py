@@ -93,14 +93,14 @@ def test_errors_fit_builtins_and_can_be_pickled(error, builtin):
         {"spool": 5}, {"spool": ""}, {"spool": "/tmp/x\0y"}, {"backlog": None}, {"backlog": 1e9},
         {"full": None}, {"wait": "1"}, {"wait": None}, {"wait": float("nan")}, {"own": 5},
         {"own": [None]}, {"adopt": 5}, {"adopt": [5]}, {"adopt": ""}, {"user": []},
-        {"user": -1}, {"user": ""}, {"queue": object()},
+        {"user": -1}, {"user": ""}, {"queue": "object()"},
     ],
     ids=repr,
 )  # fmt: skip
 def test_a_value_of_the_wrong_kind_is_named(program, options):
     """Not only a wrong value: it may come from an environment variable, or be forgotten."""
     (name,) = options
-    value = "object()" if name == "queue" else repr(options[name]).replace("nan", "float('nan')")
+    value = options[name] if name == "queue" else repr(options[name]).replace("nan", "float('nan')")
     options = ({} if name == "spool" else {"spool": "sys.argv[1]"}) | {name: value}
     arguments = ", ".join(f"{key}={text}" for key, text in options.items())
     program(
