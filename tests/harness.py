@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 APPS = Path(__file__).parent / "apps"
+# The script, as users run it: started again on SIGUSR2, `python -m gunicorn` of old versions has
+# modules of its own for the standard library's (`http`).
+GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 EXAMPLES = Path(__file__).parent.parent / "examples"
 LINE = re.compile(rb"(?P<time>[\d.]+) (?P<pid>\d+) number=(?P<number>\d{8}) x*")
 DEADLINE = 30.0  # seconds: how long a condition may take to come true
@@ -129,9 +132,7 @@ class Server:
         self.conf = self.directory / "gunicorn.conf.py"
         self._settings = {"worker_class": worker_class, "workers": workers, "extra": extra}
         self.write_conf()
-        self._command = [
-            sys.executable, *options, "-m", "gunicorn", "-c", str(self.conf), app
-        ]  # fmt: skip
+        self._command = [sys.executable, *options, GUNICORN, "-c", str(self.conf), app]
         self._env = {
             **os.environ, "PYTHONPATH": str(APPS), "ACKS": str(self.acks),
             "PYTHONWARNINGS": "default", **(env or {}),
