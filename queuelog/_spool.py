@@ -69,8 +69,8 @@ class SpoolDirectory:
         """
         private = self.uids == {self.owner_uid}
         mode = 0o700 if private else 0o711
-        for path in (os.path.dirname(self.path), self.path):
-            _own_directory(path, mode, self.owner_uid)
+        _parent_directory(os.path.dirname(self.path), mode, self.owner_uid)
+        _own_directory(self.path, mode, self.owner_uid)
         for uid in self.uids:
             _own_directory(self.incoming(uid), 0o700, uid)
         with contextlib.suppress(FileExistsError):
@@ -136,6 +136,32 @@ def default_path(log_files: Iterable[str]) -> str:
     return os.path.join(base_directory(), f"{readable}-{digest}")
 
 
+def _parent_directory(path: str, mode: int, uid: int) -> None:
+    """Make the directory in which a spool of user `uid` lies, or check an existing one.
+
+    Others use it, too: it may be /dev/shm itself, or hold spools of other services. So it is given
+    what `mode` has and it lacks, where it is ours, and nothing is taken away.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    fd = _open_directory(path, uid)
+    try:
+        found = os.fstat(fd)
+        if found.st_uid not in (0, uid) or (
+            found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        ):
+            raise SpoolError(
+                f"others could replace a spool in {path}, which user {found.st_uid} owns, with "
+                f"mode {stat.S_IMODE(found.st_mode):o}: it must be writable for user {uid} or root "
+                f"only, or sticky as /tmp is; or choose another place with start(spool=…)"
+            )
+        missing = mode & ~found.st_mode
+        if missing and found.st_uid == os.geteuid():
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) | missing)
+    finally:
+        os.close(fd)
+
+
 def _own_directory(path: str, mode: int | None, uid: int) -> None:
     """Make the directory `path` for user `uid`, or check that it is just that already.
 
@@ -145,14 +171,7 @@ def _own_directory(path: str, mode: int | None, uid: int) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
         made = True
-    # O_NOFOLLOW: in a directory for all, as /dev/shm is, anyone may have put a link there first.
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise SpoolError(
-            f"cannot use {path} as part of the spool: {error.strerror}. It must be a directory of "
-            f"user {uid}, and no link: remove it, or choose another place with start(spool=…)"
-        ) from error
+    fd = _open_directory(path, uid)
     try:
         if made and uid != os.geteuid():
             os.fchown(fd, uid, -1)
@@ -166,6 +185,17 @@ def _own_directory(path: str, mode: int | None, uid: int) -> None:
             os.fchmod(fd, mode)
     finally:
         os.close(fd)
+
+
+def _open_directory(path: str, uid: int) -> int:
+    # O_NOFOLLOW: in a directory for all, as /dev/shm is, anyone may have put a link there first.
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise SpoolError(
+            f"cannot use {path} as part of the spool: {error.strerror}. It must be a directory of "
+            f"user {uid}, and no link: remove it, or choose another place with start(spool=…)"
+        ) from error
 
 
 class FileLock:
