@@ -1,0 +1,23 @@
+"""Gunicorn for the Django project; settings.py knows nothing of queuelog.
+
+In this directory: gunicorn mysite.wsgi, or gunicorn -k asgi mysite.asgi
+The files are in ./logs; another directory: LOG_DIR=/var/log/mysite gunicorn …
+"""
+
+import os
+
+import queuelog
+from queuelog.gunicorn import *  # noqa: F403
+
+bind = "127.0.0.1:8000"
+workers = 4
+
+log_dir = os.path.abspath(os.environ.get("LOG_DIR", "logs"))
+os.makedirs(log_dir, exist_ok=True)
+accesslog = os.path.join(log_dir, "access.log")
+errorlog = os.path.join(log_dir, "error.log")
+
+
+def on_starting(server):
+    """In the arbiter: the same spool as in manage.py, whose commands log into the same files."""
+    queuelog.start(spool=os.environ.get("SPOOL", "/dev/shm/mysite"))
