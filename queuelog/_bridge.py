@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from queuelog import _fork, _inherit, _tree
-from queuelog._client import Client, InheritedClient, is_log_file
+from queuelog._client import Client, InheritedClient, is_log_file, report_disabled
 from queuelog._delivery import Delivery
 from queuelog._foreign import ForeignDelivery, ForeignQueue
 from queuelog._inherit import Connection
@@ -89,6 +89,8 @@ class Bridge(Client):
                 _tree.substitute(self._take)
             finally:
                 self._listener.resume()
+        if self.in_arbiter:
+            report_disabled()
         self._publish()
 
     def _publish(self) -> None:

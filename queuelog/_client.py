@@ -48,6 +48,7 @@ class Client:
     def adopt(self) -> None:
         """Put a queue handler in the place of every handler that the owner can stand in for."""
         _tree.substitute(self._replace)
+        report_disabled()
 
     def _replace(self, handler: logging.Handler) -> logging.Handler | None:
         if isinstance(handler, QueueHandler):
@@ -131,3 +132,16 @@ def is_log_file(handler: logging.FileHandler) -> bool:
         return stat.S_ISREG(os.stat(handler.baseFilename).st_mode)
     except OSError:
         return True  # not there yet
+
+
+def report_disabled() -> None:
+    """Say which loggers a configuration has disabled, perhaps by default."""
+    names = _tree.disabled(QueueHandler)
+    if names:
+        report(
+            "disabled",
+            f"these loggers are disabled, and what is logged to them is lost: {', '.join(names)}. "
+            f"A logging configuration disables every logger that it does not name, unless it has "
+            f"disable_existing_loggers=False",
+            logging.WARNING,
+        )

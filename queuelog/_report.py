@@ -38,6 +38,7 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
         message = f"{message} ({hidden} more like this since the last report)"
     with contextlib.suppress(OSError):
         os.write(STDERR, f"queuelog[{os.getpid()}]: {message}\n".encode(errors="backslashreplace"))
+    _logger.disabled = False  # a configuration that does not name it has disabled it, by default
     with contextlib.suppress(Exception):  # a user's handler or filter may raise anything
         if log and _logger.hasHandlers():
             _logger.log(level, "%s", message)

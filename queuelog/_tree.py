@@ -53,12 +53,29 @@ def substitute(convert: Convert) -> None:
 
 
 def _substitute_target(handler: logging.Handler, convert: Convert) -> None:
-    """A `MemoryHandler` hands its records on to another handler."""
+    """A `MemoryHandler` hands its records on to another handler, a `QueueHandler` to a listener's.
+
+    `dictConfig` gives a `QueueHandler` the attribute `listener` (Python 3.12 and later):
+    https://docs.python.org/3/library/logging.config.html#configuring-queuehandler-and-queuelistener
+    """
     target = getattr(handler, "target", None)
     if isinstance(handler, logging.handlers.MemoryHandler) and target is not None:
         new = convert(target)
         if new is not None:
             handler.setTarget(new)
+    listener = getattr(handler, "listener", None)
+    if isinstance(listener, logging.handlers.QueueListener):
+        listener.handlers = tuple(convert(behind) or behind for behind in listener.handlers)
+
+
+def disabled(kind: type[logging.Handler]) -> list[str]:
+    """Return the names of the disabled loggers that have a handler of that kind, sorted."""
+    return sorted(
+        name
+        for name, logger in logging.root.manager.loggerDict.items()
+        if getattr(logger, "disabled", False)
+        and any(isinstance(handler, kind) for handler in getattr(logger, "handlers", ()))
+    )
 
 
 class ConfigurationHook:
