@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from queuelog import _fork, _inherit, _tree
-from queuelog._description import detach_stream, rebuildable
+from queuelog._description import class_name, detach_stream, obstacle
 from queuelog._inherit import Connection
 from queuelog._options import Options
 from queuelog._report import report
@@ -57,12 +57,14 @@ class Client:
         if isinstance(handler, logging.FileHandler):
             if not is_log_file(handler):
                 return None
-            if not rebuildable(handler) and not known:
+            reason = obstacle(handler)
+            if reason and not known:
                 report(
                     f"kept {handler.baseFilename}",
-                    f"{type(handler).__name__} for {handler.baseFilename} stays in the worker: the "
-                    f"arbiter cannot build one. Configure it before queuelog.start(), in the "
-                    f"Gunicorn conf file, and the arbiter owns it",
+                    f"{class_name(handler)} for {handler.baseFilename} stays in the worker, since "
+                    f"the arbiter cannot build one like it: {reason}. Configure it before "
+                    f"queuelog.start(), with Gunicorn's setting logconfig_dict, and the arbiter "
+                    f"owns it",
                     logging.WARNING,
                 )
                 return None

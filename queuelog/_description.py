@@ -75,12 +75,20 @@ def is_stdlib(handler: logging.Handler, method: str) -> bool:
 
 def rebuildable(handler: logging.Handler) -> bool:
     """Tell if another process could build an equal handler from `describe(handler)`."""
-    return (
-        writes_lines(handler)
-        and class_name(handler) in _CLASSES
-        and getattr(handler, "namer", None) is None
-        and getattr(handler, "rotator", None) is None
-    )
+    return isinstance(handler, logging.FileHandler) and not obstacle(handler)
+
+
+def obstacle(handler: logging.FileHandler) -> str:
+    """Return why no other process could build an equal handler; "" if one could."""
+    for name in _WRITING:
+        if hasattr(handler, name) and not is_stdlib(handler, name):
+            return f"it has a method {name}() of its own"
+    if class_name(handler) not in _CLASSES:
+        return "it is not one of the standard library's"
+    for name in ("namer", "rotator"):
+        if getattr(handler, name, None) is not None:
+            return f"it has a {name}"
+    return ""
 
 
 def describe(handler: logging.Handler) -> bytes:

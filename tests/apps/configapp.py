@@ -60,8 +60,19 @@ def add_handler():
     loadapp.log.propagate = False
 
 
+def with_class(name):
+    """Return a configuration with a handler class of another package."""
+    handler = {**DICT["handlers"]["load"], "class": name}
+    if "Timed" in name:
+        handler |= {"when": "S"}
+    loggers = {"load": {**DICT["root"], "propagate": False}}
+    config = {**DICT, "disable_existing_loggers": False, "handlers": {"load": handler}}
+    return {**config, "root": {}, "loggers": loggers}
+
+
 CONFIGURE = {
     "dictConfig": lambda: logging.config.dictConfig({**DICT, "disable_existing_loggers": False}),
+    "class": lambda: logging.config.dictConfig(with_class(os.environ["CLASS"])),
     "default": lambda: logging.config.dictConfig(DICT),
     "fileConfig": file_config,
     "basicConfig": lambda: logging.basicConfig(
@@ -76,7 +87,7 @@ def configure():
     """Configure logging; only `dictConfig` needs no setup() then."""
     CONFIGURE[HOW]()
     configured.append(HOW)
-    if WHEN == "request" and HOW != "dictConfig":
+    if WHEN == "request" and HOW not in ("dictConfig", "class"):
         queuelog.setup()
 
 
