@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +105,12 @@ class Example(Server):
         assert self.process.poll() is None, f"the server ended: {self.errors()}"
         with suppress(OSError):
             return super().get("/")
+
+    @staticmethod
+    def answers_at(port):
+        """Tell if another process answers."""
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+            return answer.read()
 
     def manage(self, *arguments):
         """Run one of Django's commands in the server's environment; return what it wrote."""
@@ -236,6 +243,34 @@ def test_a_management_command_logs_into_the_files_of_the_server(example):
     server.close_polls(93_000_000)
     server.check_log(at_least=600)
     assert "queuelog[" not in server.errors()
+
+
+def test_a_server_takes_over_from_a_process_of_manage_py(example, tmp_path):
+    """Failures B14: the first one owns the files; Gunicorn logs through it, until it is killed."""
+    server = example(DJANGO)
+    port = free_port()
+    with (tmp_path / "first").open("wb") as output:
+        first = subprocess.Popen(
+            [sys.executable, "manage.py", "runserver", "--noreload", str(port)],
+            cwd=server.directory, env=server._env, stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        wait_for(lambda: server.answers_at(port), "the first process answers, and logs that")
+        wait_for(lambda: "django.log" in server.held_by(first.pid), "the first process owns it")
+        server.start()
+        with Load(server, limit=400_000) as load:
+            load.wait_for_requests(20)
+            wait_for(lambda: "access.log" in server.held_by(first.pid), "it writes for Gunicorn")
+            assert server.held_by(server.pid) == set()
+            first.kill()
+            wait_for(lambda: "django.log" in server.held_by(server.pid), "Gunicorn takes over")
+            load.wait_for_requests(20)
+            rotate(server)
+    finally:
+        first.kill()
+        first.wait()
+    assert server.stop() == 0
+    server.check_log(at_least=600)
 
 
 def test_djangos_own_server_reloads(example):
