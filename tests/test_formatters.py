@@ -86,13 +86,24 @@ def test_colours_of_one_handler_are_not_in_the_others_file(program, tmp_path):
     """colorlog: two formatters of one record, and neither sees what the other has done to it."""
     pytest.importorskip("colorlog", reason="colorlog is not installed")
     text = program(
-        "import colorlog\n" + FILE + "file.setFormatter(colorlog.ColoredFormatter(\n"
-        "    '%(log_color)s%(levelname)s%(reset)s %(message)s', force_color=True))\n"
+        "import colorlog\n"
+        "class Short(colorlog.ColoredFormatter):\n"
+        "    def formatException(self, error): return repr(error[1])\n"
+        + FILE
+        + "file.setFormatter("
+        "Short('%(log_color)s%(levelname)s%(reset)s %(message)s', force_color=True))\n"
         "add(logging.FileHandler('plain.log'))\n"
-        "run(lambda: root.warning('careful'))\n"
+        "def log():\n"
+        "    log = root; log.warning('careful')\n"
+        "    " + FAIL + "run(log)\n"
     )
-    assert text == "\x1b[33mWARNING\x1b[0m careful\x1b[0m\n"
-    assert (tmp_path / "plain.log").read_text() == "WARNING careful\n"
+    assert text.splitlines() == [
+        "\x1b[33mWARNING\x1b[0m careful\x1b[0m",
+        "\x1b[31mERROR\x1b[0m failed\x1b[0m",
+        "ZeroDivisionError('division by zero')",
+    ]
+    plain = (tmp_path / "plain.log").read_text().splitlines()
+    assert plain[:3] == ["WARNING careful", "ERROR failed", "Traceback (most recent call last):"]
 
 
 LOGURU = {
