@@ -175,9 +175,10 @@ def build(description: Description) -> logging.FileHandler:
 
 def detach_stream(handler: Any) -> None:
     """Close the file object of a file handler; the handler would open its file again to write."""
-    stream, handler.stream = handler.stream, None
-    if stream is not None:
-        stream.close()
+    with handler.lock:  # another thread may be writing its last line to it
+        stream, handler.stream = handler.stream, None
+        if stream is not None:
+            stream.close()
 
 
 def encoding(handler: logging.FileHandler) -> tuple[str, str]:
