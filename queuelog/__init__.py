@@ -12,9 +12,12 @@ The way of one record, module by module:
     _sinks       to the sink that the segment's _description names,
     _files       which appends to the log file and rolls it over.
     listener     The thread that does it; it stands still while the arbiter forks (_fork).
+
+Beside that way, _plan says beforehand what will happen to each handler: describe().
 """
 
 from queuelog._bridge import setup, start, stop
+from queuelog._plan import Plan, describe
 from queuelog.errors import (
     ConfigurationError,
     FileInUseError,
@@ -28,9 +31,11 @@ __all__ = [
     "ConfigurationError",
     "FileInUseError",
     "NotStartedError",
+    "Plan",
     "QueuelogError",
     "SpoolError",
     "WrongProcessError",
+    "describe",
     "setup",
     "start",
     "stop",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from queuelog import _fork, _inherit, _tree
-from queuelog._client import Client, InheritedClient, is_log_file, report_disabled
+from queuelog._client import Client, InheritedClient, report_disabled, stays
 from queuelog._delivery import Delivery
 from queuelog._foreign import ForeignDelivery, ForeignQueue
 from queuelog._inherit import Connection
@@ -111,10 +111,7 @@ class Bridge(Client):
 
     def _take(self, handler: logging.Handler) -> logging.Handler | None:
         """Let the arbiter, this process, own `handler`; return what stands in its place."""
-        if isinstance(handler, logging.FileHandler):
-            if not is_log_file(handler):
-                return None
-        elif handler.name not in self._options.own or isinstance(handler, QueueHandler):
+        if isinstance(handler, QueueHandler) or stays(handler, self._options.own):
             return None
         try:
             new = self._queue_handler(handler)

@@ -51,12 +51,10 @@ class Client:
         report_disabled()
 
     def _replace(self, handler: logging.Handler) -> logging.Handler | None:
-        if isinstance(handler, QueueHandler):
+        if isinstance(handler, QueueHandler) or stays(handler, self._options.own):
             return None
         known = self._knows(identify(handler))
         if isinstance(handler, logging.FileHandler):
-            if not is_log_file(handler):
-                return None
             reason = obstacle(handler)
             if reason and not known:
                 report(
@@ -68,7 +66,7 @@ class Client:
                     logging.WARNING,
                 )
                 return None
-        elif handler.name not in self._options.own or not known:
+        elif not known:
             return None
         new = self._queue_handler(handler)
         if isinstance(handler, logging.FileHandler):
@@ -128,8 +126,22 @@ class InheritedClient(Client):
         _inherit.publish(self._connection)
 
 
-def is_log_file(handler: logging.FileHandler) -> bool:
-    """Tell files from devices, pipes and the like, which stay where console handlers stay."""
+def stays(handler: logging.Handler, own: tuple[str, ...]) -> str:
+    """Return why every process keeps `handler` to itself; "" if the arbiter shall own it.
+
+    `own` as in `queuelog.start`.
+    """
+    if isinstance(handler, logging.FileHandler):
+        # Devices, pipes and the like would block the listener, or mean each process's own.
+        return "" if _is_log_file(handler) else "its path is no regular file"
+    if handler.name in own:
+        return ""
+    if isinstance(handler, logging.StreamHandler):
+        return "it writes to a stream"
+    return "it is no file; start(own=[…]) with its name would let the arbiter own it"
+
+
+def _is_log_file(handler: logging.FileHandler) -> bool:
     try:
         return stat.S_ISREG(os.stat(handler.baseFilename).st_mode)
     except OSError:

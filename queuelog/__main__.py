@@ -1,0 +1,94 @@
+"""``python -m queuelog check -c gunicorn.conf.py [app:app]``: what will happen to each handler.
+
+All other arguments are Gunicorn's. It reads the configuration as Gunicorn does, and loads the
+application if that is given, but it opens no log file and starts no server. It prints a line for
+each handler and ends with exit code 1 if there is a problem.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from queuelog import _tree
+from queuelog._plan import ByWorker, plan
+from queuelog.gunicorn import __all__ as HOOKS  # noqa: N812  # it is a constant
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return the exit code."""
+    usage = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m queuelog", description=__doc__, formatter_class=usage
+    )
+    commands = parser.add_subparsers(required=True, metavar="check")
+    check = commands.add_parser("check", description=__doc__, formatter_class=usage)
+    check.add_argument("--own", action="append", default=[], help="as own= of queuelog.start()")
+    options, rest = parser.parse_known_args(arguments)
+    try:
+        from gunicorn import util  # noqa: PLC0415  # queuelog does not require Gunicorn
+        from gunicorn.app.base import Application  # noqa: PLC0415
+    except ImportError:
+        parser.error("Gunicorn is not installed")
+
+    class Check(Application):  # type: ignore[misc]  # Gunicorn has no types
+        """A Gunicorn that is configured, but never run."""
+
+        def init(self, parser: Any, opts: Any, args: list[str]) -> None:
+            self.uris = args
+
+        def load(self) -> None:
+            """Load nothing: see `_configure`."""
+
+    sys.argv = ["gunicorn", *rest]  # where its application looks for arguments
+    app = Check()  # ends with Gunicorn's message if the configuration is wrong
+    with _no_file_opened(util):
+        by_worker = _configure(app.cfg, app.uris, util.import_app)
+    found = plan(options.own, by_worker)
+    found.problems.extend(_missing_hooks(app.cfg))
+    print(found)  # noqa: T201  # what the command is for
+    return 1 if found.problems else 0
+
+
+def _configure(cfg: Any, uris: list[str], import_app: Callable[[str], Any]) -> ByWorker:
+    """Configure logging as the arbiter does, then as the application does."""
+    cfg.set("capture_output", False)  # it would take our stdout
+    cfg.logger_class(cfg)
+    arbiters = _tree.handlers()
+    if uris:
+        os.chdir(cfg.chdir)
+        paths = (cfg.pythonpath or "").split(",")
+        sys.path[:0] = [cfg.chdir, *(os.path.abspath(path) for path in paths if path)]
+        import_app(uris[0])
+    return lambda handler: handler not in arbiters and not cfg.preload_app
+
+
+def _missing_hooks(cfg: Any) -> list[str]:
+    missing = [name for name in HOOKS if cfg.settings[name].get() is cfg.settings[name].default]
+    add = "add 'from queuelog.gunicorn import *'"
+    return [f"the conf file does not set {', '.join(missing)}: {add}"] if missing else []
+
+
+@contextmanager
+def _no_file_opened(util: Any) -> Iterator[None]:
+    """Let file handlers write nowhere: a check must not make, or even empty, a log file."""
+
+    def nowhere(handler: logging.FileHandler) -> Any:
+        return open(os.devnull, "w", encoding="utf-8")
+
+    file_handler: Any = logging.FileHandler
+    opens, checks = file_handler._open, util.check_is_writable  # noqa: SLF001
+    file_handler._open, util.check_is_writable = nowhere, str  # noqa: SLF001  # it opens files, too
+    try:
+        yield
+    finally:
+        file_handler._open, util.check_is_writable = opens, checks  # noqa: SLF001
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,192 @@
+"""describe() and `python -m queuelog check`: what will happen to each handler, said beforehand."""
+
+import logging
+import logging.handlers
+import subprocess
+import sys
+
+import pytest
+from harness import EXAMPLES
+
+import queuelog
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Return a logger of this test's own, and its directory; clean up."""
+    logger = logging.getLogger("described")
+    logger.propagate = False
+    yield logger, tmp_path
+    for handler in logger.handlers:
+        handler.close()
+    logger.handlers.clear()
+
+
+def described(logger, **options):
+    """Return the entries of one logger, without those of pytest's handlers, and the problems."""
+    plan = queuelog.describe(**options)
+    entries = [entry for entry in plan.entries if entry.logger == logger.name]
+    return [entry for entry in entries if "pytest" not in entry.handler], plan.problems
+
+
+HANDLERS = logging.handlers
+POLICIES = {
+    "never rolls over; follows logrotate": logging.FileHandler,
+    "rolls over at 1,000,000 bytes, keeps 5 backups": lambda path: HANDLERS.RotatingFileHandler(
+        path, maxBytes=1_000_000, backupCount=5
+    ),
+    "never rolls over: backupCount is 0": lambda path: HANDLERS.RotatingFileHandler(
+        path, maxBytes=1_000_000
+    ),
+    "rolls over at midnight, keeps 30 backups": lambda path: HANDLERS.TimedRotatingFileHandler(
+        path, when="midnight", backupCount=30
+    ),
+    "rolls over at midnight UTC, keeps all backups": lambda path: HANDLERS.TimedRotatingFileHandler(
+        path, when="midnight", utc=True
+    ),
+    "rolls over every 7,200 seconds, keeps all backups": lambda path: (
+        HANDLERS.TimedRotatingFileHandler(path, when="H", interval=2)
+    ),
+    "rolls over on Tuesday at midnight, keeps 4 backups": lambda path: (
+        HANDLERS.TimedRotatingFileHandler(path, when="W1", backupCount=4)
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_rotation_and_retention_are_said(tree, policy):
+    """Whoever reads it need not know the arguments of the handler classes."""
+    logger, path = tree
+    handler = POLICIES[policy](path / "a.log")
+    handler.name = "a"
+    logger.addHandler(handler)
+    ((entry,), problems) = described(logger)
+    assert (entry.kept, entry.policy, entry.path) == ("", policy, str(path / "a.log"))
+    assert str(entry) == f"described: a {path / 'a.log'}: owned by the arbiter; {policy}"
+    assert not problems
+
+
+def test_what_stays_in_each_process_is_said_with_the_reason(tree):
+    """Consoles, devices, and handlers that the arbiter would own if it were told."""
+    logger, _ = tree
+    logger.addHandler(logging.StreamHandler())
+    logger.addHandler(logging.FileHandler("/dev/null"))
+    mail = HANDLERS.SMTPHandler("localhost", "a@b", ["c@d"], "subject")
+    mail.name = "mail"
+    logger.addHandler(mail)
+    entries, _ = described(logger)
+    assert [entry.kept for entry in entries] == [
+        "it writes to a stream",
+        "its path is no regular file",
+        "it is no file; start(own=[…]) with its name would let the arbiter own it",
+    ]
+    assert described(logger, own=["mail"])[0][2].kept == ""
+
+
+def test_two_policies_on_one_path_are_a_problem(tree):
+    """One of them will be followed: nobody may find that out by a full disk."""
+    logger, path = tree
+    logger.addHandler(HANDLERS.RotatingFileHandler(path / "a.log", maxBytes=9, backupCount=1))
+    logger.addHandler(HANDLERS.TimedRotatingFileHandler(path / "a.log"))
+    _, (problem,) = described(logger)
+    assert "a.log has two policies" in problem
+    assert "at 9 bytes" in problem
+    assert "every 3,600 seconds" in problem
+
+
+def test_two_encodings_and_a_directory_without_permission_are_problems(tree, monkeypatch):
+    """What the arbiter would run into later is said before."""
+    logger, path = tree
+    logger.addHandler(logging.FileHandler(path / "a.log", encoding="utf-8", delay=True))
+    logger.addHandler(logging.FileHandler(path / "a.log", encoding="utf-16", delay=True))
+    logger.addHandler(logging.FileHandler(path / "none" / "b.log", delay=True))
+    _, problems = described(logger)
+    assert problems[0].endswith("would have lines in utf-16 and utf-8")
+    assert "b.log cannot be written" in problems[1]
+
+
+def test_after_start_it_says_the_same_as_before(python, spool):
+    """Queue handlers stand for what they replace."""
+    python(
+        "import logging, sys, queuelog\n"
+        "logging.getLogger().addHandler(logging.FileHandler('a.log'))\n"
+        "before = str(queuelog.describe())\n"
+        "queuelog.start(spool=sys.argv[1])\n"
+        "assert str(queuelog.describe()) == before\n"
+        "queuelog.stop()\n"
+        "assert str(queuelog.describe()) == before\n"
+        "assert 'a.log: owned by the arbiter; never rolls over' in before\n",
+        spool,
+    )
+
+
+def check(*arguments, cwd):
+    """Run the command."""
+    return subprocess.run(
+        [sys.executable, "-m", "queuelog", "check", *map(str, arguments)],
+        cwd=cwd, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_says_it_of_a_conf_file_and_opens_no_log_file(tmp_path):
+    """The example: five files that the arbiter owns, a console, and nothing in the directory."""
+    done = check("-c", EXAMPLES / "gunicorn.conf.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    policy = "owned by the arbiter; rolls over at midnight, keeps 30 backups"
+    assert done.stdout.count(policy) == 5
+    assert "gunicorn.error: console: kept in each process: it writes to a stream" in done.stdout
+    assert not list((tmp_path / "logs").iterdir())
+
+
+APP = """
+import logging, logging.handlers
+class Own(logging.FileHandler):
+    def emit(self, record): pass
+logging.getLogger("app").addHandler(logging.FileHandler("app.log"))
+logging.getLogger("app").addHandler(Own("own.log", "w"))
+def app(environ, start_response): pass
+"""
+
+
+def test_the_command_says_what_becomes_of_the_applications_own_handlers(tmp_path):
+    """They are configured in the worker: one that the arbiter cannot build stays there."""
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "own.log").write_text("not to be emptied\n")
+    conf = tmp_path / "conf.py"
+    conf.write_text("from queuelog.gunicorn import *\naccesslog = 'access.log'\n")
+    done = check("-c", conf, "app:app", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/app.log: owned by the arbiter; never" in done.stdout
+    own = f"{tmp_path}/own.log: kept in each process: it has a method emit() of its own\n"
+    assert own in done.stdout
+    assert (tmp_path / "own.log").read_text() == "not to be emptied\n"
+    assert not (tmp_path / "app.log").exists()
+    assert not (tmp_path / "access.log").exists()
+    conf.write_text(conf.read_text() + "preload_app = True\n")  # then the arbiter has it
+    done = check("-c", conf, "app:app", cwd=tmp_path)
+    assert "own.log: owned by the arbiter; app.Own writes it and decides" in done.stdout
+
+
+def test_the_command_fails_with_the_problems(tmp_path):
+    """Exit code 1, so that a deployment stops; the hooks that were forgotten are named."""
+    (tmp_path / "conf.py").write_text("accesslog = '/none/access.log'\n")
+    done = check("-c", tmp_path / "conf.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "PROBLEM: /none/access.log cannot be written" in done.stdout
+    assert "PROBLEM: the conf file does not set on_exit, on_reload, on_starting" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ("this is no Python\n", "SyntaxError"),
+        ("no_such_setting_of_gunicorns = 1\nworkers = -1\n", "-1"),
+        ("logconfig_dict = {'version': 1, 'root': {'handlers': ['nobody']}}\n", "nobody"),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_a_conf_file(tmp_path, conf, message):
+    """In Gunicorn's own words."""
+    (tmp_path / "conf.py").write_text(conf)
+    done = check("-c", tmp_path / "conf.py", cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
