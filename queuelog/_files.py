@@ -139,7 +139,8 @@ class FileSink:
             fd = os.open(mark.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 found = os.fstat(fd)
-                if (found.st_dev, found.st_ino) == (mark.device, mark.inode):
+                same = (found.st_dev, found.st_ino) == (mark.device, mark.inode)
+                if same and found.st_size >= mark.size:  # or else it was truncated
                     return os.pread(fd, limit, mark.size)
             finally:
                 os.close(fd)
@@ -218,10 +219,14 @@ class FileSink:
         return bisect_left(lines, end, start + 1, key=itemgetter(0))
 
     def _append(self, data: bytes, note: Note, done: int) -> None:
-        self._reopen_if_moved()
-        size = os.fstat(self._fd).st_size
-        note(Mark(done, self.path, *self._identity, size))
-        _write_all(self._fd, data if size else self._preamble + data)
+        written = False
+        while not written:
+            self._reopen_if_moved()
+            size = os.fstat(self._fd).st_size
+            note(Mark(done, self.path, *self._identity, size))
+            _write_all(self._fd, data if size else self._preamble + data)
+            # Moved away just now, it may have been compressed and removed before it had the data.
+            written = os.fstat(self._fd).st_nlink > 0
 
     def _append_to_backup(self, backup: _Backup, data: bytes, note: Note, done: int) -> None:
         fd = os.open(backup.path, _FLAGS & ~os.O_CREAT | os.O_NOFOLLOW)

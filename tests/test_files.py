@@ -15,6 +15,7 @@ import pytest
 
 from queuelog import _files, _report
 from queuelog._files import FileSink
+from queuelog._ledger import Mark
 from queuelog._spool import FileLock
 from queuelog.errors import FileInUseError
 
@@ -496,3 +497,32 @@ def test_a_file_that_nobody_writes_to_is_closed(sink, path):
     assert file._fd < 0
     write(file, "2\n")
     assert path.read_text() == "1\n2\n"
+
+
+def test_what_was_removed_while_it_was_written_is_written_again(sink, path, monkeypatch):
+    """Failures E3: logrotate moves, compresses and removes the file just before the write."""
+    handler = logging.FileHandler(path)
+    target = sink(handler)
+    write(target, "first\n")
+    real, removed = os.write, []
+
+    def late(fd, data):
+        if not removed and data.startswith(b"second"):
+            removed.append(os.unlink(path))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", late)
+    write(target, "second\n")
+    assert removed
+    assert path.read_bytes() == b"second\n"
+
+
+def test_a_file_that_was_truncated_while_the_owner_was_down_gets_its_lines(sink, path, capfd):
+    """The ledger's mark is behind the end: nobody can know what the copy has, so all is written."""
+    path.write_bytes(b"")
+    handler = logging.FileHandler(path)
+    found = path.stat()
+    mark = Mark(1, str(path), found.st_dev, found.st_ino, size=100)
+    sink(handler).resume([(0.0, b"a\n"), (0.0, b"b\n"), (0.0, b"c\n")], mark, [].append)
+    assert path.read_bytes() == b"b\nc\n"
+    assert "may now be in it twice" in capfd.readouterr().err

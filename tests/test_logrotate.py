@@ -1,0 +1,168 @@
+"""The real logrotate: after every rotation new lines are in the new file, and none is lost."""
+
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+from harness import EXAMPLES, Load, count, logconfig, open_files, wait_for
+from processes import workers
+from versions import HAS_ASGI
+
+LOGROTATE = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+pytestmark = pytest.mark.skipif(LOGROTATE is None, reason="logrotate is not installed")
+WORKERS = {"sync": "loadapp:app", "uvicorn_worker.UvicornWorker": "loadapp:asgi_app"}
+if HAS_ASGI:
+    WORKERS["asgi"] = "loadapp:asgi_app"
+USR1 = "postrotate\nkill -USR1 {pid}\nendscript"
+MODES = {
+    "create": "create 0640",
+    "create and USR1": f"create\n{USR1}",
+    "create, USR1 and compression at once": f"create\ncompress\n{USR1}",
+    "nocreate": "nocreate",
+}
+ROTATIONS = 4
+
+
+class Rotation:
+    """logrotate for the log files of one server, with `directives`, or with a whole `conf` file."""
+
+    def __init__(self, running, directives="", conf=None):
+        self._running = running
+        self._conf = running.directory / "logrotate.conf"
+        self._state = running.directory / "logrotate.state"
+        block = f"{running.log_dir}/*.log {{\nrotate 1000\n{directives}\n}}\n"
+        self._conf.write_text((conf or block).replace("{pid}", str(running.pid)))
+        self._conf.chmod(0o644)  # logrotate takes no other
+
+    def rotate(self):
+        """Rotate now."""
+        subprocess.run(
+            [LOGROTATE, "-f", "-s", self._state, self._conf], check=True, capture_output=True
+        )
+
+    def rotate_under_load(self, load, times=ROTATIONS):
+        """Rotate some times; after each, lines are in the new files."""
+        for _ in range(times):
+            load.wait_for_requests(20)
+            self.rotate()
+            for name in ("load.log", "access.log"):
+                path = self._running.log_dir / name
+                wait_for(
+                    lambda path=path: path.exists() and path.stat().st_size, f"lines in {name}"
+                )
+
+
+def decompress(running):
+    """Let the harness read what logrotate has compressed."""
+    packed = list(running.log_dir.glob("*.gz"))
+    if packed:
+        subprocess.run(["gunzip", *packed], check=True)
+
+
+@pytest.mark.parametrize("worker_class", WORKERS)
+@pytest.mark.parametrize("mode", MODES)
+def test_rotation_by_logrotate_under_load_loses_nothing(server, worker_class, mode):
+    """Failures E3: lines go to the file that was moved away, or removed after compression."""
+    running = server(worker_class=worker_class, app=WORKERS[worker_class], workers=2).start()
+    rotation = Rotation(running, MODES[mode])
+    with Load(running) as load:
+        rotation.rotate_under_load(load)
+    assert running.stop() == 0
+    decompress(running)
+    running.count().check(at_least=20 * 20 * ROTATIONS)
+    access = running.text("access.log")
+    assert access.count(b"GET /log") >= load.answered
+    assert len(list(running.log_dir.glob("load.log*"))) > ROTATIONS
+
+
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_a_file_on_the_root_logger_follows_logrotate(server, tmp_path, worker_class):
+    """Failures E1b: SIGUSR1 never reopens it, and every line goes on into the moved file."""
+    config = logconfig(tmp_path / "logs")
+    config["root"]["handlers"] = ["load"]
+    config["loggers"]["load"] = {"level": "INFO"}
+    running = server(
+        worker_class=worker_class, app=WORKERS[worker_class], workers=2, config=config
+    ).start()  # fmt: skip
+    rotation = Rotation(running, MODES["create and USR1"])
+    with Load(running) as load:
+        rotation.rotate_under_load(load)
+    assert running.stop() == 0
+    lines = [
+        line
+        for path in running.log_dir.glob("load.log*")
+        for line in path.read_bytes().splitlines()
+        if b" number=" in line
+    ]
+    assert len(lines) == len(set(lines))
+    assert len(lines) >= sum(running.acks.read_bytes()) > 0
+
+
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_copytruncate_goes_on_at_the_beginning_of_the_file(server, worker_class):
+    """Failures E2: what comes between copy and truncation is lost, whoever writes; nothing else.
+
+    A writer that does not append would leave a file that begins with as many zeros as it had bytes.
+    """
+    running = server(worker_class=worker_class, app=WORKERS[worker_class], workers=2).start()
+    rotation = Rotation(running, "copytruncate")
+    with Load(running) as load:
+        rotation.rotate_under_load(load)
+    assert running.stop() == 0
+    paths = list(running.log_dir.glob("load.log*"))
+    assert not [path for path in paths if b"\0" in path.read_bytes()]
+    counted = running.count()
+    assert not counted.doubled
+    assert len(counted.torn) <= ROTATIONS  # the copy may end within a line
+    assert counted.found > 0
+    last = count(running.acks.read_bytes(), [running.log_dir / "load.log"])
+    assert not last.torn
+    assert last.found > 0
+
+
+def test_the_example_of_a_logrotate_conf_works(server):
+    """The very file that users copy, with their paths."""
+    running = server(workers=2).start()
+    text = (EXAMPLES / "logrotate.conf").read_text()
+    assert text.count("/var/log/example/*.log") == 1
+    conf = text.replace("/var/log/example/*.log", f"{running.log_dir}/*.log")
+    rotation = Rotation(running, conf=conf)
+    with Load(running) as load:
+        rotation.rotate_under_load(load)
+    assert running.stop() == 0
+    assert len(list(running.log_dir.glob("load.log.*.gz"))) == ROTATIONS - 1
+    decompress(running)
+    running.count().check(at_least=20 * 20 * ROTATIONS)
+
+
+@pytest.mark.parametrize("directives", ["create", f"create\n{USR1}"])
+def test_a_moved_file_is_let_go_while_nobody_logs(server, directives):
+    """It is complete then, for whoever compresses it, and its space is free when it is removed."""
+    running = server(workers=2).start()
+    running.get("/log?start=0&count=10")
+    wait_for(lambda: running.text("load.log").count(b"\n") == 10, "the lines")
+    Rotation(running, directives).rotate()
+
+    def holders():
+        pids = [running.pid, *workers(running)]
+        return [path for pid in pids for path in open_files(pid) if path.endswith(".log.1")]
+
+    wait_for(lambda: not holders(), "nobody has a moved file open")
+    assert (running.log_dir / "load.log.1").read_bytes().count(b"\n") == 10
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_permissions_and_owner_of_the_new_file_stay_as_logrotate_made_them(server):
+    """The arbiter opens what is there."""
+    running = server(workers=2).start()
+    running.get("/log?start=0&count=10")
+    wait_for(lambda: running.text("load.log"), "the lines")
+    Rotation(running, "create 0604 nobody nogroup").rotate()
+    running.get("/log?start=10&count=10")
+    path = running.log_dir / "load.log"
+    wait_for(lambda: path.read_bytes().count(b"\n") == 10, "the lines in the new file")
+    found = path.stat()
+    assert stat.S_IMODE(found.st_mode) == 0o604
+    assert found.st_uid != 0
