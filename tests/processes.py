@@ -36,18 +36,26 @@ def catches(pid, number):
         return bool(int(_status(pid, "SigCgt"), 16) >> (number - 1) & 1)
 
 
-def workers(server, number=None):
+def obeys(pid):
+    """Tell if a worker has signal handlers of its own already.
+
+    Before, it has those of the arbiter, which put the signal into a queue that only the arbiter
+    reads: a SIGTERM is lost then. Every worker class lets go of SIGUSR2, and then catches SIGTERM.
+    """
+    return catches(pid, signal.SIGTERM) and not catches(pid, signal.SIGUSR2)
+
+
+def workers(server, number=None, *, arbiter=None):
     """Wait until there are just so many workers that obey signals; return their process ids.
 
-    Before it sets its own handlers, SIGABRT's last, a worker has those of the arbiter, which put
-    the signal into a queue that only the arbiter reads: a SIGTERM is lost then.
+    `arbiter` is the process id of the one to ask, by default the server's first.
     """
     found = set()
 
     def complete():
         found.clear()
-        found.update(children(server.pid))
-        obeying = [pid for pid in found if catches(pid, signal.SIGABRT)]
+        found.update(children(arbiter or server.pid))
+        obeying = [pid for pid in found if obeys(pid)]
         return len(found) == len(obeying) == (number or server.workers)
 
     wait_for(complete, "all workers")
