@@ -255,14 +255,17 @@ def count(acks, paths):
 class Load:
     """Threads that send requests for numbered lines until stopped; failed requests are allowed.
 
-    Each thread pauses `pause` seconds between two requests.
+    Each thread pauses `pause` seconds between two requests, and waits for an answer for `timeout`.
     """
 
-    def __init__(self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.002):
+    def __init__(
+        self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.002, timeout=10
+    ):  # fmt: skip
         self._server = server
         self._per_request = per_request
         self._limit = limit
         self._pause = pause
+        self._timeout = timeout
         self._next = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -277,7 +280,7 @@ class Load:
             if self._next > self._limit:
                 return
             try:
-                self._server.get(f"/log?start={start}&count={self._per_request}")
+                self._server.get(f"/log?start={start}&count={self._per_request}", self._timeout)
                 self.answered += 1
                 self._stop.wait(self._pause)
             except (OSError, http.client.HTTPException):
