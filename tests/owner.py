@@ -1,0 +1,90 @@
+"""The check that a log file has one owner at every moment."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from harness import wait_for
+
+PAUSE = 0.02  # seconds between two looks
+
+
+class OneOwner:
+    """Looks all the time at which processes of a server have load.log, or a backup of it, open.
+
+    Only the process that holds the spool's lock may. A forked child has its parent's descriptors
+    for a moment, and lets go of them before it can log: so a process counts from when it was seen
+    with a segment of its own, which it opens with its first line. The log file's handler needs
+    `delay`, or Gunicorn's own configuration opens the file in a second arbiter before on_starting.
+    """
+
+    def __init__(self, server, spool):
+        self._group = os.getpgid(server.pid)
+        self._file = f"{server.log_dir}/load.log"
+        self._spool = Path(spool)
+        self._loggers = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.owners = []  # in order of time, those that were seen with the file
+        self.others = []
+
+    def wait_for(self, pids):
+        """Wait until these processes, and no others, have owned the file one after the other."""
+        wait_for(lambda: self.owners == pids, f"{pids} own the file, not {self.owners}")
+
+    def _run(self):
+        while not self._stop.wait(PAUSE):
+            self._look()
+
+    def _look(self):
+        before = self._owner()
+        for pid in self._processes():
+            known = pid in self._loggers  # before the look at its files, which takes a while
+            paths = _open_files(pid)
+            if any(
+                re.search(rf"/{pid}-\d+-\d+$", p) for p in paths if p.startswith(f"{self._spool}/")
+            ):
+                self._loggers.add(pid)
+            held = [path for path in paths if path.startswith(self._file)]
+            if known and held:
+                if pid not in (before, self._owner()):
+                    self.others.append((pid, before, held))
+                elif pid not in self.owners[-1:]:
+                    self.owners.append(pid)
+
+    def _owner(self):
+        """Return what the lock file says of its holder; nothing while that changes."""
+        with suppress(OSError, ValueError):
+            return int((self._spool / "lock").read_text().split()[1])
+        return None
+
+    def _processes(self):
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                if int(stat[2]) == self._group:
+                    yield int(pid)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *exception):
+        self._stop.set()
+        self._thread.join()
+        if kind is None:
+            assert not self.others, self.others[:3]
+            assert self.owners
+
+
+def _open_files(pid):
+    found = []
+    with suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                found.append(os.readlink(entry.path))
+    return found
