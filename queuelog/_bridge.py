@@ -115,7 +115,8 @@ class Bridge(Client):
             return None
         try:
             new = self._queue_handler(handler)
-            self._sinks.own(handler)
+            taken = [one.handler for one in _tree.handlers() if isinstance(one, QueueHandler)]
+            self._sinks.own(handler, taken)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         return new

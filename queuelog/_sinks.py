@@ -161,8 +161,10 @@ class Sinks:
         self._refused = 0  # records
         self.claiming = False
 
-    def own(self, handler: logging.Handler) -> None:
+    def own(self, handler: logging.Handler, in_use: Sequence[logging.Handler] = ()) -> None:
         """Let the arbiter own `handler`, which was taken out of the logger tree.
+
+        `in_use` are those that were taken before and that have not been configured away since.
 
         Raises:
             FileInUseError: another process owns the file.
@@ -173,10 +175,11 @@ class Sinks:
         sink = self._sinks.get(sink_id)
         if isinstance(handler, logging.FileHandler) and writes_lines(handler):
             if isinstance(sink, LineSink):
-                if _rotates(handler) or not _rotates(sink.file.handler):
+                current = sink.file.handler
+                if _rotates(current) and not _rotates(handler) and current in in_use:
+                    detach_stream(handler)  # the one that rotates decides
+                else:
                     sink.file.take(handler)
-                else:  # the one that rotates decides
-                    detach_stream(handler)
                 return
             new: Sink = self._line_sink(sink_id, handler)
             if self.claiming:

@@ -18,6 +18,9 @@ from test_lifecycle import Daemon
 from worker_classes import ASGI, ASYNC, RELOADS_LOGGING, UVICORN, app_for
 
 FIRST = 500_000  # numbers from here on are those of single requests beside the load
+SIZE = {"class": "logging.handlers.RotatingFileHandler", "maxBytes": 50_000, "backupCount": 1000}
+TIMED = {"class": "logging.handlers.TimedRotatingFileHandler", "when": "S", "backupCount": 1000}
+PLAIN = {"class": "logging.FileHandler"}
 LATE = {"delay": True}  # what OneOwner needs
 
 
@@ -140,6 +143,39 @@ def test_a_reload_with_another_configuration_moves_the_lines_there(server):
         assert not also
         assert pids[0] & pids[3] & new
     assert access
+
+
+@pytest.mark.skipif(not RELOADS_LOGGING, reason="this Gunicorn configures logging only once")
+def test_a_reload_may_change_when_the_file_rolls_over(server):
+    """SIGHUP with a new policy for the same file: it holds from then on, and no line is lost."""
+    running = server(workers=2, handler=PLAIN).start()
+
+    def backups():
+        return {path.name for path in running.log_dir.glob("load.log.*")}
+
+    def change(**handler):
+        load.wait_for_requests(20)
+        before = running.config["handlers"]["load"]
+        kept = {name: before[name] for name in ("formatter", "filename")}
+        running.config["handlers"]["load"] = {**kept, **handler}
+        running.write_conf()
+        reload(running)
+
+    with Load(running, pause=0.01) as load:
+        load.wait_for_requests(20)
+        assert not backups()
+        change(**SIZE)
+        wait_for(lambda: "load.log.2" in backups(), "rollovers by size")
+        change(**TIMED)
+        by_size = {name for name in backups() if re.fullmatch(r"load\.log\.\d+", name)}
+        wait_for(lambda: len(backups() - by_size) > 1, "rollovers by time")
+        change(**PLAIN)
+        plain = backups()
+        load.wait_for_requests(150)
+    assert running.stop() == 0
+    assert backups() == plain
+    assert (running.log_dir / "load.log").stat().st_size > SIZE["maxBytes"]
+    running.count().check(at_least=2_000)
 
 
 BROKEN = {
