@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 from harness import logconfig
-from worker_classes import ASYNC, GUNICORN, app_for
+from versions import GUNICORN
+from worker_classes import ASYNC, app_for
 
 REQUESTS, LINES = 24, 10
 CLASSES = list(ASYNC)

@@ -8,13 +8,11 @@ import subprocess
 import pytest
 from harness import EXAMPLES, Load, count, logconfig, open_files, wait_for
 from processes import workers
-from versions import HAS_ASGI
+from worker_classes import ASGI, app_for
 
 LOGROTATE = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
 pytestmark = pytest.mark.skipif(LOGROTATE is None, reason="logrotate is not installed")
-WORKERS = {"sync": "loadapp:app", "uvicorn_worker.UvicornWorker": "loadapp:asgi_app"}
-if HAS_ASGI:
-    WORKERS["asgi"] = "loadapp:asgi_app"
+WORKERS = {name: app_for(name) for name in ("sync", *ASGI)}
 USR1 = "postrotate\nkill -USR1 {pid}\nendscript"
 MODES = {
     "create": "create 0640",
@@ -43,15 +41,17 @@ class Rotation:
         )
 
     def rotate_under_load(self, load, times=ROTATIONS):
-        """Rotate some times; after each, lines are in the new files."""
+        """Rotate some times; before each, and after it, lines are in the files."""
+        self._wait_for_lines()
         for _ in range(times):
             load.wait_for_requests(20)
             self.rotate()
-            for name in ("load.log", "access.log"):
-                path = self._running.log_dir / name
-                wait_for(
-                    lambda path=path: path.exists() and path.stat().st_size, f"lines in {name}"
-                )
+            self._wait_for_lines()
+
+    def _wait_for_lines(self):
+        for name in ("load.log", "access.log"):
+            path = self._running.log_dir / name
+            wait_for(lambda path=path: path.exists() and path.stat().st_size, f"lines in {name}")
 
 
 def decompress(running):

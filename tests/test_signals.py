@@ -15,7 +15,8 @@ from harness import Load, alive, children, open_files, wait_for
 from owner import OneOwner
 from processes import workers
 from test_lifecycle import Daemon
-from worker_classes import ASGI, ASYNC, RELOADS_LOGGING, UVICORN, app_for
+from versions import RELOADS_LOGGING
+from worker_classes import ASGI, ASYNC, UVICORN, app_for
 
 FIRST = 500_000  # numbers from here on are those of single requests beside the load
 SIZE = {"class": "logging.handlers.RotatingFileHandler", "maxBytes": 50_000, "backupCount": 1000}

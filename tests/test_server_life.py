@@ -1,0 +1,317 @@
+"""Settings that change who runs what: preloading, other users, sockets; and what cannot start."""
+
+import os
+import re
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from harness import APPS, Load, Server, alive, children, open_files, wait_for
+from processes import descriptors, threads, workers
+from versions import HAS_DIRTY
+
+NUMBERS = 2_000
+NOBODY = 65534
+SIZE = {
+    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 20_000, "backupCount": 1000,
+}  # fmt: skip
+
+
+def owner_alone(running):
+    """Assert that no process of the server but the arbiter has a log file open."""
+
+    def held(pid):
+        return [path for path in open_files(pid) if path.startswith(f"{running.log_dir}/")]
+
+    def below(pid):
+        return [pid, *(deeper for child in children(pid) for deeper in below(child))]
+
+    for pid in below(running.pid)[1:]:
+        wait_for(lambda pid=pid: not held(pid), f"{pid} lets go of {held(pid)}")
+    assert held(running.pid)
+
+
+def live(running, *, count=NUMBERS):
+    """Log numbers under load, and end the server; nothing is missing, and all said goodbye."""
+    with Load(running, limit=count) as load:
+        load.join()
+    owner_alone(running)
+    pids = workers(running)
+    assert running.stop() == 0
+    running.count().check(at_least=count)
+    error = running.text("error.log")
+    for pid in pids:
+        assert b"Worker exiting (pid: %d)" % pid in error
+    assert b"Shutting down: Master" in error
+
+
+def test_preloaded_applications_configure_logging_before_the_server_starts(server, tmp_path):
+    """With `preload_app` the arbiter has the application's handlers before `on_starting`."""
+    early = tmp_path / "logs" / "early.log"
+    running = server(app="lifeapp:app", env={"EARLY": str(early)}, extra="preload_app = True\n")
+    running.start()
+    later = tmp_path / "logs" / "later.log"
+    running.get(f"/configure?path={later}")
+    live(running)
+    assert early.read_text() == f"imported by {running.pid}\n"
+    assert re.fullmatch(r"by \d+\n", later.read_text())
+
+
+def test_a_changed_module_reloads_the_workers(server, tmp_path):
+    """With `reload` each worker watches its files in a thread, and ends when one changes."""
+    module = tmp_path / "changing.py"
+    module.write_text("from loadapp import app\n")
+    running = server(app="changing:app", extra="reload = True\nreload_engine = 'poll'\n").start()
+    old = workers(running)
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        module.write_text("from loadapp import app  # another one\n")
+        wait_for(lambda: not old & set(children(running.pid)), "new workers")
+        load.wait_for_requests(20)
+    pids = workers(running)
+    owner_alone(running)
+    assert running.stop() == 0
+    running.count().check(at_least=800)
+    error = running.text("error.log")
+    assert error.count(b"Worker reloading: ") >= 1
+    assert all(b"Worker exiting (pid: %d)" % pid in error for pid in pids)
+
+
+def test_workers_that_end_after_a_random_number_of_requests(server):
+    """Failures B10f, with `max_requests_jitter`: each end, and each start, loses nothing."""
+    extra = "max_requests = 20\nmax_requests_jitter = 20\n"
+    running = server(handler=SIZE, extra=extra).start()
+    with Load(running, per_request=2, limit=NUMBERS) as load:
+        load.join()
+    workers(running)
+    assert running.stop() == 0
+    running.count().check(at_least=NUMBERS - 100)  # a sync worker that ends drops a connection
+    assert running.text("error.log").count(b"Autorestarting worker after current request") > 10
+
+
+@pytest.fixture
+def unprivileged(spool):
+    """Return a function that makes a server whose workers run as nobody; ends it after the test."""
+    if os.getuid() != 0:
+        pytest.skip("only root can start workers as another user")
+    # Not below pytest's directory, which is for one user only.
+    directory = Path(tempfile.mkdtemp(prefix="queuelog-test-"))
+    directory.chmod(0o755)
+    Path(spool).parent.chmod(0o711)
+    shutil.copytree(APPS, directory / "apps")
+    made = []
+
+    def make(options=""):
+        extra = (
+            f"user = group = {NOBODY}\n"
+            "preload_app = True\n"  # another user may not be able to read this Python
+            f"def on_starting(server):\n    queuelog.start(spool={spool!r}{options})\n"
+        )
+        env = {"PYTHONPATH": str(directory / "apps")}
+        made.append(Server(directory, handler=SIZE, app="lifeapp:app", env=env, extra=extra))
+        made[-1].acks.chmod(0o666)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+    shutil.rmtree(directory)
+
+
+def test_workers_of_another_user_log_into_files_that_they_cannot_open(unprivileged):
+    """Started as root with `user`: the files and their directory belong to root."""
+    running = unprivileged().start()
+    for pid in workers(running):
+        assert os.stat(f"/proc/{pid}").st_uid == NOBODY
+    live(running)
+    for path in running.log_dir.iterdir():
+        assert path.stat().st_uid == 0
+    assert stat.S_IMODE(running.log_dir.stat().st_mode) == 0o755
+
+
+def test_workers_of_another_user_add_files_where_they_are_allowed_to(unprivileged):
+    """A directory named by `adopt` is open to them; root writes nothing anywhere else for them."""
+    probe = unprivileged()
+    allowed = probe.directory / "allowed"
+    allowed.mkdir()
+    outside = probe.log_dir / "outside.log"
+    running = unprivileged(f", adopt=[{str(allowed)!r}]").start()
+    running.get(f"/configure?path={allowed}/inside.log")
+    running.get(f"/configure?path={outside}")
+    wait_for(lambda: "is not below a directory that start(adopt=[…]) allows" in running.errors(),
+             "a report")  # fmt: skip
+    wait_for((allowed / "inside.log").exists, "the allowed file")
+    live(running)
+    assert re.fullmatch(r"by \d+\n(by \d+\n)?", (allowed / "inside.log").read_text())
+    assert not outside.exists()
+
+
+def test_captured_output_is_in_the_error_log(server, tmp_path):
+    """`capture_output`: Gunicorn gives the workers the file itself as stdout, beside the owner.
+
+    After the file was moved, SIGUSR1 gives them the new one.
+    """
+    error = tmp_path / "logs" / "captured.log"
+    extra = f"capture_output = True\nerrorlog = {str(error)!r}\nlogconfig_dict = {{}}\n"
+    extra += f"accesslog = {str(tmp_path / 'logs' / 'access.log')!r}\n"
+    running = server(app="lifeapp:app", extra=extra, workers=1).start()
+    running.get("/print")
+    printed = b"printed by the worker\nprinted below it\n"
+    wait_for(lambda: printed in error.read_bytes(), "what was printed")
+    assert b"Booting worker with pid" in error.read_bytes()
+    error.rename(f"{error}.1")
+    running.send(signal.SIGUSR1)
+    wait_for(error.exists, "a new file")
+
+    def follows():
+        running.get("/print")
+        return printed in error.read_bytes()
+
+    wait_for(follows, "the output goes to the new file")
+    assert running.stop() == 0
+    text = error.read_bytes()
+    assert b"Shutting down: Master" in text
+    assert b"Worker exiting" in text
+
+
+@pytest.mark.skipif(not HAS_DIRTY, reason="this Gunicorn has no dirty workers")
+def test_dirty_workers_log_through_the_same_owner(server):
+    """They are forked by an arbiter of their own, below ours; their hooks need not be set."""
+    running = server(
+        app="lifeapp:app", workers=2, extra="dirty_apps = ['lifeapp:Dirty']\ndirty_workers = 2\n"
+    ).start()  # fmt: skip
+    wait_for(lambda: running.text("error.log").count(b"Spawned dirty worker") == 2, "dirty workers")
+    for number in range(20):
+        running.get(f"/dirty?start={900_000 + 50 * number}&count=50")
+    with Load(running, limit=NUMBERS) as load:
+        load.join()
+    owner_alone(running)
+    assert running.stop() == 0
+    counted = running.count()
+    counted.check(at_least=NUMBERS + 1000)
+    assert counted.found == NUMBERS + 1000
+    assert b"Dirty arbiter exiting" in running.text("error.log")
+
+
+@pytest.mark.skipif(not HAS_DIRTY, reason="this Gunicorn has no control socket")
+@pytest.mark.parametrize("action", ["error", "always"])
+def test_the_thread_of_the_control_socket_does_no_harm(server, tmp_path, action):
+    """It runs beside the listener, over reloads; nothing leaks, and none of our forks warns."""
+    extra = f"control_socket_disable = False\ncontrol_socket = {str(tmp_path / 'ctl')!r}\n"
+    running = server(options=("-W", action), extra=extra).start()
+    wait_for((tmp_path / "ctl").exists, "the control socket")
+    counts = []
+    with Load(running) as load:
+        for _ in range(3):
+            load.wait_for_requests(10)
+            old = workers(running)
+            running.send(signal.SIGHUP)
+            wait_for(lambda old=old: not old & set(children(running.pid)), "new workers")
+            workers(running)
+            load.wait_for_requests(10)
+            counts.append(threads(running.pid))
+    assert max(counts) <= 4, counts  # two of ours, and at most two of Gunicorn's
+    assert descriptors(running.pid) < 60
+    owner_alone(running)
+    assert running.stop() == 0
+    running.count().check(at_least=1_000)
+    assert "queuelog" not in running.errors()
+
+
+ACTIVATE = """
+import os, socket, sys
+sock = socket.socket()
+sock.bind(("127.0.0.1", int(sys.argv[1])))
+sock.listen(64)
+os.dup2(sock.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_a_socket_of_systemd_is_served(server):
+    """Socket activation: descriptor 3 is the listening socket, and stays it."""
+    running = server()
+    running._command = [sys.executable, "-c", ACTIVATE, str(running.port), *running._command]
+    live(running.start())  # which could not have bound this port itself
+
+
+def test_a_socket_for_each_worker_changes_nothing(server):
+    """`reuse_port` binds before the fork as ever."""
+    live(server(extra="reuse_port = True\n").start())
+
+
+FAILURES = {
+    "import": ("failing:app", "", 3, b"RuntimeError: on purpose"),
+    "no module": ("nowhere:app", "", 3, b"ModuleNotFoundError: No module named 'nowhere'"),
+    "no callable": ("loadapp:nothing", "", 4, b"Failed to find attribute 'nothing' in 'loadapp'"),
+    "post_fork": (
+        "loadapp:app", "def post_fork(server, worker):\n    raise RuntimeError('in post_fork')\n",
+        3, b"RuntimeError: in post_fork",
+    ),
+    "post_worker_init": (
+        "loadapp:app", "def post_worker_init(worker):\n    raise RuntimeError('in init')\n",
+        3, b"RuntimeError: in init",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_the_error_of_a_worker_that_cannot_boot_is_in_the_error_log(server, tmp_path, spool, what):
+    """With its traceback, whole, and Gunicorn's exit code; nothing is left running or unwritten.
+
+    Of a callable that is missing, Gunicorn itself says so on stderr, and in the log if that has the
+    level debug. If several workers fail at once, it may end with 1, with queuelog or without.
+    """
+    app, extra, code, message = FAILURES[what]
+    (tmp_path / "failing.py").write_text("raise RuntimeError('on purpose')\n")
+    running = server(app=app, extra=extra, workers=1).start(wait=False)
+    assert running.process.wait(30) == code
+    error = running.text("error.log")
+    if code == 4:
+        assert message in running.errors().encode()
+    else:
+        whole = rb"Exception in worker process\nTraceback \(most recent call last\):\n(  .*\n)+\S*"
+        assert re.search(whole + re.escape(message), error), error.decode()
+    assert b"Shutting down: Master" in error
+    left = [name for name in os.listdir(f"{spool}/{os.getuid()}") if name.count("-") == 2]
+    assert left == []
+
+
+def test_a_preloaded_application_that_fails_says_so_on_stderr(server, tmp_path):
+    """The arbiter loads it before its hooks run: Gunicorn prints the traceback, and ends."""
+    (tmp_path / "failing.py").write_text("raise RuntimeError('on purpose')\n")
+    running = server(app="failing:app", extra="preload_app = True\n").start(wait=False)
+    assert running.process.wait(30) == 1
+    assert "Error: on purpose" in running.errors()
+
+
+MISTAKES = {
+    "syntax": ("this is no Python\n", "SyntaxError"),
+    "on_starting": ("def on_starting(server):\n    raise RuntimeError('oh')\n", "Error: oh"),
+    "option": ("def on_starting(server):\n    queuelog.start(full='maybe')\n",
+               "full='maybe' must be 'wait' or 'drop'"),
+    "no start": ("def on_starting(server):\n    pass\n", "queuelog.start() was never called"),
+    "no directory": ("accesslog = '/none/access.log'\n", "/none/access.log"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_in_the_conf_file_is_said_and_does_no_harm(server, what):
+    """No process is left, and no lock: put right, the server starts."""
+    extra, message = MISTAKES[what]
+    running = server()
+    right = running._settings["extra"]
+    running.write_conf(extra=right + extra)
+    running.start(wait=False)
+    pid = running.pid
+    assert running.process.wait(30) != 0
+    assert message in running.errors() + running.text("error.log").decode()
+    assert not alive(pid)
+    running.write_conf(extra=right)
+    live(running.start())
