@@ -15,6 +15,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from queuelog import _frame
@@ -23,6 +24,7 @@ from queuelog._ledger import Cursor, Ledger, Mark
 from queuelog._reader import Batch, Offsets, SpoolReader
 from queuelog._report import report
 from queuelog._sinks import Items, Sinks
+from queuelog.errors import SpoolError
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
@@ -51,6 +53,7 @@ class Delivery:
 
         Raises:
             FileInUseError: another spool's owner has one of the files.
+            SpoolError: there is no room for the ledger.
         """
         if self._reader.owned:
             return True
@@ -58,7 +61,7 @@ class Delivery:
             return False
         try:
             self._sinks.claim()
-            self._ledger.open()
+            self._open_ledger()
         except BaseException:
             self._reader.close()  # an owner that cannot write would keep others from it
             raise
@@ -67,6 +70,16 @@ class Delivery:
             for name in offsets.keys() - existing:
                 del offsets[name]
         return True
+
+    def _open_ledger(self) -> None:
+        try:
+            self._ledger.open()
+        except OSError as error:
+            path = self._reader.directory.path
+            raise SpoolError(
+                f"the spool {path} cannot be used ({error.strerror}): give it room, or choose "
+                f"another place with start(spool=…)"
+            ) from error
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
@@ -100,6 +113,10 @@ class Delivery:
 
     def tidy(self) -> None:
         """Do what is due about once a second."""
+        if not self._reader.mend():
+            return
+        self._ledger.mend()
+        self._reader.remove_stale()
         self._sinks.close_unused()
         self.report_drops()
         self._release()
@@ -213,6 +230,9 @@ class Delivery:
         for name in self._reader.release(positions):
             for offsets in positions:
                 offsets.pop(name, None)
+        consumed = sum(min(o.get(name, 0) for o in positions) for name in positions[0])
+        with suppress(OSError):  # it helps a spool that is nearly full, and needs room itself
+            self._reader.directory.publish_consumed(consumed)
 
     def _positions(self) -> list[Offsets]:
         state = self._ledger.state

@@ -1,17 +1,17 @@
 """The ledger: what of the spool has reached the log files, kept through every crash.
 
-Two small appends a batch. Before anything is written to a log file: which part of the spool is
+Two small writes a batch. Before anything is written to a log file: which part of the spool is
 about to be written, and how long the file is. Afterwards: that it is done. A process that finds the
 first without the second compares what the file has grown by with what should have been written
 (see _delivery), so that every record arrives exactly once.
 
-A line is a CRC-32 in hexadecimal, a space, and JSON. The last whole line counts.
+A line is a CRC-32 in hexadecimal, a space, and JSON; of those that are whole the one with the
+highest number counts. The file is a ring: it has all its room from the beginning, so that a spool
+that is full can still be emptied, and its lines go round in it; none reaches the one before.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
 import zlib
@@ -20,7 +20,7 @@ from typing import Any
 
 from queuelog._reader import Offsets
 
-_COMPACT_SIZE = 1 << 20  # bytes
+_SIZE = 1 << 20  # bytes, at least
 
 
 @dataclass
@@ -67,59 +67,77 @@ class Ledger:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
-        self._size = 0
+        self._size = 0  # of the file
+        self._end = 0  # of the last line
+        self._number = 0  # of the last line
         self.state = State()
 
     def open(self) -> None:
-        """Read the state that the last owner left. What cannot be read counts as nothing."""
-        with contextlib.suppress(FileNotFoundError), open(self._path, "rb") as file:
+        """Read the state that the last owner left. What cannot be read counts as nothing.
+
+        Raises:
+            OSError: there is no room for the file.
+        """
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        position = 0
+        with open(self._path, "rb") as file:
             for line in file:
+                position += len(line)
                 found = _parse(line)
-                if found is not None:
-                    self.state = found
-        self._replace()
+                if found is not None and found[0] > self._number:
+                    self._number, self.state = found
+                    self._end = position
+        self._size = 0
+        self._reserve(max(_SIZE, position))
 
     def save(self) -> None:
-        """Append the state."""
-        if self._size > _COMPACT_SIZE:
-            self._replace()
-        else:
-            self._write(_format(self.state))
+        """Write the state.
 
-    def _replace(self) -> None:
-        """Begin a new file that holds the current state only."""
-        self.close()
-        temporary = f"{self._path}.new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_APPEND
-        self._fd = os.open(temporary, flags, 0o600)
-        self._write(_format(self.state))
-        os.rename(temporary, self._path)
+        Raises:
+            OSError: it is longer than the file, and there is no room for a longer one.
+        """
+        self._number += 1
+        line = _format(self._number, self.state)
+        if 2 * len(line) > self._size:
+            self._reserve(4 * len(line))
+        if self._end + len(line) > self._size:
+            self._end = 0
+        os.pwrite(self._fd, line, self._end)
+        self._end += len(line)
 
-    def _write(self, line: bytes) -> None:
-        if os.write(self._fd, line) != len(line):
-            os.ftruncate(self._fd, self._size)  # or the next line would go on behind half of this
-            raise OSError(errno.ENOSPC, f"no room for {self._path}")
-        self._size += len(line)
+    def mend(self) -> None:
+        """Write the file anew if somebody has removed it."""
+        if os.fstat(self._fd).st_nlink == 0:
+            self.close()
+            state = self.state
+            self.open()
+            self.state = state
+            self.save()
+
+    def _reserve(self, size: int) -> None:
+        os.posix_fallocate(self._fd, self._size, size - self._size)
+        self._size = size
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._size = -1, 0
+        self._fd, self._end = -1, 0
 
 
-def _format(state: State) -> bytes:
-    text = json.dumps(state, default=vars, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
+def _format(number: int, state: State) -> bytes:
+    fields = {"number": number, **vars(state)}
+    text = json.dumps(fields, default=vars, separators=(",", ":")).encode()
+    return b"\n%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _parse(line: bytes) -> State | None:
+def _parse(line: bytes) -> tuple[int, State] | None:
     crc, _, text = line.rstrip(b"\n").partition(b" ")
     try:
         if int(crc, 16) != zlib.crc32(text):
             return None
         found = json.loads(text)
         held = {sink: _cursor(cursor) for sink, cursor in found["held"].items()}
-        return State(_cursor(found["main"]), held)
+        return int(found["number"]), State(_cursor(found["main"]), held)
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
 

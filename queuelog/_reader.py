@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import stat
+import time
 from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from queuelog._report import report
 from queuelog._spool import FileLock, SpoolDirectory, Target
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer
+HOLD = 10.0  # seconds for which a writer with a backlog may hold up later records of the others
+STALE = 60.0  # seconds after which nobody is about to write to an empty segment
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
 
@@ -87,6 +90,7 @@ class SpoolReader:
         self._lock = FileLock(directory.lock)
         self._bell = -1
         self._segments: dict[str, _Segment] = {}
+        self._holding_since = 0.0  # 0 while nobody holds up the others
 
     @property
     def owned(self) -> bool:
@@ -95,9 +99,45 @@ class SpoolReader:
     def own(self) -> bool:
         """Try to become the owner of the spool; return whether this process is it."""
         if not self.owned and self._lock.acquire(f"process {os.getpid()}"):
-            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._bell = os.open(self.directory.bell, flags)
+            self._open_bell()
         return self.owned
+
+    def _open_bell(self) -> None:
+        self._close_bell()
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._bell = os.open(self.directory.bell, flags)
+
+    def _close_bell(self) -> None:
+        if self._bell >= 0:
+            os.close(self._bell)
+            self._bell = -1
+
+    def mend(self) -> bool:
+        """Make again what somebody has removed: the directory, or something in it.
+
+        Returns:
+            whether this process is the owner still: another one may have taken the new lock.
+        """
+        there = all(os.path.isdir(self.directory.incoming(uid)) for uid in self.directory.uids)
+        if there and os.fstat(self._bell).st_nlink and not self._lock.is_removed():
+            return True
+        path = self.directory.path
+        report("spool-removed", f"{path} was removed, in whole or in part: it is made again")
+        self.directory.create()
+        if self._lock.is_removed():
+            self._lock.release()
+        if self.own():
+            self._open_bell()
+        return self.owned
+
+    def remove_stale(self) -> None:
+        """Remove empty segments of writers that ended before they wrote anything."""
+        for uid, name in self.directory.segments():
+            path = os.path.join(self.directory.incoming(uid), name)
+            with contextlib.suppress(OSError):
+                found = os.lstat(path)
+                if found.st_size == 0 and time.time() - found.st_mtime > STALE:
+                    os.unlink(path)
 
     def wait(self, wake: int, timeout: float, *, bell: bool) -> None:
         """Wait until descriptor `wake` is readable or, with `bell`, until a writer rings."""
@@ -121,12 +161,19 @@ class SpoolReader:
         writers = [list(group) for _, group in groupby(sorted(names, key=_order), key=_writer)]
         streams = [self._read_writer(names, start, stop, room) for names in writers]
         # Where a writer has more than was taken, later items of the others must wait for it, or a
-        # backlog would be written out of order: the batch ends at the earliest such point.
+        # backlog would be written out of order: the batch ends at the earliest such point. But not
+        # for ever: a writer that is flooded with old records must not silence the others.
         cutoffs = [max(part.latest() for part in parts) for parts, more in streams if more]
-        if cutoffs:
+        if cutoffs and self._may_hold():
             until = min(cutoffs)
             streams = [self._read_writer(names, start, stop, room, until) for names in writers]
+        if not cutoffs:
+            self._holding_since = 0.0
         return _merge([part for parts, _ in streams for part in parts], more=bool(cutoffs))
+
+    def _may_hold(self) -> bool:
+        self._holding_since = self._holding_since or time.monotonic()
+        return time.monotonic() - self._holding_since < HOLD
 
     def _names(self) -> Iterable[str]:
         # Also segments that somebody removed from the directory: while they are open, nothing of
@@ -270,9 +317,7 @@ class SpoolReader:
         for segment in self._segments.values():
             os.close(segment.fd)
         self._segments.clear()
-        if self._bell >= 0:
-            os.close(self._bell)
-            self._bell = -1
+        self._close_bell()
         self._lock.release()
 
 

@@ -2,6 +2,7 @@
 
     SPOOL/lock          flock: held by the process that owns the spool and so the log files
     SPOOL/ledger        what has reached the log files (see _ledger)
+    SPOOL/consumed      how many bytes of the segments there are have been dealt with
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
         <pid>-<start>-<n>           segments, each with one writer (see _writer and _reader)
@@ -19,6 +20,7 @@ import hashlib
 import os
 import re
 import stat
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -27,6 +29,7 @@ from queuelog.errors import SpoolError
 
 _SHM = "/dev/shm"  # noqa: S108  # what lies there is checked: see _own_directory
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
+_CONSUMED = struct.Struct("<Q")
 _DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
 
 
@@ -51,6 +54,7 @@ class SpoolDirectory:
         self.lock = os.path.join(path, "lock")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
+        self.consumed = os.path.join(path, "consumed")
 
     def incoming(self, uid: int) -> str:
         """Return the directory for the segments that user `uid` writes."""
@@ -95,7 +99,7 @@ class SpoolDirectory:
                         yield uid, entry.name
 
     def backlog(self) -> tuple[int, int]:
-        """Return number and size in bytes of all segments that this process may see."""
+        """Return the number of segments that this process may see, and their bytes that wait."""
         number = total = 0
         for uid in self.uids:
             with contextlib.suppress(OSError), os.scandir(self.incoming(uid)) as entries:
@@ -103,7 +107,18 @@ class SpoolDirectory:
                     with contextlib.suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_size
                         number += 1
+        with contextlib.suppress(OSError, struct.error), open(self.consumed, "rb") as file:
+            total -= _CONSUMED.unpack(file.read(_CONSUMED.size))[0]
         return number, total
+
+    def publish_consumed(self, size: int) -> None:
+        """Tell the writers that `size` bytes of the segments, though there, are no backlog."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.consumed, flags, 0o644)
+        try:
+            os.pwrite(fd, _CONSUMED.pack(size), 0)
+        finally:
+            os.close(fd)
 
 
 def base_directory() -> str:
@@ -227,6 +242,10 @@ class FileLock:
         os.pwrite(fd, note.encode(), 0)
         self._fd = fd
         return True
+
+    def is_removed(self) -> bool:
+        """Tell if somebody has removed the file, so that others could take the lock as well."""
+        return self.held and os.fstat(self._fd).st_nlink == 0
 
     def holder(self) -> str:
         """Return the note that the holder left."""

@@ -122,6 +122,7 @@ class SpoolWriter:
         now = monotonic()
         if now - self._rung >= RING_INTERVAL:
             self._rung = now
+            self._let_go_if_removed()
             self._ring()
 
     def drop(self, item: bytes) -> None:
@@ -200,8 +201,8 @@ class SpoolWriter:
         self._gave_up = False
         name = f"{self._name}-{next(self._numbers)}"
         path = os.path.join(self._directory.incoming(self._uid), name)
-        # What is consumed of a segment that is not yet full counts as backlog, too: with many
-        # writers the segments must be small, or these rests alone would reach the limit.
+        # The limit is looked at only here: with many writers the segments must be small, or they
+        # could go far beyond it before they are full.
         capacity = min(self._segment_size, max(_SMALLEST, self._limit // (8 * (number + 1))))
         try:
             new = _Segment(path, self._other_owner(), capacity)
@@ -212,6 +213,7 @@ class SpoolWriter:
         old, self._segment = self._segment, new
         if old is not None:
             os.close(old.fd)
+        self._close_bell()  # the next ring finds the one that is there now
         return new
 
     def _write_directly(self, item: bytes, reason: str) -> None:
@@ -242,12 +244,13 @@ class SpoolWriter:
     def _ring(self) -> None:
         """Wake the listener, wherever it is. A lost ring costs it at most its idle interval."""
         try:
-            if self._bell < 0:
+            bell = self._bell
+            if bell < 0:
                 # Read-write: writing to a FIFO that nobody has open for reading would be SIGPIPE,
                 # which kills an application that set it to its default.
                 flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._bell = os.open(self._directory.bell, flags)
-            os.write(self._bell, b"\0")
+                bell = self._bell = os.open(self._directory.bell, flags)
+            os.write(bell, b"\0")
         except OSError:  # full: it is ringing already; missing: the listener looks by itself
             pass
 
@@ -259,9 +262,20 @@ class SpoolWriter:
                 os.close(segment.fd)
             while self._drops:
                 os.close(self._drops.popitem()[1].fd)
-            if self._bell >= 0:
-                os.close(self._bell)
-                self._bell = -1
+            self._close_bell()
+
+    def _let_go_if_removed(self) -> None:
+        """Go on in a new segment if somebody has removed this one, perhaps before it was read."""
+        with self._lock, contextlib.suppress(OSError):
+            segment = self._segment
+            if segment is not None and not self._busy and os.fstat(segment.fd).st_nlink == 0:
+                self._segment = None
+                os.close(segment.fd)
+
+    def _close_bell(self) -> None:
+        bell, self._bell = self._bell, -1
+        if bell >= 0:
+            os.close(bell)
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""

@@ -101,7 +101,7 @@ class QueueListener(logging.handlers.QueueListener):
             self.handle(batch)
         while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
             pass
-        self.delivery.report_drops()
+        self.delivery.tidy()
         return batch is None and not self.delivery.held
 
     def enqueue_sentinel(self) -> None:

@@ -158,7 +158,7 @@ def test_permissions_and_owner_of_the_new_file_stay_as_logrotate_made_them(serve
     """The arbiter opens what is there."""
     running = server(workers=2).start()
     running.get("/log?start=0&count=10")
-    wait_for(lambda: running.text("load.log"), "the lines")
+    wait_for(lambda: running.text("load.log").count(b"\n") == 10, "the lines")
     Rotation(running, "create 0604 nobody nogroup").rotate()
     running.get("/log?start=10&count=10")
     path = running.log_dir / "load.log"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from harness import APPS, Load, Server, alive, children, open_files, wait_for
 from processes import descriptors, threads, workers
-from versions import HAS_DIRTY
+from versions import HAS_DIRTY, LEAKS_THREADS
 
 NUMBERS = 2_000
 NOBODY = 65534
@@ -162,7 +162,7 @@ def test_captured_output_is_in_the_error_log(server, tmp_path):
     running.get("/print")
     printed = b"printed by the worker\nprinted below it\n"
     wait_for(lambda: printed in error.read_bytes(), "what was printed")
-    assert b"Booting worker with pid" in error.read_bytes()
+    wait_for(lambda: b"Booting worker with pid" in error.read_bytes(), "Gunicorn's own lines")
     error.rename(f"{error}.1")
     running.send(signal.SIGUSR1)
     wait_for(error.exists, "a new file")
@@ -214,7 +214,7 @@ def test_the_thread_of_the_control_socket_does_no_harm(server, tmp_path, action)
             workers(running)
             load.wait_for_requests(10)
             counts.append(threads(running.pid))
-    assert max(counts) <= 4, counts  # two of ours, and at most two of Gunicorn's
+    assert LEAKS_THREADS or max(counts) <= 4, counts  # two of ours, and at most two of Gunicorn's
     assert descriptors(running.pid) < 60
     owner_alone(running)
     assert running.stop() == 0

@@ -15,6 +15,8 @@ LOGS_KILLS = GUNICORN >= (21, 0)
 WARNS_ITSELF = GUNICORN < (21, 0)
 # A worker class for ASGI of Gunicorn's own, dirty workers, a control socket: since 25.0.
 HAS_ASGI = HAS_DIRTY = GUNICORN >= (25, 0)
+# Its control socket's thread came back twice after a fork before 26 (its issues 3509 and 3648).
+LEAKS_THREADS = HAS_DIRTY and GUNICORN < (26, 0)
 # SIGHUP configures logging anew since 26.1.
 RELOADS_LOGGING = GUNICORN >= (26, 1)
 # uvicorn-worker before 0.4, which Gunicorn 20.1 gets, cannot boot with Uvicorn from 0.36 on.
