@@ -114,7 +114,7 @@ class SpoolDirectory:
     def publish_consumed(self, size: int) -> None:
         """Tell the writers that `size` bytes of the segments, though there, are no backlog."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(self.consumed, flags, 0o644)
+        fd = os.open(self.consumed, flags, 0o600 if self.uids == {self.owner_uid} else 0o644)
         try:
             os.pwrite(fd, _CONSUMED.pack(size), 0)
         finally:

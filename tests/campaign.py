@@ -1,11 +1,14 @@
 """The crash campaign: kill parts of a real server under load, restart it, count the lines.
 
-    python tests/campaign.py --worker-kills 100 --arbiter-kills 5 --group-kills 5 --reloads 5
+    python tests/campaign.py --worker-kills 1000 --arbiter-kills 100 --group-kills 100
+    python tests/campaign.py --upgrades 20 --reloads 50 --soak 20
 
-Each attack has a server of its own, four sync workers that log as fast as requests come, and a file
-that rolls over at 256 KB. A line counts as expected when the log call had returned, which the
-application marks in a shared memory map. Prints a table; ends with exit code 1 if a line is
-missing, doubled or torn.
+Each attack has a server of its own, four sync workers that log as fast as requests come, and every
+line goes into two files: one rolls over at 256 KB, one every five seconds. A line counts as
+expected when the log call had returned, which the application marks in a shared memory map.
+`--soak` takes minutes: workers are killed, reloads and reopenings come every few seconds, and what
+the arbiter has open, its threads and its memory are printed after one minute and at the end.
+Prints a table; ends with exit code 1 if a line is missing, doubled or torn, or something grew.
 """
 
 from __future__ import annotations
@@ -17,12 +20,18 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from harness import Load, Server, children, wait_for
+from harness import Load, Server, alive, children, count, logconfig, wait_for
+from processes import descriptors, memory, threads, workers
 
 HANDLER = {
     "class": "logging.handlers.RotatingFileHandler", "maxBytes": 256_000, "backupCount": 100_000,
+}  # fmt: skip
+TIMED = {
+    "class": "logging.handlers.TimedRotatingFileHandler", "when": "S", "interval": 5,
+    "formatter": "line",
 }  # fmt: skip
 NUMBERS = 20_000_000
 PAUSE = 0.005  # seconds: a sync worker looks for its parent only when no request is waiting
@@ -77,33 +86,115 @@ def reload(server, load, times, chance):
         load.wait_for_requests(20)
 
 
+def upgrade(server, load, times, chance):
+    """SIGUSR2, then SIGKILL for one of the two arbiters. End the other one, and start again."""
+    for _ in range(times):
+        load.wait_for_requests(20)
+        first = server.pid
+        server.send(signal.SIGUSR2)
+        pidfile = server.directory / "pid.2"
+        wait_for(lambda f=pidfile: f.exists() and f.read_text().strip(), "a second arbiter")
+        second = int(pidfile.read_text())
+        wait_for(lambda pid=second: children(pid), "its workers")
+        load.go_on(chance.uniform(0.0, 1.0))
+        killed, left = chance.sample([first, second], 2)
+        os.kill(killed, signal.SIGKILL)
+        wait_for(lambda pid=killed: not alive(pid), "its end")
+        load.wait_for_requests(20)
+        group = [left, *children(left)]
+        os.kill(left, signal.SIGTERM)
+        wait_for(lambda pids=group: not any(map(alive, pids)), "the end of the other one")
+        server.process.wait()
+        wait_for(lambda pid=first: not _group(pid), "the orphans' end")
+        for path in server.directory.glob("pid*"):
+            path.unlink()
+        server.start()
+
+
+def _group(leader):
+    """Return the processes of a server that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.append(path.name)
+    return found
+
+
+def soak(server, load, times, chance):
+    """Every few seconds something happens to the server, for so many minutes."""
+    end = time.monotonic() + 60 * times
+    first = None
+    while time.monotonic() < end:
+        load.go_on(chance.uniform(1.0, 4.0))
+        what = chance.choice(["HUP", "USR1", "kill", "TTIN"])
+        if what == "kill":
+            os.kill(chance.choice(children(server.pid)), signal.SIGKILL)
+        else:
+            server.send(signal.Signals[f"SIG{what}"])
+            if what == "TTIN":
+                load.wait_for_requests(10)
+                server.send(signal.SIGTTOU)
+        load.wait_for_requests(10)
+        if first is None and time.monotonic() > end - 60 * times + min(60, 30 * times):
+            first = _usage(server)
+    last = _usage(server)
+    print(f"arbiter after a minute: {first}; at the end: {last}")
+    slack = {"threads": 0, "descriptors": 4, "memory, KiB": 8192}
+    assert all(last[name] <= first[name] + slack[name] for name in slack), (first, last)
+
+
+def _usage(server):
+    workers(server)
+    pid = server.pid
+    return {
+        "threads": threads(pid), "descriptors": descriptors(pid),
+        "memory, KiB": memory(pid) // 1024,
+    }  # fmt: skip
+
+
 ATTACKS = {
     "worker_kills": kill_workers,
     "arbiter_kills": kill_arbiters,
     "group_kills": kill_groups,
+    "upgrades": upgrade,
     "reloads": reload,
+    "soak": soak,
 }
 
 
 def attack(name, times, seed):
-    """Run one attack; return its row of the table, and whether every line was right."""
+    """Run one attack; return its rows of the table, and whether every line was right."""
     directory = tempfile.mkdtemp(prefix="campaign-")
     spool = tempfile.mkdtemp(prefix="campaign-", dir="/dev/shm")
-    hook = f"def on_starting(server):\n    queuelog.start(spool='{spool}/x')\n"
-    server = Server(directory, handler=HANDLER, extra=hook, acks=NUMBERS)
+    hook = f"pidfile = 'pid'\ndef on_starting(server):\n    queuelog.start(spool='{spool}/x')\n"
+    (Path(directory) / "logs").mkdir()
+    config = logconfig(f"{directory}/logs", HANDLER)
+    config["handlers"]["timed"] = {**TIMED, "filename": f"{directory}/logs/timed.log"}
+    config["loggers"]["load"]["handlers"].append("timed")
+    server = Server(directory, config=config, extra=hook, acks=NUMBERS)
     try:
         server.start()
         with Load(server, limit=NUMBERS, pause=PAUSE) as load:
             ATTACKS[name](server, load, times, random.Random(f"{seed} {name}"))
         server.stop()
-        count = server.count()
+        acks = server.acks.read_bytes()
+        counts = [count(acks, server.log_dir.glob(f"{file}.log*")) for file in ("load", "timed")]
     finally:
         server.kill()
-    wrong = len(count.missing), len(count.doubled), len(count.torn)
-    if not any(wrong):
+    rows = [
+        (name, rotation, times, found.expected, found.found,
+         len(found.missing), len(found.doubled), len(found.torn))
+        for rotation, found in zip(("size", "timed"), counts, strict=True)
+    ]  # fmt: skip
+    right = not any(any(row[5:]) for row in rows)
+    if right:
         shutil.rmtree(directory)
         shutil.rmtree(spool)
-    return (name, times, count.expected, count.found, *wrong), not any(wrong)
+    return rows, right
 
 
 def main():
@@ -113,13 +204,14 @@ def main():
     for name in ATTACKS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=0)
     options = vars(parser.parse_args())
-    columns = "attack", "times", "expected", "found", "missing", "doubled", "torn"
-    print(("{:<14}" + "{:>10}" * 6).format(*columns))
+    columns = "attack", "rotation", "times", "expected", "found", "missing", "doubled", "torn"
+    print(("{:<14}" + "{:>10}" * 7).format(*columns))
     right = True
     for name in ATTACKS:
         if options[name]:
-            row, passed = attack(name, options[name], options["seed"])
-            print(("{:<14}" + "{:>10}" * 6).format(*row), flush=True)
+            rows, passed = attack(name, options[name], options["seed"])
+            for row in rows:
+                print(("{:<14}" + "{:>10}" * 7).format(*row), flush=True)
             right &= passed
     return 0 if right else 1
 
