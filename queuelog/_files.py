@@ -243,13 +243,26 @@ class FileSink:
                 return
             self._close_file()
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
-        flags = _FLAGS | os.O_NONBLOCK | self._nofollow | self._truncate
-        fd = os.open(self.path, flags, 0o666)
+        fd = self._open(_FLAGS | os.O_NONBLOCK | self._truncate)
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode) or (self._nofollow and found.st_nlink != 1):
             os.close(fd)
-            raise OSError(f"{self.path} is no longer a regular file")
+            raise OSError(f"{self.path} is no longer a regular file of one name")
         self._fd, self._identity, self._truncate = fd, (found.st_dev, found.st_ino), 0
+
+    def _open(self, flags: int) -> int:
+        if not self._nofollow:
+            return os.open(self.path, flags, 0o666)
+        # A stranger named the path, and may own a directory of it: what was no link when the path
+        # was checked can be one by now.
+        directory, name = os.path.split(self.path)
+        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if os.readlink(f"/proc/self/fd/{parent}") != directory:
+                raise OSError(f"{directory} leads to another directory by now")
+            return os.open(name, flags | self._nofollow, 0o666, dir_fd=parent)
+        finally:
+            os.close(parent)
 
     def _is_moved(self) -> bool:
         with suppress(OSError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import select
 import stat
 import time
@@ -91,6 +92,8 @@ class SpoolReader:
         self._bell = -1
         self._segments: dict[str, _Segment] = {}
         self._holding_since = 0.0  # 0 while nobody holds up the others
+        # Descriptors for more segments than any sane server has, and as many for everything else.
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
     @property
     def owned(self) -> bool:
@@ -271,6 +274,9 @@ class SpoolReader:
         """Open a segment, if it is one: a regular file of the right user, and under one name."""
         if name in self._segments:
             return self._segments[name]
+        if len(self._segments) >= self._most:
+            report("spool-crowded", f"{self._most} segments are open: further ones wait for them")
+            return None
         uid = int(name.partition("/")[0])
         path = os.path.join(self.directory.path, name)
         # O_NONBLOCK: opening a FIFO that a hostile worker put there would wait for ever.

@@ -232,7 +232,7 @@ class Sinks:
                 f"{description.path} was named by a process of another user, and is not below a "
                 f"directory that start(adopt=[…]) allows"
             )
-        handler = _build(description, trusted=target.trusted)
+        handler = _build(description._replace(path=sink_id), trusted=target.trusted)
         added = self._line_sink(sink_id, handler, nofollow=not target.trusted)
         added.file.claim(self._note)
         self._sinks[sink_id] = added

@@ -34,7 +34,7 @@ TIMED = {
     "formatter": "line",
 }  # fmt: skip
 NUMBERS = 20_000_000
-PAUSE = 0.005  # seconds: a sync worker looks for its parent only when no request is waiting
+PAUSE = 0.005  # seconds between two requests of one connection
 
 
 def kill_workers(server, load, times, chance):
@@ -53,7 +53,9 @@ def kill_arbiters(server, load, times, chance):
         orphans = children(server.pid)
         server.process.kill()
         server.process.wait()
-        wait_for(lambda pids=orphans: not any(map(_serves, pids)), "the orphans' end")
+        load.go_on(chance.uniform(0.0, 1.0))
+        with load.paused():  # a sync worker looks for its parent only when no request is waiting
+            wait_for(lambda pids=orphans: not any(map(_serves, pids)), "the orphans' end")
         server.start()
         load.wait_for_requests(20)
 
@@ -105,7 +107,8 @@ def upgrade(server, load, times, chance):
         os.kill(left, signal.SIGTERM)
         wait_for(lambda pids=group: not any(map(alive, pids)), "the end of the other one")
         server.process.wait()
-        wait_for(lambda pid=first: not _group(pid), "the orphans' end")
+        with load.paused():
+            wait_for(lambda pid=first: not _group(pid), "the orphans' end")
         for path in server.directory.glob("pid*"):
             path.unlink()
         server.start()

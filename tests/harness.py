@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -269,12 +269,14 @@ class Load:
         self._next = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
         self.answered = 0
         self.failed = 0
 
     def _run(self):
-        while not self._stop.is_set():
+        while self._go.wait() and not self._stop.is_set():
             with self._lock:
                 start, self._next = self._next, self._next + self._per_request
             if self._next > self._limit:
@@ -296,6 +298,15 @@ class Load:
     def go_on(self, seconds):
         """Let the load go on for so long."""
         self._stop.wait(seconds)
+
+    @contextmanager
+    def paused(self):
+        """Send nothing for a while."""
+        self._go.clear()
+        try:
+            yield
+        finally:
+            self._go.set()
 
     def wait_for_requests(self, number):
         """Wait until `number` more requests were answered."""

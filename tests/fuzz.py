@@ -1,0 +1,147 @@
+"""Fuzz everything that reads what a hostile process may have written.
+
+    python tests/fuzz.py --inputs 1000000 --seed 1
+
+Inputs are random bytes, and streams that were right before some of their bytes were changed, cut,
+doubled or moved. Nothing may raise but what is documented, and every frame before the first change
+must come out. Prints how many inputs each reader got.
+"""
+
+import argparse
+import json
+import random
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from queuelog import _frame
+from queuelog._description import build, parse
+from queuelog._ledger import Ledger
+from queuelog._sinks import Sinks
+from queuelog._spool import Target
+
+LIMIT = 1 << 20
+ROTATING = {"backupCount": 5, "maxBytes": 9}
+TIMED = {"atTime": "01:00:00", "backupCount": 0, "interval": 1, "utc": False, "when": "S"}
+DESCRIPTIONS = [
+    json.dumps({"path": path, "class": cls, "args": args}).encode()
+    for path, cls, args in (
+        ("/tmp/x/a.log", "logging.FileHandler", {"encoding": "utf-8"}),
+        ("/etc/passwd", "logging.handlers.RotatingFileHandler", ROTATING),
+        ("/tmp/../etc/passwd", "logging.handlers.TimedRotatingFileHandler", TIMED),
+        ("/tmp/x", "os.system", {"mode": "w"}),
+    )
+]
+
+
+def damage(chance, data):
+    """Change some bytes; return the result, and how many of the first are as they were."""
+    data = bytearray(data)
+    first = len(data)
+    for _ in range(chance.randrange(1, 4)):
+        at = chance.randrange(len(data) + 1)
+        first = min(first, at)
+        how = chance.randrange(4)
+        if how == 0:
+            data[at : at + chance.randrange(9)] = chance.randbytes(chance.randrange(9))
+        elif how == 1:
+            del data[at:]
+        elif how == 2:
+            data[at:at] = data[: chance.randrange(40)]
+        else:
+            data[at : at + 4] = struct.pack("<I", chance.choice([0, 1, 1 << 31, (1 << 32) - 1]))
+    return bytes(data), first
+
+
+def frames(chance):
+    """Return some frames, and the payloads of the lines among them by their end."""
+    data, ends = b"", {}
+    for number in range(chance.randrange(1, 6)):
+        payload = b"%d %s\n" % (number, chance.randbytes(chance.randrange(30)).hex().encode())
+        kind = chance.choice([_frame.LINE, _frame.LINE, _frame.RECORD, _frame.DESCRIPTION])
+        data += _frame.encode(kind, chance.randrange(3), chance.random() * 1e10, payload)
+        ends[len(data)] = kind, payload
+    return data, ends
+
+
+def fuzz_frames(chance, _):
+    """The scanner never raises, does not go backwards, and keeps all before the damage."""
+    if chance.random() < 0.2:
+        data, ends, first = chance.randbytes(chance.randrange(200)), {}, 0
+    else:
+        whole, ends = frames(chance)
+        data, first = damage(chance, whole)
+    scan = _frame.scan(data, LIMIT, 0)
+    assert 0 <= scan.end <= len(data)
+    found = [payload for items in scan.items.values() for _, payload in items]
+    for end, (_, payload) in ends.items():
+        assert end > first or payload in found, (data, payload)
+    assert all(-_frame.FOREVER < at < _frame.FOREVER for i in scan.items.values() for at, _ in i)
+
+
+def fuzz_descriptions(chance, directory):
+    """Only ValueError is raised, and no path outside of the allowed directory is accepted."""
+    if chance.random() < 0.2:
+        data = chance.randbytes(chance.randrange(80))
+    else:
+        data, _ = damage(chance, chance.choice(DESCRIPTIONS))
+    try:
+        description = parse(data)
+        if description.path:
+            build(description)
+    except ValueError:
+        pass
+    sinks = Sinks([str(directory / "allowed")], "fuzz")
+    try:
+        found = sinks.resolve(Target(data, trusted=False))
+    except Exception as error:
+        assert type(error).__name__ == "UnknownSinkError", error  # noqa: PT017
+    else:
+        assert isinstance(found, ValueError) or found.startswith(str(directory / "allowed"))
+    finally:
+        sinks.close()
+
+
+def fuzz_ledger(chance, directory):
+    """What cannot be read counts as nothing."""
+    path = directory / "ledger"
+    state = {"number": 1, "main": {"offsets": {"0/1-1-1": 5}, "ends": None, "marks": {}}}
+    text = json.dumps({**state, "held": {}}).encode()
+    line = b"\n%08x %s\n" % (_frame.zlib.crc32(text), text)
+    data, _ = damage(chance, line * 2) if chance.random() < 0.8 else (chance.randbytes(60), 0)
+    path.write_bytes(data)
+    ledger = Ledger(str(path))
+    ledger.open()
+    ledger.close()
+
+
+READERS = {"frames": fuzz_frames, "descriptions": fuzz_descriptions, "ledger": fuzz_ledger}
+SHARES = {"frames": 0.8, "descriptions": 0.19, "ledger": 0.01}
+
+
+def fuzz(inputs, seed):
+    """Give the readers so many inputs in all; return how many each got."""
+    given = {}
+    with tempfile.TemporaryDirectory() as name:
+        for reader, check in READERS.items():
+            chance = random.Random(f"{seed} {reader}")
+            given[reader] = int(inputs * SHARES[reader])
+            for _ in range(given[reader]):
+                check(chance, Path(name))
+    return given
+
+
+def main():
+    """Fuzz as long as is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    start = time.monotonic()
+    print(fuzz(options.inputs, options.seed), f"in {time.monotonic() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Nothing that a worker sends is trusted: what a hostile one may leave in its part of the spool.
+
+The arbiter is root here, and the worker is nobody: it owns SPOOL/65534/, and may do there what it
+likes. Whatever it does, an honest writer's lines arrive, and nothing is written anywhere else.
+"""
+
+import fcntl
+import logging
+import os
+import socket
+import struct
+import time
+from contextlib import suppress
+
+import pytest
+from fuzz import fuzz
+
+from queuelog import _frame, _reader, _report
+from queuelog._delivery import Delivery
+from queuelog._description import describe
+from queuelog._reader import SpoolReader
+from queuelog._sinks import Sinks
+from queuelog._spool import SpoolDirectory
+from queuelog._writer import SpoolWriter
+
+NOBODY = 65534
+LIMIT = 1 << 24
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user as well")
+
+
+class Arbiter:
+    """The owner of a spool whose workers are of another user, with one log file of its own."""
+
+    def __init__(self, spool, directory):
+        self.directory = SpoolDirectory(spool, NOBODY)
+        self.directory.create()
+        self.incoming = self.directory.incoming(NOBODY)
+        self.log = directory / "known.log"
+        self.allowed = directory / "allowed"
+        self.allowed.mkdir()
+        self.sinks = Sinks([str(self.allowed)], "test")
+        self.handler = logging.FileHandler(self.log, delay=True)
+        self.sinks.own(self.handler)
+        self.delivery = Delivery(SpoolReader(self.directory, LIMIT), self.sinks)
+        assert self.delivery.own()
+        self._honest = SpoolWriter(self.directory, LIMIT, NOBODY)
+        self._honest.register(describe(self.handler))
+
+    def segment(self, data, name="1-1-1"):
+        """Write a file as the hostile worker would; return its path."""
+        path = os.path.join(self.incoming, name)
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chown(path, NOBODY, -1)
+        return path
+
+    def round(self, batches=50):
+        """Deliver what is there, and do what comes once a second."""
+        for _ in range(batches):
+            batch = self.delivery.next()
+            if batch is None:
+                break
+            self.delivery.deliver(batch)
+        self.delivery.retry(at_once=True)
+        self.delivery.tidy()
+
+    def check(self):
+        """Assert that an honest line still arrives."""
+        line = b"honest %d\n" % time.monotonic_ns()
+        self._honest.put(_frame.encode(_frame.LINE, 0, time.time(), line))
+        self.round()
+        assert line in self.log.read_bytes()
+
+    def close(self):
+        self._honest.close()
+        self.sinks.close()
+        self.delivery.close()
+
+
+@pytest.fixture
+def arbiter(spool, tmp_path, monkeypatch):
+    """Return an arbiter, whose reports are not limited by those of other tests."""
+    monkeypatch.setattr(_report, "_next", {})
+    os.chmod(os.path.dirname(spool), 0o711)
+    made = Arbiter(spool, tmp_path)
+    yield made
+    made.close()
+
+
+def described(path, cls="logging.FileHandler", args="{}"):
+    """Return the frames of one line for a file."""
+    text = f'{{"args": {args}, "class": "{cls}", "path": "{path}"}}'.encode()
+    return _frame.encode(_frame.DESCRIPTION, 0, 0.0, text) + line()
+
+
+def line(created=1.0, text=b"evil\n"):
+    """Return a frame with a line."""
+    return _frame.encode(_frame.LINE, 0, created, text)
+
+
+@pytest.mark.parametrize("name", ["9-9-9", "9-9-0.drops"])
+@pytest.mark.parametrize(
+    "kind", ["symlink", "dangling", "hard link", "fifo", "socket", "directory"]
+)
+def test_what_stands_in_place_of_a_file_is_left_alone(arbiter, tmp_path, kind, name):
+    """The arbiter does not read, write or remove what it leads to, nor wait for it."""
+    path = os.path.join(arbiter.incoming, name)
+    target = tmp_path / "secret"
+    secret = struct.pack("<QQ", 9, 0) + describe(arbiter.handler)
+    target.write_bytes(secret)
+    if kind == "symlink":
+        os.symlink(target, path)
+    elif kind == "dangling":
+        os.symlink(tmp_path / "nowhere", path)
+    elif kind == "hard link":
+        os.link(os.path.realpath(arbiter.directory.bell), path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(path)
+    else:
+        os.mkdir(path)
+    arbiter.check()
+    assert not (tmp_path / "nowhere").exists()
+    assert (tmp_path / "secret").read_bytes() == secret
+    assert b"were dropped" not in arbiter.log.read_bytes()
+
+
+PATHS = [
+    "/etc/queuelog-evil", "{allowed}/../evil.log", "{allowed}/./evil.log", "evil.log",
+    "{allowed}//evil.log", "{allowed}\\u0000/evil.log", "", "{allowed}evil.log", "/", "{allowed}",
+    "{spool}/lock", "{spool}/ledger",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_outside_of_the_allowed_directories_is_refused(arbiter, tmp_path, path):
+    """Whatever it is written like."""
+    before = {found: found.stat().st_size for found in tmp_path.rglob("*")}
+    path = path.format(allowed=arbiter.allowed, spool=arbiter.directory.path)
+    arbiter.segment(described(path))
+    arbiter.check()
+    after = {found: found.stat().st_size for found in tmp_path.rglob("*") if found != arbiter.log}
+    assert after == before
+    assert not os.path.exists("/etc/queuelog-evil")
+
+
+@pytest.mark.parametrize(
+    ("cls", "args"),
+    [
+        ("subprocess.Popen", "{}"), ("logging.handlers.SMTPHandler", "{}"), ("os.system", "{}"),
+        ("logging.FileHandler", '{"mode": "w"}'), ("logging.FileHandler", '{"encoding": "rot13"}'),
+        ("logging.FileHandler", '{"encoding": 5}'), ("logging.FileHandler", "[]"),
+        ("logging.handlers.RotatingFileHandler", '{"maxBytes": -1}'),
+        ("logging.handlers.RotatingFileHandler", '{"maxBytes": 1, "backupCount": 1000000000}'),
+        ("logging.handlers.TimedRotatingFileHandler", '{"when": "X"}'),
+        ("logging.handlers.TimedRotatingFileHandler", '{"when": "S", "interval": 0}'),
+    ],
+)  # fmt: skip
+def test_a_class_or_an_argument_that_is_not_allowed_is_refused(arbiter, cls, args):
+    """Also in a directory that is."""
+    arbiter.segment(described(arbiter.allowed / "a.log", cls, args))
+    arbiter.check()
+    assert not (arbiter.allowed / "a.log").exists()
+
+
+def test_an_allowed_file_is_written(arbiter):
+    """The other tests would pass as well if nothing were."""
+    arbiter.segment(described(arbiter.allowed / "a.log"))
+    arbiter.check()
+    assert (arbiter.allowed / "a.log").read_bytes() == b"evil\n"
+
+
+def test_a_directory_that_becomes_a_link_leads_nowhere(arbiter, tmp_path):
+    """It was none when the path was checked: the worker owns it, and can replace it at any time."""
+    inside, outside = arbiter.allowed / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    arbiter.segment(described(inside / "a.log"))
+    arbiter.round()
+    assert (inside / "a.log").read_bytes() == b"evil\n"
+    inside.rename(arbiter.allowed / "moved")
+    inside.symlink_to(outside)
+    arbiter.segment(described(inside / "a.log"), "1-1-2")
+    arbiter.check()
+    assert list(outside.iterdir()) == []
+
+
+def test_a_file_with_a_second_name_is_not_written(arbiter, tmp_path):
+    """It may be any file of this file system that the worker can link."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    os.link(secret, arbiter.allowed / "a.log")
+    arbiter.segment(described(arbiter.allowed / "a.log"))
+    arbiter.check()
+    assert secret.read_text() == "secret\n"
+
+
+def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
+    """Truncated, overwritten, grown and removed while it is open."""
+    monkeypatch.setattr(_reader, "HOLD", 0.0)  # or the zeros at its end would take that long
+    good = described(arbiter.log)
+    path = arbiter.segment(good * 50)
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        arbiter.round()
+        for size in (len(good) * 10, 3, 0):
+            os.ftruncate(fd, size)
+            arbiter.check()
+        os.pwrite(fd, os.urandom(100_000), 0)
+        arbiter.check()
+        os.ftruncate(fd, 1 << 33)  # 8 GiB, sparse
+        arbiter.check()
+        os.unlink(path)
+        arbiter.check()
+    finally:
+        os.close(fd)
+    arbiter.check()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        struct.pack("<IIdI", 0, 0xFFFFFFFF, 1.0, 2 << 16),
+        struct.pack("<IIdI", 0, 1 << 31, float("nan"), 2 << 16),
+        struct.pack("<IIdI", 0, 0, float("inf"), 0xFFFF << 16),
+        bytes(500), b"\xff" * 500,
+    ],
+)  # fmt: skip
+def test_impossible_frames_are_passed_over(arbiter, header):
+    """Lengths, times and kinds that no honest writer writes."""
+    arbiter.segment(header + described(arbiter.log))
+    arbiter.segment(described(arbiter.log) + header, "1-1-2")
+    arbiter.check()
+
+
+@pytest.mark.parametrize("created", [-1e300, 0.0, float("nan"), float("inf"), 1e10, 1e300])
+def test_a_record_of_another_age_holds_nobody_up(arbiter, monkeypatch, created):
+    """A flood that is dated far back would be merged before everything else, for ever."""
+    monkeypatch.setattr(_reader, "HOLD", 0.0)
+    flood = described(arbiter.log) + line(created, b"x" * 999 + b"\n") * 5_000
+    arbiter.segment(flood)
+    arbiter.check()
+
+
+def test_many_tiny_segments_need_few_descriptors(arbiter):
+    """Each with one line, of a writer of its own; a thousand here, as many as there are inodes."""
+    arbiter.delivery._reader._most = 100
+    for number in range(1_000):
+        arbiter.segment(described(arbiter.log), f"{number}-1-0")
+    most = 0
+    while arbiter.delivery._reader.directory.backlog()[0] > 1:
+        arbiter.round(1)
+        most = max(most, len(os.listdir("/proc/self/fd")))
+    assert most < 200
+    arbiter.check()
+    assert arbiter.log.read_bytes().count(b"evil\n") == 1_000
+
+
+def test_stale_empty_segments_are_removed(arbiter):
+    """Of writers that died, or only pretended to live; a new one may be about to be written."""
+    old, new = arbiter.segment(b"", "1-1-1"), arbiter.segment(b"", "1-1-2")
+    os.utime(old, (1, 1))
+    arbiter.check()
+    assert not os.path.exists(old)
+    assert os.path.exists(new)
+
+
+def test_forged_counts_of_dropped_records_are_harmless(arbiter, tmp_path):
+    """Numbers beyond belief, a description of another file, a file too short or too long."""
+    other = f'{{"class": "logging.FileHandler", "path": "{tmp_path}/other.log"}}'.encode()
+    sink = describe(arbiter.handler)
+    for number, data in enumerate(
+        [struct.pack("<QQ", (1 << 64) - 1, 0) + sink, struct.pack("<QQ", 0, 99) + sink,
+         struct.pack("<QQ", 5, 0) + other, struct.pack("<QQ", 5, 0) + b"{", b"", bytes(1 << 20)]
+    ):  # fmt: skip
+        arbiter.segment(data, f"{number}-1-0.drops")
+    arbiter.check()
+    assert not (tmp_path / "other.log").exists()
+
+
+def test_the_bell_can_be_rung_and_silenced_by_anybody(arbiter):
+    """Full, or emptied by somebody else: the listener looks by itself once a second."""
+    fd = os.open(arbiter.directory.bell, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with suppress(BlockingIOError):
+            while True:
+                os.write(fd, bytes(4096))
+        arbiter.check()
+        os.read(fd, 1 << 20)
+        arbiter.check()
+    finally:
+        os.close(fd)
+
+
+def test_random_and_damaged_input_raises_nothing_unexpected():
+    """The short form of tests/fuzz.py."""
+    assert sum(fuzz(10_000, seed=1).values()) >= 9_999
