@@ -133,13 +133,12 @@ class Bridge(Client):
         if not self._listener.stop(STOP_WAIT):
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
-        self._listener.drain(DRAIN_WAIT)
-        lagging = self._listener.delivery.held
-        if lagging:
+        if not self._listener.drain(DRAIN_WAIT):
+            lagging = ", ".join(self._listener.delivery.held) or f"all in {DRAIN_WAIT:.0f} seconds"
             report(
                 "stop",
-                f"cannot write {', '.join(lagging)}: the records stay in the spool, and are "
-                f"written at the next start",
+                f"cannot write {lagging}: the records stay in the spool, and are written at the "
+                f"next start",
             )
         self._close()
 

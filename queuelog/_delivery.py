@@ -42,6 +42,7 @@ class Delivery:
         self._ledger = Ledger(reader.directory.ledger)
         self.stopping: Callable[[], bool] = lambda: False
         self._retries: dict[str, tuple[float, float]] = {}  # sink id -> when, delay
+        self._moved = False  # something of this batch was written since it was read
 
     @property
     def held(self) -> list[str]:
@@ -99,6 +100,7 @@ class Delivery:
             Interrupted: `stopping()` was true; `next` returns the batch again.
         """
         main, held = self._ledger.state.main, self._ledger.state.held
+        self._moved = False
         if main.ends is None:
             main.ends = batch.ends
         groups, unknown = self._sinks.group(batch.items)
@@ -205,8 +207,10 @@ class Delivery:
         return True
 
     def _note(self, cursor: Cursor, sink_id: str, mark: Mark) -> None:
-        # Between two pieces, since a batch with many rollovers takes longer than a fork may wait.
-        interrupted = self.stopping()
+        # Between two pieces, since a batch with many rollovers takes longer than a fork may wait;
+        # but not before the first, or forks one after the other would never let it get anywhere.
+        interrupted = self.stopping() and self._moved
+        self._moved = True
         cursor.marks[sink_id] = Mark(mark.done) if interrupted else mark
         self._ledger.save()
         if interrupted:

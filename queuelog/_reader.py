@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import resource
 import select
@@ -23,7 +24,9 @@ from queuelog._native import native
 from queuelog._report import report
 from queuelog._spool import FileLock, SpoolDirectory, Target
 
-BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer
+BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
+MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it
+LEAST = 1 << 12  # bytes that it takes from each writer, however many there are
 HOLD = 10.0  # seconds for which a writer with a backlog may hold up later records of the others
 STALE = 60.0  # seconds after which nobody is about to write to an empty segment
 
@@ -74,9 +77,6 @@ class _Part(NamedTuple):
     items: dict[int, list[_frame.Item]]
     end: int
     late: bool
-
-    def latest(self) -> float:
-        return max((created for items in self.items.values() for created, _ in items), default=0.0)
 
 
 class SpoolReader:
@@ -161,18 +161,35 @@ class SpoolReader:
         about. To get a batch again, read from its start to its ends with `room=math.inf`.
         """
         names = self._names() if stop is None else stop
-        writers = [list(group) for _, group in groupby(sorted(names, key=_order), key=_writer)]
-        streams = [self._read_writer(names, start, stop, room) for names in writers]
+        groups = groupby(sorted(names, key=_order), key=_writer)
+        writers = sorted((list(group) for _, group in groups), key=_started)
+        if room < math.inf:
+            room = min(room, max(LEAST, MOST_OF_ALL // max(1, len(writers))))
         # Where a writer has more than was taken, later items of the others must wait for it, or a
         # backlog would be written out of order: the batch ends at the earliest such point. But not
         # for ever: a writer that is flooded with old records must not silence the others.
-        cutoffs = [max(part.latest() for part in parts) for parts, more in streams if more]
-        if cutoffs and self._may_hold():
-            until = min(cutoffs)
-            streams = [self._read_writer(names, start, stop, room, until) for names in writers]
-        if not cutoffs:
+        until = _frame.FOREVER
+        streams: list[tuple[list[str], list[_Part]]] = []
+        more = held = False
+        for names in writers:
+            if _started(names) > until:  # and so are all that follow
+                more = True
+                break
+            parts, full, late = self._read_writer(names, start, stop, room, until)
+            streams.append((names, parts))
+            more |= full or late
+            if full and self._may_hold():
+                held = True
+                until = min(until, _latest(parts))
+        if not held and not more:
             self._holding_since = 0.0
-        return _merge([part for parts, _ in streams for part in parts], more=bool(cutoffs))
+        kept = [
+            parts
+            if _latest(parts) <= until
+            else self._read_writer(names, start, stop, room, until)[0]
+            for names, parts in streams
+        ]
+        return _merge([part for parts in kept for part in parts], more=more)
 
     def _may_hold(self) -> bool:
         self._holding_since = self._holding_since or time.monotonic()
@@ -190,8 +207,11 @@ class SpoolReader:
         stop: Offsets | None,
         room: float,
         until: float = _frame.FOREVER,
-    ) -> tuple[list[_Part], bool]:
-        """Read one writer's segments in order; also tell if there is more than was taken."""
+    ) -> tuple[list[_Part], bool, bool]:
+        """Read one writer's segments in order.
+
+        Also tell if there was no room for more, and if something is later than `until`.
+        """
         parts: list[_Part] = []
         for name in names:
             segment = self._segment(name)
@@ -205,10 +225,10 @@ class SpoolReader:
             room -= part.end - offset
             done = self._is_done(segment, part.end) if limit is None else part.end >= limit
             if room <= 0 or part.late:
-                return parts, True
+                return parts, room <= 0, part.late
             if not done:
                 break
-        return parts, False
+        return parts, False, False
 
     def _is_done(self, segment: _Segment, end: int) -> bool:
         """Tell if all was read and nothing can follow: the size counts after the lock is gone."""
@@ -325,6 +345,16 @@ class SpoolReader:
         self._segments.clear()
         self._close_bell()
         self._lock.release()
+
+
+def _latest(parts: list[_Part]) -> float:
+    created = (at for part in parts for items in part.items.values() for at, _ in items)
+    return max(created, default=0.0)
+
+
+def _started(names: list[str]) -> float:
+    """Return when the writer of these segments began: none of its records is older."""
+    return int(_writer(names[0]).rpartition("-")[2]) / 1e9
 
 
 def _writer(name: str) -> str:

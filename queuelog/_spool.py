@@ -99,17 +99,18 @@ class SpoolDirectory:
                         yield uid, entry.name
 
     def backlog(self) -> tuple[int, int]:
-        """Return the number of segments that this process may see, and their bytes that wait."""
-        number = total = 0
+        """Return how many writers have segments here, and how many bytes of these wait."""
+        writers = set()
+        total = 0
         for uid in self.uids:
             with contextlib.suppress(OSError), os.scandir(self.incoming(uid)) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_size
-                        number += 1
+                        writers.add(entry.name.rpartition("-")[0])
         with contextlib.suppress(OSError, struct.error), open(self.consumed, "rb") as file:
             total -= _CONSUMED.unpack(file.read(_CONSUMED.size))[0]
-        return number, total
+        return len(writers), total
 
     def publish_consumed(self, size: int) -> None:
         """Tell the writers that `size` bytes of the segments, though there, are no backlog."""

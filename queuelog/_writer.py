@@ -190,7 +190,7 @@ class SpoolWriter:
         if time.monotonic() < self._full_until:
             raise queue.Full
         old = self._segment
-        number, total = self._directory.backlog()
+        writers, total = self._directory.backlog()
         if total >= self._limit:
             # The reader can remove a segment only when its writer has let go of it.
             self._segment = None
@@ -203,7 +203,7 @@ class SpoolWriter:
         path = os.path.join(self._directory.incoming(self._uid), name)
         # The limit is looked at only here: with many writers the segments must be small, or they
         # could go far beyond it before they are full.
-        capacity = min(self._segment_size, max(_SMALLEST, self._limit // (8 * (number + 1))))
+        capacity = min(self._segment_size, max(_SMALLEST, self._limit // (8 * (writers + 1))))
         try:
             new = _Segment(path, self._other_owner(), capacity)
         except OSError:

@@ -183,7 +183,7 @@ def attack(name, times, seed):
         server.start()
         with Load(server, limit=NUMBERS, pause=PAUSE) as load:
             ATTACKS[name](server, load, times, random.Random(f"{seed} {name}"))
-        server.stop()
+        server.stop(timeout=90)
         acks = server.acks.read_bytes()
         counts = [count(acks, server.log_dir.glob(f"{file}.log*")) for file in ("load", "timed")]
     finally:

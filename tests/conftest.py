@@ -12,13 +12,6 @@ import pytest
 from harness import Server
 
 
-def pytest_collection_modifyitems(items):
-    """Mark the tests that run a Gunicorn: they matter for every version of it."""
-    for item in items:
-        if {"server", "daemon", "example"} & set(item.fixturenames):
-            item.add_marker("gunicorn")
-
-
 @pytest.fixture
 def spool(tmp_path):
     """Return the path of a spool on the memory file system, removed after the test."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parent / "programs" / "killpoints.py"
-POINTS = {"plain": 5, "size": 50, "timed": 15}  # there are more: fewer would not be all
+POINTS = {"plain": 5, "size": 50, "timed": 15, "gzip": 50}  # there are more: fewer would not be all
 
 
 @pytest.mark.parametrize("kind", POINTS)

@@ -128,7 +128,8 @@ def test_batches_are_complete_ordered_and_can_be_read_again(streams, room, chunk
             writer._segment_size = segment_size
             writer.register(b"sink %d" % (number % 2))
             for created, payload in sorted(stream, key=itemgetter(0)):
-                writer.put(line(b"%d:%s" % (number, payload), created))
+                # No record is older than its writer.
+                writer.put(line(b"%d:%s" % (number, payload), 4e9 + created))
             writer.close()
         reader = SpoolReader(directory, LIMIT)
         offsets, found = {}, []
@@ -818,3 +819,27 @@ def test_segments_of_a_handler_that_nobody_knows_any_more_wait(directory, delive
         delivery.retry(at_once=True)
         assert not delivery.held
     assert seen == ["kept"]
+
+
+def test_a_backlog_of_many_dead_writers_is_read_in_pieces_and_in_order(directory):
+    """Workers that came and went: a batch must stay short, since a fork may have to wait for it."""
+    with (
+        mock.patch.object(_reader, "MOST_OF_ALL", 10_000),
+        mock.patch.object(_reader, "LEAST", 100),
+    ):
+        for number in range(200):
+            writer = SpoolWriter(directory, LIMIT)
+            writer.register(b"sink")
+            for index in range(20):
+                writer.put(line(b"%d" % index, 4e9 + number * 10 + index))
+            writer.close()
+        reader = SpoolReader(directory, LIMIT)
+        offsets, found = {}, []
+        while (batch := reader.read(offsets)).ends:
+            assert len(items(batch)) < 1_000
+            offsets.update(batch.ends)
+            found += items(batch)
+        reader.close()
+    times = [created for created, _ in found]
+    assert len(times) == 4_000
+    assert times == sorted(times)
