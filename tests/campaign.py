@@ -26,8 +26,9 @@ from pathlib import Path
 from harness import Load, Server, alive, children, count, logconfig, wait_for
 from processes import descriptors, memory, threads, workers
 
+# Not too many backups: at each rollover the handler asks for every one of them whether it exists.
 HANDLER = {
-    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 256_000, "backupCount": 100_000,
+    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 256_000, "backupCount": 2_000,
 }  # fmt: skip
 TIMED = {
     "class": "logging.handlers.TimedRotatingFileHandler", "when": "S", "interval": 5,
