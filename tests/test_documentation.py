@@ -1,0 +1,40 @@
+"""What the documentation says of the tests is true."""
+
+import ast
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+
+def docstring(module, name):
+    """Return the docstring of a test."""
+    tree = ast.parse((TESTS / f"{module}.py").read_text())
+    (found,) = (node for node in tree.body if getattr(node, "name", "") == name)
+    return ast.get_docstring(found)
+
+
+def test_each_failure_has_a_test_that_names_it():
+    """The table in docs/testing.md lists tests that exist, and say which failure they hold."""
+    page = (ROOT / "docs" / "testing.md").read_text()
+    rows = re.findall(r"^\| ([A-E]\d+\w?) \| .* \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) == 27
+    for row, tests in rows:
+        for module, name in re.findall(r"`(\w+)::(\w+)`", tests):
+            assert re.search(rf"Failures [^:]*\b{row}\b", docstring(module, name)), (row, name)
+
+
+def test_every_test_says_what_it_is_for():
+    """One sentence, at least."""
+    for path in TESTS.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_links_between_the_documents_lead_somewhere():
+    """From the README and the pages in docs/."""
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
