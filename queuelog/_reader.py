@@ -170,7 +170,7 @@ class SpoolReader:
         # for ever: a writer that is flooded with old records must not silence the others.
         until = _frame.FOREVER
         streams: list[tuple[list[str], list[_Part]]] = []
-        more = held = False
+        more = False
         for names in writers:
             if _started(names) > until:  # and so are all that follow
                 more = True
@@ -179,9 +179,8 @@ class SpoolReader:
             streams.append((names, parts))
             more |= full or late
             if full and self._may_hold():
-                held = True
                 until = min(until, _latest(parts))
-        if not held and not more:
+        if stop is None and not more:
             self._holding_since = 0.0
         kept = [
             parts

@@ -154,8 +154,15 @@ def disk(mount, tmp_path):
         image = tmp_path / "image"
         with image.open("wb") as file:
             file.truncate(64 << 20)
+        if shutil.which("mkfs.ext4") is None or shutil.which("fsfreeze") is None:
+            pytest.skip("mkfs.ext4 and fsfreeze are needed")
         run("mkfs.ext4", "-q", image)
         mount(path, "-o", "loop", image)
+        try:
+            run("fsfreeze", "-f", path)
+            run("fsfreeze", "-u", path)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"cannot freeze a disk: {error.stderr!r}")
 
     return make
 

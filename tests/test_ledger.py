@@ -165,7 +165,9 @@ def test_there_is_room_for_the_ledger_while_its_file_system_is_full(tmp_path):
         pytest.skip("only root can mount a small file system")
     mounted = tmp_path / "small"
     mounted.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", mounted], check=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", mounted]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("cannot mount")
     try:
         ledger = Ledger(str(mounted / "ledger"))
         ledger.open()
