@@ -15,6 +15,7 @@ import resource
 import select
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from queuelog._spool import FileLock, SpoolDirectory, Target
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
 MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it
+MOST_FILES = 10_000  # of each user that it looks at: nobody may keep it busy with listing
 LEAST = 1 << 12  # bytes that it takes from each writer, however many there are
 HOLD = 10.0  # seconds for which a writer with a backlog may hold up later records of the others
 STALE = 60.0  # seconds after which nobody is about to write to an empty segment
@@ -92,8 +94,9 @@ class SpoolReader:
         self._bell = -1
         self._segments: dict[str, _Segment] = {}
         self._holding_since = 0.0  # 0 while nobody holds up the others
-        # Descriptors for more segments than any sane server has, and as many for everything else.
-        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+        self._open: Counter[str] = Counter()  # segments, by user
+        # For each of two users, descriptors for more segments than any sane server has.
+        self._most = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3)
 
     @property
     def owned(self) -> bool:
@@ -135,7 +138,7 @@ class SpoolReader:
 
     def remove_stale(self) -> None:
         """Remove empty segments of writers that ended before they wrote anything."""
-        for uid, name in self.directory.segments():
+        for uid, name in self.directory.segments(MOST_FILES):
             path = os.path.join(self.directory.incoming(uid), name)
             with contextlib.suppress(OSError):
                 found = os.lstat(path)
@@ -197,7 +200,8 @@ class SpoolReader:
     def _names(self) -> Iterable[str]:
         # Also segments that somebody removed from the directory: while they are open, nothing of
         # them is lost.
-        return {f"{uid}/{name}" for uid, name in self.directory.segments()} | self._segments.keys()
+        found = self.directory.segments(MOST_FILES)
+        return {f"{uid}/{name}" for uid, name in found} | self._segments.keys()
 
     def _read_writer(
         self,
@@ -293,10 +297,11 @@ class SpoolReader:
         """Open a segment, if it is one: a regular file of the right user, and under one name."""
         if name in self._segments:
             return self._segments[name]
-        if len(self._segments) >= self._most:
+        user, _, _ = name.partition("/")
+        uid = int(user)
+        if self._open[user] >= self._most:
             report("spool-crowded", f"{self._most} segments are open: further ones wait for them")
             return None
-        uid = int(name.partition("/")[0])
         path = os.path.join(self.directory.path, name)
         # O_NONBLOCK: opening a FIFO that a hostile worker put there would wait for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -316,6 +321,7 @@ class SpoolReader:
             os.close(fd)
             return None
         self._segments[name] = segment
+        self._open[user] += 1
         return segment
 
     def release(self, cursors: Iterable[Offsets]) -> set[str]:
@@ -334,6 +340,7 @@ class SpoolReader:
                         os.unlink(os.path.join(self.directory.path, name))
                     os.close(segment.fd)
                     del self._segments[name]
+                    self._open[name.partition("/")[0]] -= 1
                     removed.add(name)
         return removed
 
@@ -342,6 +349,7 @@ class SpoolReader:
         for segment in self._segments.values():
             os.close(segment.fd)
         self._segments.clear()
+        self._open.clear()
         self._close_bell()
         self._lock.release()
 

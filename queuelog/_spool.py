@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -83,18 +84,20 @@ class SpoolDirectory:
             raise SpoolError(f"{self.bell} is not a FIFO: remove it")
         os.chmod(self.bell, 0o600 if private else 0o666)
 
-    def segments(self) -> Iterator[tuple[int, str]]:
-        """Yield user id and file name of every segment."""
-        return self._files(_SEGMENT_NAME)
+    def segments(self, most: int | None = None) -> Iterator[tuple[int, str]]:
+        """Yield user id and file name of every segment, or of `most` of each user."""
+        return self._files(_SEGMENT_NAME, most)
 
     def drops(self) -> Iterator[tuple[int, str]]:
         """Yield user id and file name of every count of dropped records."""
         return self._files(_DROPS_NAME)
 
-    def _files(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    def _files(
+        self, pattern: re.Pattern[str], most: int | None = None
+    ) -> Iterator[tuple[int, str]]:
         for uid in self.uids:
             with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
-                for entry in entries:
+                for entry in itertools.islice(entries, most):
                     if pattern.fullmatch(entry.name):
                         yield uid, entry.name
 

@@ -91,12 +91,13 @@ class QueueListener(logging.handlers.QueueListener):
     def drain(self, timeout: float) -> bool:
         """Write all that is in the spool, in the calling thread; return whether that was all.
 
-        Only while the thread is stopped.
+        If another process owns the spool, it is for that one to write it. Only while the thread is
+        stopped.
         """
         deadline = time.monotonic() + timeout
         self._stopping = False  # of the thread; what is written here shall not be interrupted
         if not self.delivery.own():
-            return False
+            return True
         while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
             self.handle(batch)
         while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
