@@ -146,6 +146,48 @@ def test_input_output_errors_lose_nothing(server, tmp_path):
     running.count().check(at_least=2_800)
 
 
+REVOKED = """
+import logging, os, sys, time
+import queuelog
+spool, directory = sys.argv[1:]
+wish, answer = os.pipe(), os.pipe()
+if os.fork() == 0:  # an admin, who changes the mode of the directory for each byte
+    for mode in (0o000, 0o777):
+        os.read(wish[0], 1)
+        os.chmod(directory, mode)
+        os.write(answer[1], b"x")
+    os._exit(0)
+os.setgid(65534)
+os.setuid(65534)
+log = logging.getLogger()
+log.setLevel("INFO")
+log.addHandler(logging.FileHandler(f"{directory}/a.log"))
+queuelog.start(spool=spool)
+for number in range(300):
+    if number in (100, 200):
+        os.write(wish[1], b"x")
+        os.read(answer[0], 1)
+    log.info("%d", number)
+    time.sleep(0.005)
+queuelog.stop()
+os.wait()
+"""
+
+
+@ROOT
+def test_a_directory_whose_permission_is_revoked_for_a_while_loses_nothing(python, spool, tmp_path):
+    """The arbiter is no root here; the lines wait until it may write again."""
+    place = Path(spool).parent / "place"  # pytest's own directory is for root only
+    place.mkdir()
+    for path in (place, place.parent):
+        path.chmod(0o777)
+    place.parent.chmod(0o1777)
+    done = python(REVOKED, str(Path(spool).parent / "own"), place)
+    lines = (place / "a.log").read_text().splitlines()
+    assert [line for line in lines if line.isdigit()] == [str(number) for number in range(300)]
+    assert "Permission denied" in done.stderr
+
+
 @pytest.fixture
 def disk(mount, tmp_path):
     """Return a function that mounts a real disk on a directory, one that can be frozen."""
