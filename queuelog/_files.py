@@ -119,33 +119,37 @@ class FileSink:
         done = mark.done
         if mark.path:
             expected = self._with_preamble(mark.size, [line for _, line in lines[done:]])
-            written = self._grown(mark, sum(map(len, expected)))
-            if b"".join(expected).startswith(written):
-                done += self._complete(mark, expected, len(written))
-            else:
+            written = self._written(mark, b"".join(expected))
+            if written is None:
                 report(
                     f"doubled {self.path}",
                     f"{self.path} is not what it was when a batch was interrupted: "
                     f"{len(lines) - done} lines may now be in it twice",
                 )
+            else:
+                done += self._complete(mark, expected, written)
         self.write(lines, note, done)
 
     def _with_preamble(self, size: int, lines: list[bytes]) -> list[bytes]:
         return [self._preamble + lines[0], *lines[1:]] if size == 0 and lines else lines
 
-    def _grown(self, mark: Mark, limit: int) -> bytes:
-        """Return what was appended to the file of `mark`, up to `limit` bytes."""
+    def _written(self, mark: Mark, expected: bytes) -> int | None:
+        """Return how much of `expected` is in the file of `mark`; None if nobody can tell."""
         with suppress(FileNotFoundError):
             fd = os.open(mark.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 found = os.fstat(fd)
-                same = (found.st_dev, found.st_ino) == (mark.device, mark.inode)
-                if same and found.st_size >= mark.size:  # or else it was truncated
-                    return os.pread(fd, limit, mark.size)
+                if (found.st_dev, found.st_ino) == (mark.device, mark.inode):
+                    grown = os.pread(fd, len(expected), mark.size)
+                    if found.st_size >= mark.size and expected.startswith(grown):
+                        return len(grown)
+                    # Truncated before it was written, the file is the batch, or its beginning.
+                    whole = os.pread(fd, len(expected) + 1, 0)
+                    return len(whole) if whole and expected.startswith(whole) else None
             finally:
                 os.close(fd)
         report(f"gone {mark.path}", f"{mark.path} was replaced while a batch was being written")
-        return b"\0not ours"
+        return None
 
     def _complete(self, mark: Mark, expected: list[bytes], written: int) -> int:
         """Finish the line that was cut short; return how many lines of `expected` are written."""

@@ -526,3 +526,19 @@ def test_a_file_that_was_truncated_while_the_owner_was_down_gets_its_lines(sink,
     sink(handler).resume([(0.0, b"a\n"), (0.0, b"b\n"), (0.0, b"c\n")], mark, [].append)
     assert path.read_bytes() == b"b\nc\n"
     assert "may now be in it twice" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("size", [100, 1], ids=["longer", "shorter"])
+@pytest.mark.parametrize("left", [b"b\n", b"b\nc", b"b\nc\nd\n"])
+def test_a_batch_that_was_cut_off_in_a_truncated_file_is_completed(sink, path, capfd, left, size):
+    """Failures E2: copytruncate just before the write, then a kill: lines doubled, one torn.
+
+    The file was longer, or shorter, before the truncation than what the batch left in it.
+    """
+    path.write_bytes(left)
+    found = path.stat()
+    mark = Mark(1, str(path), found.st_dev, found.st_ino, size=size)
+    lines = [(0.0, b"a\n"), (0.0, b"b\n"), (0.0, b"c\n"), (0.0, b"d\n")]
+    sink(logging.FileHandler(path)).resume(lines, mark, [].append)
+    assert path.read_bytes() == b"b\nc\nd\n"
+    assert not capfd.readouterr().err
