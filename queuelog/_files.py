@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from queuelog._description import detach_stream, is_stdlib, preamble
 from queuelog._ledger import Mark
+from queuelog._native import native
 from queuelog._report import report
 from queuelog._spool import FileLock
 from queuelog.errors import FileInUseError
@@ -29,6 +30,8 @@ from queuelog.errors import FileInUseError
 Lines = Sequence[tuple[float, bytes]]  # created, line
 Note = Callable[[Mark], None]
 _RETRY_ROLLOVER = 10.0  # seconds
+_AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
+_REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
@@ -223,14 +226,36 @@ class FileSink:
         return bisect_left(lines, end, start + 1, key=itemgetter(0))
 
     def _append(self, data: bytes, note: Note, done: int) -> None:
-        written = False
-        while not written:
+        while True:
             self._reopen_if_moved()
             size = os.fstat(self._fd).st_size
             note(Mark(done, self.path, *self._identity, size))
+            looked = time.monotonic()
+            if self._is_moved():  # while the ledger was written
+                continue
             _write_all(self._fd, data if size else self._preamble + data)
-            # Moved away just now, it may have been compressed and removed before it had the data.
-            written = os.fstat(self._fd).st_nlink > 0
+            if not self._may_be_lost(looked):
+                return
+            report(
+                f"removed {self.path}",
+                f"{self.path} was moved away and removed while a batch was being written: it is "
+                f"written again, and may be in an archive as well",
+            )
+
+    def _may_be_lost(self, looked: float) -> bool:
+        """Tell if the file was removed, with what was written to it after the look at `looked`.
+
+        What was written at once is there before a compressor can have been started. What the disk
+        has held up may come after its last read, and go with the file a moment later. Whoever has
+        read since the write reads to the end, and has it.
+        """
+        written, sleep = time.monotonic(), native("time", "sleep")
+        found = os.fstat(self._fd)
+        if written - looked > _AT_ONCE and self._is_moved():
+            while found.st_nlink and time.monotonic() - written < _REMOVAL:
+                sleep(0.01)
+                found = os.fstat(self._fd)
+        return found.st_nlink == 0 and found.st_atime_ns <= found.st_mtime_ns
 
     def _append_to_backup(self, backup: _Backup, data: bytes, note: Note, done: int) -> None:
         fd = os.open(backup.path, _FLAGS & ~os.O_CREAT | os.O_NOFOLLOW)

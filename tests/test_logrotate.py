@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness import EXAMPLES, Load, count, logconfig, open_files, wait_for
@@ -75,6 +76,56 @@ def test_rotation_by_logrotate_under_load_loses_nothing(server, worker_class, mo
     access = running.text("access.log")
     assert access.count(b"GET /log") >= load.answered
     assert len(list(running.log_dir.glob("load.log*"))) > ROTATIONS
+
+
+# Stands for a disk that stalls: writes to load.log wait while the file FLAG is there.
+STALL = """
+import os, time
+write = os.write
+def stalling(fd, data):
+    stalls = os.path.exists(FLAG) and os.readlink(f"/proc/self/fd/{fd}") == PATH
+    if stalls:
+        open(FLAG + ".stalls", "w").close()
+        while os.path.exists(FLAG):
+            time.sleep(0.01)
+    size = write(fd, data)
+    if stalls:
+        open(FLAG + ".written", "w").close()
+    return size
+os.write = stalling
+"""
+# Lets the stalled write go when gzip has read everything, and ends when it was done.
+COMPRESS = """#!/bin/sh
+gzip && rm -f FLAG && until [ -e FLAG.written ]; do sleep 0.01; done
+"""
+
+
+@pytest.mark.parametrize("when", ["before the removal", "after the removal", "nobody removes"])
+def test_a_write_that_a_stalled_disk_holds_up_during_a_rotation_is_kept(server, tmp_path, when):
+    """Failures E3: written behind gzip's last read, or to the removed file, the lines are lost."""
+    flag, path = tmp_path / "stall", tmp_path / "logs" / "load.log"
+    extra = STALL.replace("FLAG", repr(str(flag))).replace("PATH", repr(str(path)))
+    running = server(workers=2, extra=extra).start()
+    compress = tmp_path / "compress"
+    compress.write_text(COMPRESS.replace("FLAG", str(flag)))
+    compress.chmod(0o755)
+    directives = {
+        "before the removal": f"create\ncompress\ncompresscmd {compress}\ncompressext .gz",
+        "after the removal": "create\ncompress",
+        "nobody removes": "create",
+    }
+    rotation = Rotation(running, directives[when])
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        flag.touch()
+        wait_for(Path(f"{flag}.stalls").exists, "a write stalls")
+        rotation.rotate()
+        flag.unlink(missing_ok=True)
+        load.wait_for_requests(20)
+        wait_for(path.read_bytes, "lines in the new file")
+    assert running.stop() == 0
+    decompress(running)
+    running.count().check(at_least=800)
 
 
 @pytest.mark.parametrize("worker_class", WORKERS)
