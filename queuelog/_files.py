@@ -31,6 +31,7 @@ Lines = Sequence[tuple[float, bytes]]  # created, line
 Note = Callable[[Mark], None]
 _RETRY_ROLLOVER = 10.0  # seconds
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
+_CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
@@ -271,6 +272,7 @@ class FileSink:
             if not self._is_moved():
                 return
             self._close_file()
+            self._wait_for_another()
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         fd = self._open(_FLAGS | os.O_NONBLOCK | self._truncate)
         found = os.fstat(fd)
@@ -278,6 +280,15 @@ class FileSink:
             os.close(fd)
             raise OSError(f"{self.path} is no longer a regular file of one name")
         self._fd, self._identity, self._truncate = fd, (found.st_dev, found.st_ino), 0
+
+    def _wait_for_another(self) -> None:
+        """Let whoever moved the file make the new one, with the permissions that it shall have.
+
+        logrotate moves what is in its way aside, over what it has moved aside in the same hour.
+        """
+        end, sleep = time.monotonic() + _CREATION, native("time", "sleep")
+        while not os.path.lexists(self.path) and time.monotonic() < end:
+            sleep(0.001)
 
     def _open(self, flags: int) -> int:
         if not self._nofollow:

@@ -9,6 +9,8 @@ import logging
 import logging.handlers
 import os
 import shutil
+import stat
+import threading
 import time
 
 import pytest
@@ -542,3 +544,19 @@ def test_a_batch_that_was_cut_off_in_a_truncated_file_is_completed(sink, path, c
     sink(logging.FileHandler(path)).resume(lines, mark, [].append)
     assert path.read_bytes() == b"b\nc\nd\n"
     assert not capfd.readouterr().err
+
+
+def test_who_moved_the_file_away_makes_the_new_one(sink, path):
+    """Made by the owner, it has other permissions, and logrotate moves it aside with its lines."""
+    file = sink(logging.FileHandler(path))
+    write(file, "1\n")
+    path.rename(path.parent / "app.log.1")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    made = []
+    create = threading.Timer(0.02, lambda: made.append(os.open(path, flags, 0o604)))
+    create.start()
+    write(file, "2\n")
+    create.join()
+    os.close(made[0])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    assert contents(path) == {"app.log.1": "1\n", "app.log": "2\n"}
