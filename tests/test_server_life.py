@@ -194,7 +194,8 @@ def test_dirty_workers_log_through_the_same_owner(server):
     counted = running.count()
     counted.check(at_least=NUMBERS + 1000)
     assert counted.found == NUMBERS + 1000
-    assert b"Dirty arbiter exiting" in running.text("error.log")
+    # Its last line is not asked for: a busy machine's arbiter kills it before it has said it.
+    assert b"Dirty arbiter listening" in running.text("error.log")
 
 
 @pytest.mark.skipif(not HAS_DIRTY, reason="this Gunicorn has no control socket")
