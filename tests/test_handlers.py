@@ -152,8 +152,12 @@ def test_every_way_to_configure_gunicorn_works(serve, tmp_path, setting):
     server.get("/log?start=0&count=20")
     server.get("/pid?last")
     wait_for(lambda: "/pid?last" in (logs / "access.log").read_text(), "the access log")
+
+    def held(worker):
+        return [path for path in open_files(worker) if "/logs/" in path]
+
     for worker in children(server.pid):
-        assert not [path for path in open_files(worker) if "/logs/" in path]
+        wait_for(lambda pid=worker: not held(pid), "a worker has closed what it inherited")
     assert {str(logs / "access.log"), str(logs / "error.log")} <= {*open_files(server.pid)}
     assert server.stop() == 0
     errors = (logs / "error.log").read_text()
