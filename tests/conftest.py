@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from disks import frozen, run
 from harness import Server
 
 
@@ -51,3 +53,45 @@ def python(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture
+def mount():
+    """Return a function that mounts a file system on a directory until the test is over."""
+    mounted = []
+
+    def make(path, *arguments):
+        try:
+            run("mount", *arguments, path)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"cannot mount: {error.stderr!r}")
+        mounted.append(path)
+
+    yield make
+    for path in mounted:
+        with suppress(subprocess.CalledProcessError):
+            run("fsfreeze", "-u", path)
+        with suppress(subprocess.CalledProcessError):
+            run("umount", "-l", path)
+
+
+@pytest.fixture
+def disk(mount, tmp_path):
+    """Return a function that mounts a real disk on a directory, one that can be frozen."""
+
+    def make(path, options="loop"):
+        if shutil.which("mkfs.ext4") is None or shutil.which("fsfreeze") is None:
+            pytest.skip("mkfs.ext4 and fsfreeze are needed")
+        image = tmp_path / "image"
+        if not image.exists():
+            with image.open("wb") as file:
+                file.truncate(64 << 20)
+            run("mkfs.ext4", "-q", image)
+        mount(path, "-o", options, image)
+        try:
+            with frozen(path):
+                pass
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"cannot freeze a disk: {error.stderr!r}")
+
+    return make

@@ -118,7 +118,7 @@ class Server:
 
     def __init__(
         self, directory, *, handler=None, workers=4, worker_class="sync", app="loadapp:app",
-        extra="", config=None, options=(), env=None, acks=1_000_000,
+        extra="", config=None, options=(), env=None, acks=1_000_000, prefix=(),
     ):  # fmt: skip
         self.directory = Path(directory)
         self.log_dir = self.directory / "logs"
@@ -132,7 +132,7 @@ class Server:
         self.conf = self.directory / "gunicorn.conf.py"
         self._settings = {"worker_class": worker_class, "workers": workers, "extra": extra}
         self.write_conf()
-        self._command = [sys.executable, *options, GUNICORN, "-c", str(self.conf), app]
+        self._command = [*prefix, sys.executable, *options, GUNICORN, "-c", str(self.conf), app]
         self._env = {
             **os.environ, "PYTHONPATH": str(APPS), "ACKS": str(self.acks),
             "PYTHONWARNINGS": "default", **(env or {}),
