@@ -234,7 +234,11 @@ class FileSink:
             looked = time.monotonic()
             if self._is_moved():  # while the ledger was written
                 continue
-            _write_all(self._fd, data if size else self._preamble + data)
+            try:
+                _write_all(self._fd, data if size else self._preamble + data)
+            except OSError:
+                self._close_file()  # a broken file system can only be unmounted and repaired then
+                raise
             if not self._may_be_lost(looked):
                 return
             report(

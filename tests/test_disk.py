@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from disks import ROOT, fill, frozen, run
-from harness import Load, children, open_files, wait_for
+from harness import Load, children, count, open_files, wait_for
 from processes import memory, workers
 
 SHIM = Path(__file__).parent / "programs" / "disk_shim.c"
@@ -108,6 +109,46 @@ def test_a_directory_whose_permission_is_revoked_loses_nothing(server):
     assert running.stop() == 0
     running.count().check(at_least=2_800)
     assert len(reports(running)) < 30
+
+
+@ROOT
+def test_a_broken_file_system_can_be_repaired_under_a_running_server(server, disk):
+    """After an error ext4 refuses every write, and cannot be unmounted while a file is open."""
+    running = server()
+    disk(running.log_dir, "loop,errors=remount-ro")
+    device = subprocess.run(
+        ["findmnt", "-no", "SOURCE", running.log_dir], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    trigger = Path("/sys/fs/ext4", Path(device).name, "trigger_fs_error")
+    if not trigger.exists():
+        pytest.skip("this kernel cannot break a file system on demand")
+    running.start()
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        with load.paused():
+            wait_for(lambda: len(running.text("load.log")) and running.count().expected, "lines")
+            wait_for(lambda: not running.count().missing, "what was logged is written")
+            run("sync", "-f", running.log_dir)  # what the disk has not got is lost with it
+            trigger.write_text("1")
+        load.wait_for_requests(100)
+        wait_for(lambda: any("Read-only" in line for line in reports(running)), "a report")
+
+        def unmounted():
+            with suppress(subprocess.CalledProcessError):
+                run("umount", running.log_dir)
+                return True
+
+        wait_for(unmounted, "no file is open there")
+        fsck = ["e2fsck", "-p", running.directory / "image"]
+        subprocess.run(fsck, capture_output=True, check=False)
+        disk(running.log_dir)
+        load.wait_for_requests(50)
+    assert running.stop() == 0
+    # Meanwhile the directory below was there, and the files were made anew in it.
+    mounted = shutil.copytree(running.log_dir, running.directory / "mounted")
+    run("umount", running.log_dir)
+    paths = [*mounted.glob("load.log"), *running.log_dir.glob("load.log")]
+    count(running.acks.read_bytes(), paths).check(at_least=3_400)
 
 
 def test_input_output_errors_lose_nothing(server, tmp_path):
