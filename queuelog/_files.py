@@ -80,6 +80,7 @@ class FileSink:
         # stop(), the handler would empty the file.
         self._truncate = os.O_TRUNC if truncates and self._fd < 0 else 0
         handler.mode = "a"
+        self._unfinished: tuple[str, str] | None = None  # what a rollover failed to rotate
 
     def claim(self, note: str) -> None:
         """Take the lock of the file.
@@ -324,22 +325,34 @@ class FileSink:
         """Let the handler roll over. If it fails, go on with the file: too long, but complete."""
         handler: Any = self.handler
         identity, end = self._identity, getattr(handler, "rolloverAt", 0.0)
+        failed: list[tuple[str, str]] = []
         self._close_file()
         try:
             if not is_stdlib(handler, "doRollover"):
                 handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
-            with _watched(handler, self._timed) as moved:
-                handler.doRollover()
+            with _watched(handler, self._timed, failed) as moved:
+                self._do_rollover()
         except Exception as error:  # it is the user's code: a rotator, a namer, a subclass
             self._next_try = time.monotonic() + _RETRY_ROLLOVER
             report(f"rollover {self.path}", f"cannot roll over {self.path}: {error!r}")
             return
         finally:
+            self._unfinished = failed[0] if failed and is_stdlib(handler, "doRollover") else None
             detach_stream(handler)
         if self._timed:
             self._begin = end
             handler.rolloverAt = _next_rollover(handler, created)
             self._backups += [_Backup(end, path, *identity) for path in moved]
+
+    def _do_rollover(self) -> None:
+        """Roll over, or do what is left of a rollover whose rotator failed.
+
+        From the beginning, each further try would move every backup on, and the oldest away.
+        """
+        if self._unfinished is not None and not os.path.lexists(self._unfinished[1]):
+            self.handler.rotate(*self._unfinished)
+        else:
+            self.handler.doRollover()
 
     def _close_file(self) -> None:
         if self._fd >= 0:
@@ -353,9 +366,10 @@ class FileSink:
 
 
 @contextmanager
-def _watched(handler: Any, timed: bool) -> Iterator[list[str]]:
+def _watched(handler: Any, timed: bool, failed: list[tuple[str, str]]) -> Iterator[list[str]]:
     """Learn to where a rollover moves the file, and keep a timed one from replacing a backup.
 
+    What a rotator failed to move is added to `failed`, and the part of it that was made is removed.
     Where a clock steps back, or summer time ends, a timed rollover arrives at a name that it has
     used: it would remove that backup (before Python 3.12) or not roll over at all.
     """
@@ -363,7 +377,15 @@ def _watched(handler: Any, timed: bool) -> Iterator[list[str]]:
     rotate, rotation_filename = handler.rotate, handler.rotation_filename
 
     def watch_rotate(source: str, dest: str) -> None:
-        rotate(source, dest)
+        before, new = _version(source), not os.path.lexists(dest)
+        try:
+            rotate(source, dest)
+        except BaseException:
+            if new and before is not None and _version(source) == before:
+                failed.append((source, dest))
+                with suppress(OSError):
+                    os.unlink(dest)
+            raise
         moved.append(dest)
 
     def free_filename(default_name: str) -> str:
@@ -383,6 +405,14 @@ def _watched(handler: Any, timed: bool) -> Iterator[list[str]]:
         for name in replaced:
             del vars(handler)[name]
         vars(handler).update(own)
+
+
+def _version(path: str) -> tuple[int, ...] | None:
+    """Return what changes when a file does; None if there is none."""
+    with suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return None
 
 
 def _next_rollover(handler: Any, created: float) -> float:
