@@ -25,7 +25,8 @@ PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interv
 IDLE = 1.0  # seconds between two looks at a silent spool
 STANDBY = 0.2  # seconds between two attempts to become the owner of a spool
 THREAD_END = 0.05  # seconds for the kernel to remove a thread that has ended
-FORK_WAIT = 2.0  # seconds that a fork waits for a thread that a disk has stalled
+FORK_WAIT = 2.0  # seconds that a fork waits for a thread that a disk has stalled ...
+STALLED_WAIT = 0.05  # ... and that the next ones wait, if it has not gone on since
 
 
 class QueueListener(logging.handlers.QueueListener):
@@ -44,6 +45,8 @@ class QueueListener(logging.handlers.QueueListener):
         self.delivery.stopping = lambda: self._stopping
         self._next_tidy = 0.0
         self._tid = 0  # the kernel's id of the thread
+        self._turn = 0  # of its loop
+        self._stalled = -1  # the turn in which a disk has stalled it
         self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
         self._stopping = False
         self._running: Any = None  # a lock that the thread holds until it ends
@@ -81,8 +84,13 @@ class QueueListener(logging.handlers.QueueListener):
         return True
 
     def pause(self) -> bool:
-        """Stop the thread for a moment, but do not wait for a stalled disk for long."""
-        return self.stop(FORK_WAIT)
+        """Stop the thread for a moment, but do not wait for a stalled disk for long.
+
+        Nor again at every fork: a reload with many workers would keep the arbiter from its work.
+        """
+        stopped = self.stop(FORK_WAIT if self._stalled != self._turn else STALLED_WAIT)
+        self._stalled = -1 if stopped else self._turn
+        return stopped
 
     def resume(self) -> None:
         """Go on after `pause`."""
@@ -131,6 +139,7 @@ class QueueListener(logging.handlers.QueueListener):
         """The thread's function."""
         self._tid = native("_thread", "get_native_id")()
         while not self._ends():
+            self._turn += 1
             try:
                 self._work()
             except Interrupted:

@@ -1,0 +1,89 @@
+"""A server's life goes on while its log disk stands still: reloads, upgrades, ends and starts.
+
+Before `on_starting` Gunicorn itself opens the log files, unless they have `delay`, and writes its
+line "Starting gunicorn": a new arbiter waits for the disk there. So here that line goes elsewhere.
+"""
+
+import signal
+
+import pytest
+from disks import ROOT, frozen
+from harness import Load, alive, children, logconfig, wait_for
+from processes import workers
+
+pytestmark = ROOT
+
+
+@pytest.fixture
+def stalling(server, disk):
+    """Return a server that logs to a disk of its own, which can be frozen."""
+    running = server(workers=2, extra="graceful_timeout = 2\n")
+    disk(running.log_dir)
+    config = logconfig(running.log_dir)
+    for handler in config["handlers"].values():
+        handler["delay"] = True
+    config["handlers"]["error"]["filename"] = f"{running.directory}/error.log"
+    running.config = config
+    running.write_conf()
+    return running.start()
+
+
+def test_new_workers_come_while_the_disk_stands_still(stalling):
+    """A fork must not wait for a thread that the disk has stalled."""
+    with Load(stalling) as load:
+        load.wait_for_requests(20)
+        with frozen(stalling.log_dir):
+            load.wait_for_requests(50)
+            stalling.send(signal.SIGTTIN)
+            workers(stalling, 3)
+            load.wait_for_requests(50)
+            old = workers(stalling, 3)
+            stalling.send(signal.SIGHUP)
+            wait_for(lambda: old.isdisjoint(children(stalling.pid)), "the old workers end")
+            workers(stalling, 2)
+            load.wait_for_requests(50)
+        load.wait_for_requests(20)
+    assert stalling.stop() == 0
+    stalling.count().check(at_least=3_800)
+
+
+def test_an_upgrade_while_the_disk_stands_still(stalling):
+    """The new arbiter logs through the spool of the old one, and takes over when that can end."""
+    old = stalling.process
+    with Load(stalling) as load:
+        load.wait_for_requests(20)
+        with frozen(stalling.log_dir):
+            load.wait_for_requests(50)
+            before = workers(stalling)
+            stalling.send(signal.SIGUSR2)
+
+            def upgraded():
+                return [pid for pid in children(old.pid) if pid not in before]
+
+            (new,) = wait_for(upgraded, "a new arbiter")
+            workers(stalling, arbiter=new)
+            stalling.send(signal.SIGTERM)
+            wait_for(lambda: not any(map(alive, before)), "the old workers end")
+            load.wait_for_requests(50)
+        assert old.wait(30) == 0
+        load.wait_for_requests(50)
+    stalling.end_process(new)
+    stalling.count().check(at_least=3_400)
+
+
+def test_a_server_that_was_ended_is_started_again_while_the_disk_stands_still(stalling):
+    """The kernel keeps what hangs in a write, but neither the port nor the spool wait for it."""
+    old = stalling.process
+    with Load(stalling) as load:
+        load.wait_for_requests(20)
+        with frozen(stalling.log_dir):
+            load.wait_for_requests(50)
+            before = workers(stalling)
+            stalling.send(signal.SIGTERM)
+            wait_for(lambda: not any(map(alive, before)), "the workers end")
+            stalling.start()
+            load.wait_for_requests(50)
+        assert old.wait(30) == 0
+        load.wait_for_requests(50)
+    assert stalling.stop() == 0
+    stalling.count().check(at_least=3_000)
