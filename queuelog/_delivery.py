@@ -24,7 +24,7 @@ from queuelog._ledger import Cursor, Ledger, Mark
 from queuelog._reader import Batch, Offsets, SpoolReader
 from queuelog._report import report
 from queuelog._sinks import Items, Sinks
-from queuelog.errors import SpoolError
+from queuelog._spool import unusable
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
@@ -76,11 +76,7 @@ class Delivery:
         try:
             self._ledger.open()
         except OSError as error:
-            path = self._reader.directory.path
-            raise SpoolError(
-                f"the spool {path} cannot be used ({error.strerror}): give it room, or choose "
-                f"another place with start(spool=…)"
-            ) from error
+            raise unusable(self._reader.directory.path, error) from error
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.

@@ -70,8 +70,16 @@ class SpoolDirectory:
         """Make the directories and the doorbell; harmless if they are there.
 
         Raises:
-            SpoolError: something is in the way that is not ours.
+            SpoolError: something is in the way that is not ours, or they cannot be made.
         """
+        try:
+            self._create()
+        except SpoolError:
+            raise
+        except OSError as error:
+            raise unusable(self.path, error) from error
+
+    def _create(self) -> None:
         private = self.uids == {self.owner_uid}
         mode = 0o700 if private else 0o711
         _parent_directory(os.path.dirname(self.path), mode, self.owner_uid)
@@ -123,6 +131,14 @@ class SpoolDirectory:
             os.pwrite(fd, _CONSUMED.pack(size), 0)
         finally:
             os.close(fd)
+
+
+def unusable(path: str, error: OSError) -> SpoolError:
+    """Return the error to raise where the spool `path` cannot be written."""
+    return SpoolError(
+        f"the spool {path} cannot be used ({error.strerror}): give it room, or choose another "
+        f"place with start(spool=…)"
+    )
 
 
 def base_directory() -> str:
