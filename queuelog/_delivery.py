@@ -114,6 +114,7 @@ class Delivery:
         if not self._reader.mend():
             return
         self._ledger.mend()
+        self._sinks.mend()
         self._reader.remove_stale()
         self._sinks.close_unused()
         self.report_drops()

@@ -24,7 +24,7 @@ from queuelog._description import detach_stream, is_stdlib, preamble
 from queuelog._ledger import Mark
 from queuelog._native import native
 from queuelog._report import report
-from queuelog._spool import FileLock
+from queuelog._spool import FileLock, file_lock
 from queuelog.errors import FileInUseError
 
 Lines = Sequence[tuple[float, bytes]]  # created, line
@@ -83,11 +83,14 @@ class FileSink:
         self._unfinished: tuple[str, str] | None = None  # what a rollover failed to rotate
 
     def claim(self, note: str) -> None:
-        """Take the lock of the file.
+        """Take the lock of the file; harmless if it is ours.
 
         Raises:
             FileInUseError: another process owns the file with another spool.
         """
+        if self._lock.is_removed():
+            self._lock.release()
+            self._lock = file_lock(self.id)
         if not self._lock.acquire(note):
             raise FileInUseError(self.path, self._lock.holder())
 

@@ -200,6 +200,13 @@ class Sinks:
         for sink in self._sinks.values():
             self._claim(sink)
 
+    def mend(self) -> None:
+        """Take the locks again that somebody has removed."""
+        try:
+            self.claim()
+        except (OSError, RuntimeError) as error:
+            report("locks", f"cannot lock a log file again whose lock was removed: {error}")
+
     def _claim(self, sink: Sink) -> None:
         if isinstance(sink, LineSink):
             sink.file.claim(self._note)

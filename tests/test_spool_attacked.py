@@ -1,6 +1,7 @@
 """What somebody does to the spool, or to the locks of log files, while a server runs."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,33 @@ def locks(pid):
         if fields[1] == "FLOCK" and int(fields[4]) == pid:
             found.add(int(fields[5].rpartition(":")[2]))
     return found
+
+
+def test_locks_of_log_files_that_somebody_removed_are_taken_again(server, spool, python, tmp_path):
+    """A service with a spool of its own must be refused, whatever somebody cleaned up."""
+    base = tmp_path / "temporary"
+    base.mkdir()
+    place = (
+        "from queuelog import _spool\n_spool._SHM = '/nowhere'\nimport tempfile\n"
+        f"tempfile.tempdir = {str(base)!r}\n"
+    )
+    running = server(extra=place).start()
+    directory = base / f"queuelog-{os.getuid()}"
+    other = (
+        f"{place}"
+        "import logging, sys, queuelog\n"
+        "logging.getLogger('x').addHandler(logging.FileHandler(sys.argv[1], delay=True))\n"
+        "queuelog.start(spool=sys.argv[2])\n"
+    )
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        shutil.rmtree(directory)
+        wait_for(lambda: len(list(directory.glob("locks/*"))) == 3, "the locks of three files")
+        load.wait_for_requests(20)
+    done = python(other, running.log_dir / "load.log", tmp_path / "other", check=False)
+    assert "FileInUseError" in done.stderr
+    assert running.stop() == 0
+    running.count().check(at_least=800)
 
 
 def test_a_second_server_cannot_become_the_owner_when_the_lock_was_removed(server, spool, python):
