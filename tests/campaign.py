@@ -8,7 +8,7 @@ line goes into two files: one rolls over at 256 KB, one every five seconds. A li
 expected when the log call had returned, which the application marks in a shared memory map.
 `--soak` takes minutes: workers are killed, reloads and reopenings come every few seconds, and what
 the arbiter has open, its threads and its memory are printed after one minute and at the end.
-Prints a table; ends with exit code 1 if a line is missing, doubled or torn, or something grew.
+`--seed` repeats what was chosen at random. Prints a table; ends with exit code 1 if a line is missing, doubled or torn, or something grew.
 """
 
 from __future__ import annotations
@@ -206,7 +206,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     for name in ATTACKS:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=0)
+        unit = float if name == "soak" else int
+        parser.add_argument(f"--{name.replace('_', '-')}", type=unit, default=0)
     options = vars(parser.parse_args())
     columns = "attack", "rotation", "times", "expected", "found", "missing", "doubled", "torn"
     print(("{:<14}" + "{:>10}" * 7).format(*columns))

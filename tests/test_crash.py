@@ -3,7 +3,6 @@
 import fcntl
 import http.client
 import os
-import random
 import re
 import signal
 import socket
@@ -33,17 +32,6 @@ def logged(server, pattern):
     return wait_for(
         lambda: re.search(pattern, (server.log_dir / "error.log").read_bytes()), pattern.decode()
     )
-
-
-def test_sigkill_of_workers_under_load_loses_nothing(server):
-    """Failures B2: a worker killed in the middle of a put leaves the lock of a queue taken."""
-    running = server().start()
-    with Load(running) as load:
-        for _ in range(15):
-            os.kill(random.choice(list(workers(running))), signal.SIGKILL)
-            load.wait_for_requests(5)
-    assert running.stop() == 0
-    running.count().check(at_least=1_500)
 
 
 @pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
@@ -159,20 +147,6 @@ def test_sigkill_of_the_arbiter_ends_the_workers_and_loses_nothing(server):
     errors = running.text("error.log")
     for pid in orphans:
         assert errors.count(b"Worker exiting (pid: %d)\n" % pid) == 1
-
-
-@pytest.mark.parametrize("handler", [None, SIZE], ids=["plain", "size"])
-def test_sigkill_of_all_processes_at_once_loses_nothing(server, handler):
-    """Failures B2 and B14 together: nobody is left to finish anything, three times."""
-    running = server(handler=handler).start()
-    with Load(running, pause=0.01) as load:
-        for _ in range(3):
-            load.wait_for_requests(random.randint(20, 60))
-            running.kill()
-            running.start()
-    assert running.stop() == 0
-    running.count().check(at_least=1_200)
-    assert "twice" not in running.errors()
 
 
 def start_with(spool, **options):
