@@ -8,7 +8,8 @@ line goes into two files: one rolls over at 256 KB, one every five seconds. A li
 expected when the log call had returned, which the application marks in a shared memory map.
 `--soak` takes minutes: workers are killed, reloads and reopenings come every few seconds, and what
 the arbiter has open, its threads and its memory are printed after one minute and at the end.
-`--seed` repeats what was chosen at random. Prints a table; ends with exit code 1 if a line is missing, doubled or torn, or something grew.
+`--seed` repeats what was chosen at random. Prints a table; ends with exit code 1 if a line is
+missing, doubled or torn, or something grew.
 """
 
 from __future__ import annotations
