@@ -183,8 +183,12 @@ class Server:
         """Send a signal to the arbiter."""
         os.kill(self.pid, number)
 
-    def stop(self, number=signal.SIGTERM, timeout=30):
-        """End the server; return the arbiter's exit code."""
+    def stop(self, number=signal.SIGTERM, timeout=60):
+        """End the server; return the arbiter's exit code.
+
+        A worker that is just booting loses the signal, with queuelog or without: Gunicorn gives it
+        30 seconds then (graceful_timeout).
+        """
         self.send(number)
         return self.process.wait(timeout)
 

@@ -61,7 +61,7 @@ def test_the_example_logs_to_five_files_that_only_the_arbiter_has_open(tmp_path,
             wait_for(lambda pid=worker: not holds(pid), "a worker has closed what it inherited")
     finally:
         process.terminate()
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=60)  # see Server.stop
     assert process.returncode == 0, stderr
     assert "Shutting down: Master" in (logs / "error.log").read_text()
     assert b"Traceback" not in stderr
