@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -66,10 +67,10 @@ class Delivery:
         except BaseException:
             self._reader.close()  # an owner that cannot write would keep others from it
             raise
-        existing = {f"{uid}/{name}" for uid, name in self._reader.directory.segments()}
         for offsets in self._positions():
-            for name in offsets.keys() - existing:
-                del offsets[name]
+            for name in list(offsets):
+                if not os.path.lexists(self._reader.directory.segment(name)):
+                    del offsets[name]
         return True
 
     def _open_ledger(self) -> None:

@@ -27,7 +27,6 @@ from queuelog._spool import FileLock, SpoolDirectory, Target
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
 MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it
-MOST_FILES = 10_000  # of each user that it looks at: nobody may keep it busy with listing
 LEAST = 1 << 12  # bytes that it takes from each writer, however many there are
 HOLD = 10.0  # seconds for which a writer with a backlog may hold up later records of the others
 STALE = 60.0  # seconds after which nobody is about to write to an empty segment
@@ -138,7 +137,7 @@ class SpoolReader:
 
     def remove_stale(self) -> None:
         """Remove empty segments of writers that ended before they wrote anything."""
-        for uid, name in self.directory.segments(MOST_FILES):
+        for uid, name in self.directory.segments():
             path = os.path.join(self.directory.incoming(uid), name)
             with contextlib.suppress(OSError):
                 found = os.lstat(path)
@@ -200,7 +199,7 @@ class SpoolReader:
     def _names(self) -> Iterable[str]:
         # Also segments that somebody removed from the directory: while they are open, nothing of
         # them is lost.
-        found = self.directory.segments(MOST_FILES)
+        found = self.directory.segments()
         return {f"{uid}/{name}" for uid, name in found} | self._segments.keys()
 
     def _read_writer(
@@ -302,7 +301,7 @@ class SpoolReader:
         if self._open[user] >= self._most:
             report("spool-crowded", f"{self._most} segments are open: further ones wait for them")
             return None
-        path = os.path.join(self.directory.path, name)
+        path = self.directory.segment(name)
         # O_NONBLOCK: opening a FIFO that a hostile worker put there would wait for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
@@ -337,7 +336,7 @@ class SpoolReader:
                 size = segment.size()
                 if all(offsets.get(name, 0) >= size for offsets in positions):
                     with contextlib.suppress(FileNotFoundError):
-                        os.unlink(os.path.join(self.directory.path, name))
+                        os.unlink(self.directory.segment(name))
                     os.close(segment.fd)
                     del self._segments[name]
                     self._open[name.partition("/")[0]] -= 1

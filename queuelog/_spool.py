@@ -30,6 +30,7 @@ from queuelog.errors import SpoolError
 
 _SHM = "/dev/shm"  # noqa: S108  # what lies there is checked: see _own_directory
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
+_MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
 _CONSUMED = struct.Struct("<Q")
 _DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
 
@@ -60,6 +61,10 @@ class SpoolDirectory:
     def incoming(self, uid: int) -> str:
         """Return the directory for the segments that user `uid` writes."""
         return os.path.join(self.path, str(uid))
+
+    def segment(self, name: str) -> str:
+        """Return the path of the segment that offsets call "<uid>/<file name>"."""
+        return os.path.join(self.path, name)
 
     @property
     def uids(self) -> set[int]:
@@ -92,30 +97,32 @@ class SpoolDirectory:
             raise SpoolError(f"{self.bell} is not a FIFO: remove it")
         os.chmod(self.bell, 0o600 if private else 0o666)
 
-    def segments(self, most: int | None = None) -> Iterator[tuple[int, str]]:
-        """Yield user id and file name of every segment, or of `most` of each user."""
-        return self._files(_SEGMENT_NAME, most)
+    def segments(self) -> Iterator[tuple[int, str]]:
+        """Yield user id and file name of every segment."""
+        return self._files(_SEGMENT_NAME)
 
     def drops(self) -> Iterator[tuple[int, str]]:
         """Yield user id and file name of every count of dropped records."""
         return self._files(_DROPS_NAME)
 
-    def _files(
-        self, pattern: re.Pattern[str], most: int | None = None
-    ) -> Iterator[tuple[int, str]]:
+    def _files(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         for uid in self.uids:
-            with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
-                for entry in itertools.islice(entries, most):
-                    if pattern.fullmatch(entry.name):
-                        yield uid, entry.name
+            for entry in self._entries(uid):
+                if pattern.fullmatch(entry.name):
+                    yield uid, entry.name
+
+    def _entries(self, uid: int) -> Iterator[os.DirEntry[str]]:
+        """Yield what user `uid` has in the spool. Should it be too much, the rest is seen later."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
+            yield from itertools.islice(entries, _MOST_FILES)
 
     def backlog(self) -> tuple[int, int]:
         """Return how many writers have segments here, and how many bytes of these wait."""
         writers = set()
         total = 0
         for uid in self.uids:
-            with contextlib.suppress(OSError), os.scandir(self.incoming(uid)) as entries:
-                for entry in entries:
+            with contextlib.suppress(OSError):
+                for entry in self._entries(uid):
                     with contextlib.suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_size
                         writers.add(entry.name.rpartition("-")[0])

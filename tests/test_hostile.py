@@ -15,7 +15,7 @@ from contextlib import suppress
 import pytest
 from fuzz import fuzz
 
-from queuelog import _frame, _reader, _report
+from queuelog import _frame, _reader, _report, _spool
 from queuelog._delivery import Delivery
 from queuelog._description import describe
 from queuelog._reader import SpoolReader
@@ -245,13 +245,18 @@ def test_a_record_of_another_age_holds_nobody_up(arbiter, monkeypatch, created):
     arbiter.check()
 
 
-def test_many_tiny_segments_need_few_descriptors(arbiter):
-    """Each with one line, of a writer of its own; a thousand here, as many as there are inodes."""
+def test_many_tiny_segments_need_few_descriptors_and_bounded_looks(arbiter, monkeypatch):
+    """Each with one line, of a writer of its own; a thousand here, as many as there are inodes.
+
+    Nobody looks at all of them, or a batch, and even a log call, would take as long as that.
+    """
+    monkeypatch.setattr(_spool, "_MOST_FILES", 300)
     arbiter.delivery._reader._most = 100
     for number in range(1_000):
         arbiter.segment(described(arbiter.log), f"{number}-1-0")
+    assert len(list(arbiter.directory.segments())) == arbiter.directory.backlog()[0] == 300
     most = 0
-    while arbiter.delivery._reader.directory.backlog()[0] > 1:
+    while arbiter.directory.backlog()[0] > 1:
         arbiter.round(1)
         most = max(most, len(os.listdir("/proc/self/fd")))
     assert most < 200
