@@ -242,6 +242,18 @@ def test_a_spool_without_room_is_refused_at_the_start(python, spool, mount, tmp_
     assert "choose another place with start(spool=…)" in done.stderr
 
 
+def is_removed(path, inode):
+    """Try to remove a file, or a directory: a writer may put a new file into it meanwhile."""
+    with suppress(OSError):
+        if path.stat().st_ino == inode:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+            return False
+    return True
+
+
 @pytest.mark.parametrize("what", ["", "lock", "ledger", "bell", "consumed", "0"])
 def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
     """All of it, or one thing: every line arrives, and it is as before within a second or two."""
@@ -252,10 +264,7 @@ def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
         load.wait_for_requests(50)
         for _ in range(3):
             removed = path.stat().st_ino
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
+            wait_for(lambda inode=removed: is_removed(path, inode), f"the end of {what}")
 
             def is_new(removed=removed):
                 with suppress(OSError):
