@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,8 @@ def test_the_installed_package_is_under_test():
         pytest.skip("not run by tox: an editable installation is the checkout")
     assert not Path(queuelog.__file__).is_relative_to(ROOT / "queuelog")
     assert (Path(queuelog.__file__).parent / "py.typed").exists()
+    _, _, wanted = os.environ["TOX_ENV_NAME"].partition("-gunicorn")
+    assert version("gunicorn").replace(".", "").startswith(wanted)
 
 
 def test_the_exported_names_are_sorted_and_exist():
