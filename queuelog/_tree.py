@@ -13,7 +13,8 @@ Convert = Callable[[logging.Handler], logging.Handler | None]
 
 def loggers() -> list[tuple[str, logging.Logger]]:
     """Return every logger with its name; the root, whose name is "", first."""
-    found = logging.root.manager.loggerDict.items()
+    # A copy, in one step: other threads may make loggers meanwhile.
+    found = logging.root.manager.loggerDict.copy().items()
     named = [(name, logger) for name, logger in found if hasattr(logger, "handlers")]
     return [("", logging.root), *named]  # type: ignore[list-item]  # the others are placeholders
 
@@ -45,11 +46,19 @@ def substitute(convert: Convert) -> None:
         return converted[id(handler)]
 
     for _, logger in loggers():
-        for index, handler in enumerate(logger.handlers):
+        for handler in tuple(logger.handlers):
             _substitute_target(handler, once)
             new = once(handler)
             if new is not None:
-                logger.handlers[index] = new
+                _swap(logger.handlers, handler, new)
+
+
+def _swap(handlers: list[logging.Handler], old: logging.Handler, new: logging.Handler) -> None:
+    """Put `new` in the place of `old`, unless another thread has just removed that."""
+    with logging._lock:  # type: ignore[attr-defined]  # noqa: SLF001  # as addHandler() does
+        for index, handler in enumerate(handlers):
+            if handler is old:
+                handlers[index] = new
 
 
 def _substitute_target(handler: logging.Handler, convert: Convert) -> None:
@@ -72,9 +81,8 @@ def disabled(kind: type[logging.Handler]) -> list[str]:
     """Return the names of the disabled loggers that have a handler of that kind, sorted."""
     return sorted(
         name
-        for name, logger in logging.root.manager.loggerDict.items()
-        if getattr(logger, "disabled", False)
-        and any(isinstance(handler, kind) for handler in getattr(logger, "handlers", ()))
+        for name, logger in loggers()
+        if logger.disabled and any(isinstance(handler, kind) for handler in logger.handlers)
     )
 
 

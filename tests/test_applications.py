@@ -1,0 +1,59 @@
+"""What applications do with handlers, loggers and threads after these were taken over."""
+
+from pathlib import Path
+
+import pytest
+
+PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+HELD = """
+def held():
+    return [path for path in map(os.path.realpath, map('/proc/self/fd/{}'.format,
+            os.listdir('/proc/self/fd'))) if path.endswith('.log')]
+"""
+
+
+@pytest.fixture
+def program(python, spool, tmp_path):
+    """Return a function that runs a program behind the prelude and returns its log's lines."""
+
+    def run(text):
+        assert python(f"{PRELUDE}{HELD}\n{text}", spool).stderr == ""
+        return (tmp_path / "app.log").read_text().splitlines()
+
+    return run
+
+
+def test_loggers_are_made_while_handlers_are_taken_over(program):
+    """By other threads, here at a fixed moment: setup() raised into the application."""
+    lines = program(
+        "class Logger(logging.Logger):\n"
+        "    made = 0\n"
+        "    def handlers(self):\n"
+        "        Logger.made += 1; logging.getLogger(f'made.{Logger.made}')\n"
+        "        return vars(self)['handlers']\n"
+        "    handlers = property(handlers, lambda self, new: vars(self).update(handlers=new))\n"
+        "def log():\n"
+        "    busy = Logger('busy'); logging.root.manager.loggerDict['busy'] = busy\n"
+        "    busy.addHandler(logging.FileHandler('busy.log'))\n"
+        "    queuelog.setup(); assert Logger.made > 1; assert not held(); root.info('done')\n"
+        "add(logging.FileHandler('app.log'))\n"
+        "run(log)\n"
+    )
+    assert lines == ["INFO done"]
+
+
+def test_handlers_are_removed_while_others_are_taken_over(program):
+    """By other threads, here at a fixed moment: the next handler was overlooked."""
+    lines = program(
+        "class Remover(logging.NullHandler):\n"
+        "    target = property(lambda self: root.removeHandler(first))\n"
+        "first = logging.NullHandler()\n"
+        "def log():\n"
+        "    for handler in (first, Remover(), logging.FileHandler('b.log')):\n"
+        "        root.addHandler(handler)\n"
+        "    queuelog.setup(); assert first not in root.handlers; assert not held()\n"
+        "    root.info('done')\n"
+        "add(logging.FileHandler('app.log'))\n"
+        "run(log)\n"
+    )
+    assert lines == ["INFO done"]
