@@ -10,12 +10,23 @@ import json
 import logging
 import logging.handlers
 import queue
+from operator import attrgetter
 from typing import Any, Protocol
 
 from queuelog import _frame
 from queuelog._description import describe, encoding, preamble, writes_lines
 
 _new, _encode = object.__new__, _frame.encode
+
+
+def _shared(name: str) -> Any:
+    """An attribute that is the replaced handler's: who changes it there, means it here."""
+
+    def change(self: QueueHandler, value: Any) -> None:
+        if "handler" in vars(self):  # what comes before are the defaults of a new handler
+            setattr(self.handler, name, value)
+
+    return property(attrgetter(f"handler.{name}"), change)
 
 
 class Queue(Protocol):
@@ -34,12 +45,15 @@ class Queue(Protocol):
 class QueueHandler(logging.handlers.QueueHandler):
     """Sends what `handler` would have written to `queue`, for the arbiter to write.
 
-    It has the level, filters, formatter, name and marker attributes of `handler`. At the backlog
+    It has the level, filters, formatter, name and marker attributes of `handler`, and is equal to
+    it: an application that has kept the one it made can change and remove it. At the backlog
     limit a record waits up to `timeout` seconds if `block`, and is dropped and counted then.
     `description` is that of the sink, where `handler` only stands in for one of another process.
     """
 
     queue: Any
+    level = _shared("level")
+    formatter = _shared("formatter")
 
     def __init__(
         self,
@@ -52,11 +66,9 @@ class QueueHandler(logging.handlers.QueueHandler):
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]
         # Gunicorn and others find their handlers by attributes that they set.
-        own = {*vars(self), "stream"}
+        own = {*vars(self), "stream", "level", "formatter"}
         vars(self).update({k: v for k, v in vars(handler).items() if k not in own})
         self.handler = handler
-        self.setLevel(handler.level)
-        self.setFormatter(handler.formatter)
         self.filters = handler.filters
         self._block, self._timeout = block, timeout
         self.writes_lines = writes_lines(handler)
@@ -73,6 +85,11 @@ class QueueHandler(logging.handlers.QueueHandler):
         self.formats_as_its_class = type(handler).format is logging.Handler.format
         if not self.formats_as_its_class:
             self.format = handler.format  # type: ignore[method-assign]
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self.handler
+
+    __hash__ = logging.handlers.QueueHandler.__hash__
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit, without the handler's lock.

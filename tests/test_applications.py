@@ -57,3 +57,35 @@ def test_handlers_are_removed_while_others_are_taken_over(program):
         "run(log)\n"
     )
     assert lines == ["INFO done"]
+
+
+def test_an_application_can_remove_the_handler_that_it_made(program):
+    """It knows nothing of the one in its place: every job's line was in the files of all before."""
+    lines = program(
+        "def log():\n"
+        "    for number in range(3):\n"
+        "        job = add(logging.FileHandler('app.log'), f'{number} %(message)s')\n"
+        "        queuelog.setup(); assert job in root.handlers\n"
+        "        root.addHandler(job); root.info('in')\n"
+        "        root.removeHandler(job); job.close(); root.info('out')\n"
+        "    assert root.handlers == [] and not held()\n"
+        "run(log)\n"
+    )
+    assert lines == ["0 in", "1 in", "2 in"]
+
+
+def test_an_application_can_change_the_handler_that_it_made(program):
+    """Level, formatter and filters count where they are changed, at the old handler or the new."""
+    lines = program(
+        "file = add(logging.FileHandler('app.log'))\n"
+        "def log():\n"
+        "    file.setLevel('ERROR'); root.warning('-'); root.error('1')\n"
+        "    file.setFormatter(logging.Formatter('new %(message)s')); root.error('2')\n"
+        "    file.addFilter(lambda record: record.msg != '-'); root.error('-')\n"
+        "    new, = root.handlers; new.setLevel('INFO'); root.info('3')\n"
+        "    assert (file.level, new) == (logging.INFO, file)\n"
+        "    new.setFormatter(None); root.info('4'); file.close(); root.info('5')\n"
+        "    assert not held()\n"
+        "run(log)\n"
+    )
+    assert lines == ["ERROR 1", "new 2", "new 3", "4", "5"]
