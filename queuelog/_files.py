@@ -318,11 +318,15 @@ class FileSink:
             return (found.st_dev, found.st_ino) != self._identity
         return True
 
-    def close_if_unused(self, idle: float) -> None:
-        """Close the file if it was moved away, or not written to for `idle` seconds."""
+    def close_if_unused(self, idle: float) -> bool:
+        """Close the file if it was moved away, or not written to for `idle` seconds.
+
+        Return whether the latter is so.
+        """
         unused = time.monotonic() - self.last_used > idle
         if self._fd >= 0 and (unused or self._is_moved()):
             self._close_file()
+        return unused
 
     def _roll_over(self, created: float) -> None:
         """Let the handler roll over. If it fails, go on with the file: too long, but complete."""

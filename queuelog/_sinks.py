@@ -157,6 +157,7 @@ class Sinks:
         self._allowed = tuple(os.path.realpath(path) for path in allowed)
         self._note = note
         self._sinks: dict[str, Sink] = {}
+        self._added: set[str] = set()  # by workers: can be built again from a description
         self._resolved: dict[Target, str | ValueError] = {}  # the sink's id, or why it is refused
         self._refused = 0  # records
         self.claiming = False
@@ -172,6 +173,7 @@ class Sinks:
         """
         self._resolved.clear()
         sink_id = identify(handler)
+        self._added.discard(sink_id)
         sink = self._sinks.get(sink_id)
         if isinstance(handler, logging.FileHandler) and writes_lines(handler):
             if isinstance(sink, LineSink):
@@ -243,6 +245,7 @@ class Sinks:
         added = self._line_sink(sink_id, handler, nofollow=not target.trusted)
         added.file.claim(self._note)
         self._sinks[sink_id] = added
+        self._added.add(sink_id)
         return added
 
     def _line_sink(
@@ -291,18 +294,28 @@ class Sinks:
         """Close the files that were moved away, or that nobody has written to for `IDLE` seconds.
 
         A file that logrotate has moved is complete then, and a removed one gives its space back.
+        One that a worker has added is forgotten: an application may have a file for each job, and
+        each lock is a descriptor. A timed handler is kept, since a new one begins a new period.
         """
-        for sink in self._sinks.values():
-            if isinstance(sink, LineSink):
-                sink.file.close_if_unused(IDLE)
-            else:
+        for sink_id, sink in list(self._sinks.items()):
+            if not isinstance(sink, LineSink):
                 sink.let_go_if_moved()
+                continue
+            unused = sink.file.close_if_unused(IDLE)
+            if unused and sink_id in self._added and not hasattr(sink.file.handler, "rolloverAt"):
+                self._forget(sink_id)
+
+    def _forget(self, sink_id: str) -> None:
+        self._sinks.pop(sink_id).close()
+        self._added.remove(sink_id)
+        self._resolved.clear()
 
     def close(self) -> None:
         """Close every file, and give every handler back."""
         for sink in self._sinks.values():
             sink.close()
         self._sinks.clear()
+        self._added.clear()
         self._resolved.clear()
 
     def close_inherited(self) -> None:
