@@ -1,8 +1,8 @@
 """``python -m queuelog check -c gunicorn.conf.py [app:app]``: what will happen to each handler.
 
 All other arguments are Gunicorn's. It reads the configuration as Gunicorn does, and loads the
-application if that is given, but it opens no log file and starts no server. It prints a line for
-each handler and ends with exit code 1 if there is a problem.
+application if that is given, there or as `wsgi_app`, but it opens no log file and starts no server.
+It prints a line for each handler and ends with exit code 1 if there is a problem.
 """
 
 from __future__ import annotations
@@ -60,11 +60,13 @@ def _configure(cfg: Any, uris: list[str], import_app: Callable[[str], Any]) -> B
     cfg.set("capture_output", False)  # it would take our stdout
     cfg.logger_class(cfg)
     arbiters = _tree.handlers()
-    if uris:
+    os.environ.update(cfg.env)
+    uri = uris[0] if uris else cfg.wsgi_app
+    if uri:
         os.chdir(cfg.chdir)
         paths = (cfg.pythonpath or "").split(",")
         sys.path[:0] = [cfg.chdir, *(os.path.abspath(path) for path in paths if path)]
-        import_app(uris[0])
+        import_app(uri)
     return lambda handler: handler not in arbiters and not cfg.preload_app
 
 

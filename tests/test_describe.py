@@ -167,6 +167,17 @@ def test_the_command_says_what_becomes_of_the_applications_own_handlers(tmp_path
     assert "own.log: owned by the arbiter; app.Own writes it and decides" in done.stdout
 
 
+def test_the_command_loads_the_application_that_the_conf_file_names(tmp_path):
+    """`wsgi_app`, with the environment of `raw_env`: its handlers were not mentioned."""
+    (tmp_path / "app.py").write_text(f"import os\n{APP}".replace('"app.log"', 'os.environ["FILE"]'))
+    (tmp_path / "conf.py").write_text(
+        "from queuelog.gunicorn import *\nwsgi_app = 'app:app'\nraw_env = ['FILE=named.log']\n"
+    )
+    done = check("-c", "conf.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/named.log: owned by the arbiter" in done.stdout
+
+
 def test_the_command_fails_with_the_problems(tmp_path):
     """Exit code 1, so that a deployment stops; the hooks that were forgotten are named."""
     (tmp_path / "conf.py").write_text("accesslog = '/none/access.log'\n")
