@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from queuelog import _tree
@@ -72,8 +73,36 @@ def _configure(cfg: Any, uris: list[str], import_app: Callable[[str], Any]) -> B
 
 def _missing_hooks(cfg: Any) -> list[str]:
     missing = [name for name in HOOKS if cfg.settings[name].get() is cfg.settings[name].default]
-    add = "add 'from queuelog.gunicorn import *'"
-    return [f"the conf file does not set {', '.join(missing)}: {add}"] if missing else []
+    idle = [name for name in HOOKS if name not in missing and not _calls(cfg.settings[name].get())]
+    found = []
+    if missing:
+        add = "add 'from queuelog.gunicorn import *'"
+        found.append(f"the conf file does not set {', '.join(missing)}: {add}")
+    if idle:
+        found.append(
+            f"the conf file's own {', '.join(idle)} never call queuelog, and stand in the place of "
+            f"those of 'from queuelog.gunicorn import *': call queuelog.start() in on_starting, "
+            f"stop() in on_exit, setup() in the others"
+        )
+    return found
+
+
+def _calls(hook: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Tell if a function names queuelog, itself or in functions that it names; if unsure, yes."""
+    if not isinstance(hook, FunctionType):
+        return True
+    codes = [hook.__code__]
+    for code in codes:  # grows: those of functions within follow
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    names = {name for code in codes for name in code.co_names}
+    spaces = [hook.__globals__]
+    spaces += [vars(m) for m in map(hook.__globals__.get, names) if isinstance(m, ModuleType)]
+    values = [space[name] for space in spaces for name in names if name in space]
+    homes = [getattr(v, "__module__", None) or getattr(v, "__name__", "") for v in values]
+    if any(str(home).partition(".")[0] == "queuelog" for home in [*names, *homes]):
+        return True
+    named = [v for v in values if isinstance(v, FunctionType) and v not in seen]
+    return any(_calls(value, (*seen, hook)) for value in named)
 
 
 @contextmanager

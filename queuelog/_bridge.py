@@ -29,7 +29,8 @@ STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stall
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
 
 _HOW_TO_START = """queuelog.start() was never called in this process or one above it. \
-Add to your Gunicorn conf file:
+Call it in the on_starting of your Gunicorn conf file; one that is defined below \
+'from queuelog.gunicorn import *' replaces ours:
 
     def on_starting(server):
         queuelog.start()

@@ -187,6 +187,29 @@ def test_the_command_fails_with_the_problems(tmp_path):
     assert "PROBLEM: the conf file does not set on_exit, on_reload, on_starting" in done.stdout
 
 
+HELPERS = "import queuelog\ndef begin(): queuelog.start()\ndef other(): return other\n"
+HOOKS = {
+    "": True,
+    "def on_starting(server): server.log.info('mine')\n": False,
+    "import helpers\ndef on_starting(server): helpers.other()\n": False,
+    "import helpers\ndef on_starting(server): helpers.begin()\n": True,
+    "from helpers import begin as on_start\ndef on_starting(server): on_start()\n": True,
+    "def on_starting(server):\n    import queuelog; queuelog.start()\n": True,
+    "import queuelog as logs\ndef on_starting(server): logs.start()\n": True,
+    "from queuelog import start\ndef on_starting(server): (lambda: start())()\n": True,
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_command_names_hooks_that_replace_those_of_queuelog(tmp_path, hook):
+    """A hook below the import silently replaces it: the check was content, the server ended."""
+    (tmp_path / "helpers.py").write_text(HELPERS)
+    (tmp_path / "conf.py").write_text(f"from queuelog.gunicorn import *\n{hook}")
+    done = check("-c", "conf.py", cwd=tmp_path)
+    assert done.returncode == (0 if HOOKS[hook] else 1), done.stderr
+    assert ("PROBLEM: the conf file's own on_starting never call" in done.stdout) != HOOKS[hook]
+
+
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
