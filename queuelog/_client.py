@@ -7,6 +7,7 @@ the spool, and what its loggers shall be, in its environment (see _inherit).
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import os
 import stat
 from collections.abc import Callable
@@ -136,6 +137,10 @@ def stays(handler: logging.Handler, own: tuple[str, ...]) -> str:
         return "" if _is_log_file(handler) else "its path is no regular file"
     if handler.name in own:
         return ""
+    if isinstance(handler, logging.handlers.MemoryHandler):
+        return "it hands its records on to its target"
+    if isinstance(handler, logging.handlers.QueueHandler):
+        return "it hands its records on; files behind it are known only by its attribute `listener`"
     if isinstance(handler, logging.StreamHandler):
         return "it writes to a stream"
     return "it is no file; start(own=[…]) with its name would let the arbiter own it"

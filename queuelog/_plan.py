@@ -71,10 +71,13 @@ def plan(own: Sequence[str], by_worker: ByWorker = lambda _: False) -> Plan:
     found = [
         _entry(name, original, names, by_worker(original))
         for name, logger in _tree.loggers()
-        for handler in logger.handlers
+        for attached in logger.handlers
+        for handler in (attached, *_tree.behind(attached))
         for original in [handler.handler if isinstance(handler, QueueHandler) else handler]
     ]
-    return Plan([entry for entry, _ in found], _problems(found))
+    there = {handler.name for _, handler in found}
+    unknown = [f"own={name!r}: no handler has this name" for name in names if name not in there]
+    return Plan([entry for entry, _ in found], _problems(found) + unknown)
 
 
 def _entry(
@@ -136,7 +139,9 @@ def _problems(found: list[tuple[Entry, logging.Handler]]) -> list[str]:
             problems.append(f"{path} would have lines in {' and '.join(sorted(encodings))}")
         if {bool(entry.kept) for entry, _ in same} == {True, False}:
             problems.append(f"{path} would be written by the arbiter and by workers")
-        if not _writable(path):
+        if os.path.isdir(path):
+            problems.append(f"{path} is a directory, not a file")
+        elif not _writable(path):
             problems.append(f"{path} cannot be written by user {os.geteuid()}")
     return problems
 

@@ -47,7 +47,7 @@ def substitute(convert: Convert) -> None:
 
     for _, logger in loggers():
         for handler in tuple(logger.handlers):
-            _substitute_target(handler, once)
+            _substitute_behind(handler, once)
             new = once(handler)
             if new is not None:
                 _swap(logger.handlers, handler, new)
@@ -61,20 +61,27 @@ def _swap(handlers: list[logging.Handler], old: logging.Handler, new: logging.Ha
                 handlers[index] = new
 
 
-def _substitute_target(handler: logging.Handler, convert: Convert) -> None:
-    """A `MemoryHandler` hands its records on to another handler, a `QueueHandler` to a listener's.
+def behind(handler: logging.Handler) -> tuple[logging.Handler, ...]:
+    """Return the handlers that `handler` hands its records on to.
 
-    `dictConfig` gives a `QueueHandler` the attribute `listener` (Python 3.12 and later):
+    A `MemoryHandler` has a target, a `QueueHandler` a listener's handlers: `dictConfig` gives it
+    the attribute `listener` (Python 3.12 and later):
     https://docs.python.org/3/library/logging.config.html#configuring-queuehandler-and-queuelistener
     """
     target = getattr(handler, "target", None)
     if isinstance(handler, logging.handlers.MemoryHandler) and target is not None:
-        new = convert(target)
-        if new is not None:
-            handler.setTarget(new)
+        return (target,)
     listener = getattr(handler, "listener", None)
-    if isinstance(listener, logging.handlers.QueueListener):
-        listener.handlers = tuple(convert(behind) or behind for behind in listener.handlers)
+    return listener.handlers if isinstance(listener, logging.handlers.QueueListener) else ()
+
+
+def _substitute_behind(handler: logging.Handler, convert: Convert) -> None:
+    old = behind(handler)
+    new = tuple(convert(one) or one for one in old)
+    if old and isinstance(handler, logging.handlers.MemoryHandler):
+        handler.setTarget(new[0])
+    elif old:
+        handler.listener.handlers = new  # type: ignore[attr-defined]
 
 
 def disabled(kind: type[logging.Handler]) -> list[str]:

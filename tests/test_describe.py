@@ -2,6 +2,7 @@
 
 import logging
 import logging.handlers
+import queue
 import subprocess
 import sys
 
@@ -30,6 +31,7 @@ def described(logger, **options):
 
 
 HANDLERS = logging.handlers
+ON = "it hands its records on; files behind it are known only by its attribute `listener`"
 POLICIES = {
     "never rolls over; follows logrotate": logging.FileHandler,
     "rolls over at 1,000,000 bytes, keeps 5 backups": lambda path: HANDLERS.RotatingFileHandler(
@@ -81,6 +83,37 @@ def test_what_stays_in_each_process_is_said_with_the_reason(tree):
         "it is no file; start(own=[…]) with its name would let the arbiter own it",
     ]
     assert described(logger, own=["mail"])[0][2].kept == ""
+
+
+def test_files_behind_other_handlers_are_described(tree):
+    """The arbiter owns them, too; but the queue of an application hides what is behind it."""
+    logger, path = tree
+    memory = HANDLERS.MemoryHandler(9, target=logging.FileHandler(path / "a.log", delay=True))
+    seen, hidden = (HANDLERS.QueueHandler(queue.Queue()) for _ in range(2))
+    seen.listener = HANDLERS.QueueListener(seen.queue, logging.FileHandler(path / "b.log"))
+    for handler in (memory, seen, hidden):
+        logger.addHandler(handler)
+    entries, problems = described(logger)
+    assert [(entry.kept, entry.path) for entry in entries] == [
+        ("it hands its records on to its target", ""),
+        ("", str(path / "a.log")),
+        (ON, ""),
+        ("", str(path / "b.log")),
+        (ON, ""),
+    ]
+    assert not problems
+    seen.listener.handlers[0].close()
+
+
+def test_a_directory_in_the_place_of_a_file_and_a_wrong_name_are_problems(tree):
+    """The server would not start, and the arbiter would own no such handler, without a word."""
+    logger, path = tree
+    logger.addHandler(logging.FileHandler(path, delay=True))
+    _, problems = described(logger, own=["mial"])
+    assert problems == [
+        f"{path} is a directory, not a file",
+        "own='mial': no handler has this name",
+    ]
 
 
 def test_two_policies_on_one_path_are_a_problem(tree):
