@@ -14,7 +14,7 @@ from queuelog._client import Client, InheritedClient, report_disabled, stays
 from queuelog._delivery import Delivery
 from queuelog._foreign import ForeignDelivery, ForeignQueue
 from queuelog._inherit import Connection
-from queuelog._options import Options, strings
+from queuelog._options import Options, path, paths, strings
 from queuelog._reader import SpoolReader
 from queuelog._report import report
 from queuelog._sinks import Sinks
@@ -188,12 +188,12 @@ _bridge: Bridge | InheritedClient | None = None
 
 def start(
     *,
-    spool: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
     backlog: int = BACKLOG,
     full: Literal["wait", "drop"] = "wait",
     wait: float = 1.0,
     own: Sequence[str] = (),
-    adopt: Sequence[str] = (),
+    adopt: Sequence[str | os.PathLike[str]] = (),
     queue: Any = None,
     user: int | str | None = None,
 ) -> None:
@@ -224,7 +224,7 @@ def start(
     """
     global _bridge
     options = Options(
-        spool, backlog, full, wait, strings("own", own), strings("adopt", adopt), queue, user
+        path(spool), backlog, full, wait, strings("own", own), paths("adopt", adopt), queue, user
     )
     if _bridge is None:
         bridge = Bridge(options)

@@ -75,5 +75,16 @@ def strings(name: str, value: Sequence[str]) -> tuple[str, ...]:
         raise ConfigurationError(f"{name}={value!r} must be a list of strings") from None
 
 
+def path(value: Any) -> Any:
+    """Return what `value` names, as `pathlib` has it, as a string."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def paths(name: str, value: Any) -> tuple[str, ...]:
+    """Return the list of paths that option `name` is; one path stands for a list of it."""
+    value = path(value)
+    return tuple(path(entry) for entry in strings(name, value))
+
+
 def _is_path(value: Any) -> bool:
     return isinstance(value, str) and os.path.isabs(value) and "\0" not in value

@@ -116,3 +116,18 @@ def test_a_file_for_each_job_leaves_no_descriptor_in_the_owner(program, tmp_path
     assert len(lines) == 200
     for number in range(100):
         assert (tmp_path / f"{number}.job").read_text() == f"INFO of {number}\n" * 2
+
+
+def test_directories_may_be_path_objects(program):
+    """Django's settings have them: `spool=PosixPath('/…') must be an absolute path` was no help."""
+    lines = program(
+        "from pathlib import Path\n"
+        "add(logging.FileHandler('app.log'))\n"
+        "queuelog.start(spool=Path(sys.argv[1]), adopt=[Path.cwd()])\n"
+        "in_worker(lambda: root.info('in')); queuelog.stop()\n"
+        "queuelog.start(spool=Path(sys.argv[1]), adopt=Path.cwd()); queuelog.stop()\n"
+        "try: queuelog.start(spool=Path('relative'))\n"
+        "except queuelog.ConfigurationError as error: assert "
+        "\"='relative' must be\" in str(error)\n"
+    )
+    assert lines == ["INFO in"]
