@@ -44,7 +44,7 @@ _CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
     ),
 }
 # Whoever overrides one of these decides himself what is written, so his handler gets the record.
-_WRITING = ("emit", "handle", "_open", "shouldRollover", "reopenIfNeeded", "setStream")
+WRITING = ("emit", "handle", "_open", "shouldRollover", "reopenIfNeeded", "setStream")
 _STDLIB = ("logging", "logging.handlers")
 
 
@@ -63,7 +63,7 @@ def writes_lines(handler: logging.Handler) -> bool:
     Then the arbiter can write the bytes itself; else only the handler knows how to write.
     """
     return isinstance(handler, logging.FileHandler) and not any(
-        not is_stdlib(handler, name) for name in _WRITING if hasattr(handler, name)
+        not is_stdlib(handler, name) for name in WRITING if hasattr(handler, name)
     )
 
 
@@ -80,7 +80,7 @@ def rebuildable(handler: logging.Handler) -> bool:
 
 def obstacle(handler: logging.FileHandler) -> str:
     """Return why no other process could build an equal handler; "" if one could."""
-    for name in _WRITING:
+    for name in WRITING:
         if hasattr(handler, name) and not is_stdlib(handler, name):
             return f"it has a method {name}() of its own"
     if class_name(handler) not in _CLASSES:

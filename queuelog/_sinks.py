@@ -323,8 +323,10 @@ class Sinks:
         for sink in self._sinks.values():
             if isinstance(sink, LineSink):
                 sink.file.close()
-            elif isinstance(sink.handler, logging.FileHandler):
-                detach_stream(sink.handler)  # empty: the listener flushes every batch
+            else:
+                sink.close()  # the application may use it again
+                if isinstance(sink.handler, logging.FileHandler):
+                    detach_stream(sink.handler)  # empty: the listener flushes every batch
 
 
 def identify(handler: logging.Handler) -> str:

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from queuelog import _frame
-from queuelog._description import describe, encoding, preamble, writes_lines
+from queuelog._description import WRITING, describe, encoding, preamble, writes_lines
 
 _new, _encode = object.__new__, _frame.encode
 
@@ -66,7 +66,7 @@ class QueueHandler(logging.handlers.QueueHandler):
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]
         # Gunicorn and others find their handlers by attributes that they set.
-        own = {*vars(self), "stream", "level", "formatter"}
+        own = {*vars(self), "stream", "level", "formatter", *WRITING}
         vars(self).update({k: v for k, v in vars(handler).items() if k not in own})
         self.handler = handler
         self.filters = handler.filters

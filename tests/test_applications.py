@@ -131,3 +131,34 @@ def test_directories_may_be_path_objects(program):
         "\"='relative' must be\" in str(error)\n"
     )
     assert lines == ["INFO in"]
+
+
+def test_a_method_that_was_replaced_at_the_handler_itself_runs_in_the_owner(program):
+    """A patched emit() was called in the worker, which opened the file; its error came out."""
+    (line,) = program(
+        "file = add(logging.FileHandler('app.log'), '%(process)d %(message)s'); emit = file.emit\n"
+        "def patched(record): record.msg = f'{os.getpid()} {record.msg}'; emit(record)\n"
+        "file.emit = patched\n"
+        "def log():\n"
+        "    root.info('in'); assert not held()\n"
+        "run(log)\n"
+    )
+    worker, owner, text = line.split()
+    assert worker != owner
+    assert text == "in"
+
+
+def test_a_handler_of_the_owner_is_whole_in_a_worker_that_uses_it_again(program):
+    """It had lost its filters there, and an error of formatting was raised into the application."""
+    lines = program(
+        "class Own(logging.FileHandler):\n"
+        "    def emit(self, record): super().emit(record)\n"
+        "file = add(Own('app.log')); file.addFilter(lambda record: record.msg != 'no')\n"
+        "def log():\n"
+        "    logging.raiseExceptions = False; other = logging.getLogger('other')\n"
+        "    other.propagate = False; other.addHandler(file); queuelog.setup()\n"
+        "    other.info('%d', 'bad'); other.info('no'); other.info('in')\n"
+        "    root.info('no'); root.info('in'); assert not held()\n"
+        "root.removeHandler(file); root.addHandler(file); run(log)\n"
+    )
+    assert lines == ["INFO in", "INFO in"]
