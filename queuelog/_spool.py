@@ -143,8 +143,8 @@ class SpoolDirectory:
 def unusable(path: str, error: OSError) -> SpoolError:
     """Return the error to raise where the spool `path` cannot be written."""
     return SpoolError(
-        f"the spool {path} cannot be used ({error.strerror}): give it room, or choose another "
-        f"place with start(spool=…)"
+        f"the spool {path} cannot be used ({error.strerror}): the directory that it is in must "
+        f"exist and have room; or choose another place with start(spool=…)"
     )
 
 

@@ -53,3 +53,11 @@ def test_workers_of_another_user_can_pass_through(tmp_path):
     above = Path(tmp_path, "above")
     SpoolDirectory(str(above / "spool"), 65534).create()
     assert above.stat().st_mode & 0o7777 == 0o711
+
+
+def test_a_spool_in_a_directory_that_is_not_there_says_so(python, spool):
+    """It said that the spool needs room."""
+    done = python(
+        "import queuelog, sys; queuelog.start(spool=sys.argv[1])", f"{spool}/none/here", check=False
+    )
+    assert "the directory that it is in must exist" in done.stderr
