@@ -29,7 +29,9 @@ from queuelog._ledger import Mark
 from queuelog._report import report
 from queuelog._spool import Target, file_lock
 
-IDLE = 60.0  # seconds after which a file that nobody writes to is closed
+IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
+MANY = 200  # files from which on it is closed after ...
+SHORT_IDLE = 1.0  # seconds: each takes two descriptors, and a process often has only 1,024
 
 _IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
 _PLAIN = logging.Formatter("%(message)s")
@@ -291,17 +293,18 @@ class Sinks:
         return self._sinks[sink_id]
 
     def close_unused(self) -> None:
-        """Close the files that were moved away, or that nobody has written to for `IDLE` seconds.
+        """Close the files that were moved away, or that nobody has written to for long.
 
         A file that logrotate has moved is complete then, and a removed one gives its space back.
         One that a worker has added is forgotten: an application may have a file for each job, and
         each lock is a descriptor. A timed handler is kept, since a new one begins a new period.
         """
+        idle = IDLE if len(self._sinks) < MANY else SHORT_IDLE
         for sink_id, sink in list(self._sinks.items()):
             if not isinstance(sink, LineSink):
                 sink.let_go_if_moved()
                 continue
-            unused = sink.file.close_if_unused(IDLE)
+            unused = sink.file.close_if_unused(idle)
             if unused and sink_id in self._added and not hasattr(sink.file.handler, "rolloverAt"):
                 self._forget(sink_id)
 

@@ -91,7 +91,8 @@ def test_an_application_can_change_the_handler_that_it_made(program):
     assert lines == ["ERROR 1", "new 2", "new 3", "4", "5"]
 
 
-def test_a_file_for_each_job_leaves_no_descriptor_in_the_owner(program, tmp_path):
+@pytest.mark.parametrize("limit", ["IDLE = 0.0", "MANY = 50"])
+def test_a_file_for_each_job_leaves_no_descriptor_in_the_owner(program, tmp_path, limit):
     """Its lock was kept: after some hundreds of jobs the arbiter could open nothing any more."""
     lines = program(
         "import time\n"
@@ -105,12 +106,13 @@ def test_a_file_for_each_job_leaves_no_descriptor_in_the_owner(program, tmp_path
         "    deadline = time.monotonic() + 30\n"
         "    while not condition(): assert time.monotonic() < deadline; time.sleep(0.01)\n"
         "descriptors = lambda: len(os.listdir('/proc/self/fd'))\n"
-        "add(logging.FileHandler('app.log')); _sinks.IDLE = 30.0\n"
+        "add(logging.FileHandler('app.log')); _sinks.IDLE = 60.0\n"
         "queuelog.start(spool=sys.argv[1]); before = descriptors()\n"
         "for _ in range(2):\n"
         "    in_worker(log)\n"
-        "    wait_for(lambda: descriptors() >= before + 200); _sinks.IDLE = 0.0\n"
-        "    wait_for(lambda: descriptors() <= before + 1); _sinks.IDLE = 30.0\n"
+        "    wait_for(lambda: descriptors() >= before + 200)\n"
+        f"    old = _sinks.IDLE, _sinks.MANY; _sinks.{limit}\n"
+        "    wait_for(lambda: descriptors() <= before + 1); _sinks.IDLE, _sinks.MANY = old\n"
         "queuelog.stop()\n"
     )
     assert len(lines) == 200
