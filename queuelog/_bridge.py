@@ -134,14 +134,23 @@ class Bridge(Client):
         if not self._listener.stop(STOP_WAIT):
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
-        if not self._listener.drain(DRAIN_WAIT):
-            lagging = ", ".join(self._listener.delivery.held) or f"all in {DRAIN_WAIT:.0f} seconds"
+        lagging = self._drain()
+        if lagging:
             report(
                 "stop",
                 f"cannot write {lagging}: the records stay in the spool, and are written at the "
                 f"next start",
             )
         self._close()
+
+    def _drain(self) -> str:
+        """Write what is in the spool; return what could not be written, "" if all was."""
+        try:
+            if self._listener.drain(DRAIN_WAIT):
+                return ""
+        except OSError as error:  # no descriptor is left, say; the arbiter shall end in peace
+            return f"all ({error})"
+        return ", ".join(self._listener.delivery.held) or f"all in {DRAIN_WAIT:.0f} seconds"
 
     def _restore(self) -> None:
         def original(handler: logging.Handler) -> logging.Handler | None:

@@ -164,3 +164,21 @@ def test_a_handler_of_the_owner_is_whole_in_a_worker_that_uses_it_again(program)
         "root.removeHandler(file); root.addHandler(file); run(log)\n"
     )
     assert lines == ["INFO in", "INFO in"]
+
+
+def test_stop_without_a_free_descriptor_keeps_the_records(python, spool, tmp_path):
+    """An arbiter that has too many files open ended with an error, in on_exit."""
+    done = python(
+        f"{PRELUDE}\nimport resource\nfrom queuelog import _bridge\n"
+        "add(logging.FileHandler('app.log')); queuelog.start(spool=sys.argv[1])\n"
+        "_bridge._bridge._listener.stop(); root.info('in')\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard)); queuelog.stop()\n"
+        "assert not os.path.getsize('app.log')\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
+        "queuelog.start(spool=sys.argv[1]); queuelog.stop()\n",
+        spool,
+    )
+    assert "Too many open files" in done.stderr
+    assert "the records stay in the spool, and are written at the next start" in done.stderr
+    assert (tmp_path / "app.log").read_text() == "INFO in\n"
