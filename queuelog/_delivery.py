@@ -155,6 +155,8 @@ class Delivery:
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = False
+        if self._ledger.state.main.ends is not None:
+            return more  # a sink that joined the others now would get the rest of that batch twice
         for sink_id in self.held:
             if at_once or time.monotonic() >= self._retries.get(sink_id, (0.0, 0.0))[0]:
                 more |= self._catch_up(sink_id)

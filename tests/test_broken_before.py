@@ -1,0 +1,60 @@
+"""Ways in which lines were lost or doubled, or in which the listener hung."""
+
+from __future__ import annotations
+
+import signal
+
+# Programs that log to files in the working directory, and are told the spool.
+BEGIN = """
+import logging, logging.handlers, os, signal, sys, time
+import queuelog
+
+def logger(path, handler=logging.FileHandler, **options):
+    new = handler(os.path.abspath(path), delay=True, **options)
+    new.setFormatter(logging.Formatter("%(message)s"))
+    found = logging.getLogger(path)
+    found.addHandler(new)
+    found.setLevel(logging.INFO)
+    return found
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+def content(path):
+    return open(path).read() if os.path.exists(path) else ""
+"""
+
+KILLED_BETWEEN_TWO_SINKS = """
+failing = logger("gone/failing.log")
+other = logger("other.log", logging.handlers.RotatingFileHandler, maxBytes=20, backupCount=9)
+other.handlers[0].rotator = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+queuelog.start(spool=sys.argv[1])
+failing.info("failing")
+for number in range(3):
+    other.info("a line of other %d", number)
+wait_for(lambda: False)
+"""
+
+NEXT_RUN = """
+failing = logger("gone/failing.log")
+other = logger("other.log", logging.handlers.RotatingFileHandler, maxBytes=20, backupCount=9)
+queuelog.start(spool=sys.argv[1])
+other.info("a line of other 3")
+wait_for(lambda: content("other.log").endswith("3\\n") and content("gone/failing.log"))
+queuelog.stop()
+"""
+
+
+def test_a_sink_that_failed_when_the_owner_was_killed_gets_its_lines_once(python, spool, tmp_path):
+    """It caught up before the open batch was finished, which then was written to it again.
+
+    Failures B14: a killed arbiter loses and doubles nothing.
+    """
+    killed = python(BEGIN + KILLED_BETWEEN_TWO_SINKS, spool, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (tmp_path / "gone").mkdir()
+    python(BEGIN + NEXT_RUN, spool)
+    assert (tmp_path / "gone" / "failing.log").read_text() == "failing\n"
