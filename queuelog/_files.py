@@ -264,7 +264,9 @@ class FileSink:
             while found.st_nlink and time.monotonic() - written < _REMOVAL:
                 sleep(0.01)
                 found = os.fstat(self._fd)
-        return found.st_nlink == 0 and found.st_atime_ns <= found.st_mtime_ns
+        if found.st_nlink or not self._is_moved():  # /dev/stdout may lead to a file without a name
+            return False
+        return found.st_atime_ns <= found.st_mtime_ns
 
     def _append_to_backup(self, backup: _Backup, data: bytes, note: Note, done: int) -> None:
         fd = os.open(backup.path, _FLAGS & ~os.O_CREAT | os.O_NOFOLLOW)

@@ -6,7 +6,7 @@ import signal
 
 # Programs that log to files in the working directory, and are told the spool.
 BEGIN = """
-import logging, logging.handlers, os, signal, sys, time
+import logging, logging.handlers, os, resource, signal, socket, sys, time
 import queuelog
 
 def logger(path, handler=logging.FileHandler, **options):
@@ -58,3 +58,24 @@ def test_a_sink_that_failed_when_the_owner_was_killed_gets_its_lines_once(python
     (tmp_path / "gone").mkdir()
     python(BEGIN + NEXT_RUN, spool)
     assert (tmp_path / "gone" / "failing.log").read_text() == "failing\n"
+
+
+REMOVED = """
+fd = os.open("out", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+os.unlink("out")
+resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+lines = logger(f"/dev/fd/{fd}")
+queuelog.start(spool=sys.argv[1])
+lines.info("once")
+wait_for(lambda: os.fstat(fd).st_size)
+queuelog.stop()
+print(os.pread(fd, 100, 0).decode(), end="")
+"""
+
+
+def test_a_file_without_a_name_gets_each_line_once(python, spool):
+    """Standard output can be a file that was removed: nobody took what was written to it away.
+
+    Failures E3: a file that goes while it is written to.
+    """
+    assert python(BEGIN + REMOVED, spool).stdout == "once\n"
