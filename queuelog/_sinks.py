@@ -5,6 +5,7 @@ One path is one sink, however many handlers name it, and wherever they were conf
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -75,9 +76,10 @@ class RecordSink:
             note(Mark(index))
             try:
                 self._handle(_record(items[index][1]))
-            except OSError:
-                raise
-            except Exception as error:  # this record will never pass: go on with the next
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno != errno.EMSGSIZE:
+                    raise
+                # This record will never pass: go on with the next.
                 report(f"record {self.id}", f"handler {self.id} lost a record: {error!r}")
         with suppress(ValueError):
             self.handler.flush()

@@ -79,3 +79,27 @@ def test_a_file_without_a_name_gets_each_line_once(python, spool):
     Failures E3: a file that goes while it is written to.
     """
     assert python(BEGIN + REMOVED, spool).stdout == "once\n"
+
+
+TOO_LONG = """
+server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+server.bind("log")
+server.settimeout(30)
+handler = logging.handlers.SysLogHandler(os.path.abspath("log"))
+handler.set_name("syslog")
+logging.root.addHandler(handler)
+queuelog.start(spool=sys.argv[1], own=["syslog"])
+logging.warning("too long" * 1_000_000)
+logging.warning("next")
+print(server.recv(1000).rstrip(b"\\0").decode())
+queuelog.stop()
+"""
+
+
+def test_a_record_that_is_too_long_for_its_server_holds_nothing_up(python, spool):
+    """No datagram can hold it: tried again for ever, it would keep all later ones in the spool.
+
+    Failures B15: one bad record.
+    """
+    done = python("import socket\n" + BEGIN + TOO_LONG, spool)
+    assert done.stdout.endswith("next\n"), done.stderr
