@@ -265,9 +265,10 @@ class FileLock:
         except BlockingIOError:
             os.close(fd)
             return False
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, note.encode(), 0)
         self._fd = fd
+        with contextlib.suppress(OSError):  # no room: the lock counts, not the note
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, note.encode(), 0)
         return True
 
     def is_removed(self) -> bool:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 
+from disks import ROOT, fill
+
+from queuelog._spool import FileLock
+
 # Programs that log to files in the working directory, and are told the spool.
 BEGIN = """
 import logging, logging.handlers, os, resource, signal, socket, sys, time
@@ -103,3 +107,20 @@ def test_a_record_that_is_too_long_for_its_server_holds_nothing_up(python, spool
     """
     done = python("import socket\n" + BEGIN + TOO_LONG, spool)
     assert done.stdout.endswith("next\n"), done.stderr
+
+
+@ROOT
+def test_a_lock_without_room_for_its_note_is_held(tmp_path, mount):
+    """It was held by a descriptor that nobody knew of, so that its process waited for itself.
+
+    Failures B13: a full disk that has room again.
+    """
+    mount(tmp_path, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    fill(tmp_path / "fill")
+    lock = FileLock(str(tmp_path / "lock"))
+    other = FileLock(str(tmp_path / "lock"))
+    assert lock.acquire("note")
+    assert not other.acquire("note")
+    lock.release()
+    assert other.acquire("note")
+    other.release()
