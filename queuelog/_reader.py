@@ -142,7 +142,7 @@ class SpoolReader:
             with contextlib.suppress(OSError):
                 found = os.lstat(path)
                 if found.st_size == 0 and time.time() - found.st_mtime > STALE:
-                    os.unlink(path)
+                    _remove_if_let_go(path)
 
     def wait(self, wake: int, timeout: float, *, bell: bool) -> None:
         """Wait until descriptor `wake` is readable or, with `bell`, until a writer rings."""
@@ -351,6 +351,17 @@ class SpoolReader:
         self._open.clear()
         self._close_bell()
         self._lock.release()
+
+
+def _remove_if_let_go(path: str) -> None:
+    """Remove an empty segment, unless its writer lives: it found no room for a line."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_size == 0:
+            os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 def _latest(parts: list[_Part]) -> float:

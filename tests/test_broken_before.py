@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
+from pathlib import Path
 
 from disks import ROOT, fill
 
-from queuelog._spool import FileLock
+from queuelog import _frame
+from queuelog._description import describe
+from queuelog._reader import SpoolReader
+from queuelog._spool import FileLock, SpoolDirectory
+from queuelog._writer import SpoolWriter
 
 # Programs that log to files in the working directory, and are told the spool.
 BEGIN = """
@@ -124,3 +131,28 @@ def test_a_lock_without_room_for_its_note_is_held(tmp_path, mount):
     lock.release()
     assert other.acquire("note")
     other.release()
+
+
+@ROOT
+def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
+    """Without room its first line went to the file; the next one would go into a removed segment.
+
+    Failures B13: a full disk that has room again.
+    """
+    mount(tmp_path, "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs")
+    directory = SpoolDirectory(str(tmp_path / "spool"), os.geteuid())
+    directory.create()
+    writer = SpoolWriter(directory, 1 << 20)
+    handler = logging.FileHandler(tmp_path / "app.log", delay=True)
+    sink = writer.register(describe(handler))
+    fill(tmp_path / "fill")
+    writer.put(_frame.encode(_frame.LINE, sink, 1.0, b"line\n"))
+    ((_, name),) = directory.segments()
+    segment = Path(directory.incoming(os.geteuid())) / name
+    assert segment.stat().st_size == 0
+    os.utime(segment, (1.0, 1.0))
+    SpoolReader(directory, 1 << 20).remove_stale()
+    assert segment.exists()
+    writer.close()
+    SpoolReader(directory, 1 << 20).remove_stale()
+    assert not segment.exists()
