@@ -59,9 +59,10 @@ class QueueListener(logging.handlers.QueueListener):
         with self._gate:
             self._stopping = False
             if self._running is None:
-                self._running = native("_thread", "allocate_lock")()
-                self._running.acquire()
-                native("_thread", "start_new_thread")(self._run, (self._running,))
+                running = native("_thread", "allocate_lock")()
+                running.acquire()
+                native("_thread", "start_new_thread")(self._run, (running,))
+                self._running = running  # last: a thread that could not be started is tried again
 
     def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Stop the thread, between two writes; return False if that took too long.
@@ -93,8 +94,15 @@ class QueueListener(logging.handlers.QueueListener):
         return stopped
 
     def resume(self) -> None:
-        """Go on after `pause`."""
-        self.start()
+        """Go on after `pause`; at the limit of processes, after the next one that finds room."""
+        try:
+            self.start()
+        except RuntimeError as error:
+            report(
+                "listener",
+                f"the listener cannot go on: {error}. All lines are kept in the spool until the "
+                f"next fork, reload or stop",
+            )
 
     def drain(self, timeout: float) -> bool:
         """Write all that is in the spool, in the calling thread; return whether that was all.

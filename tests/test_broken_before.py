@@ -156,3 +156,38 @@ def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
     writer.close()
     SpoolReader(directory, 1 << 20).remove_stale()
     assert not segment.exists()
+
+
+NO_THREAD = """
+directory = os.path.dirname(sys.argv[1])
+os.chown(directory, 54321, 54321)
+os.setuid(54321)
+lines = logger(f"{directory}/lines.log")
+queuelog.start(spool=sys.argv[1])
+lines.info("before")
+wait_for(lambda: content(f"{directory}/lines.log"))
+resource.setrlimit(resource.RLIMIT_NPROC, (2, 100))
+for limit in (100, 100):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    resource.setrlimit(resource.RLIMIT_NPROC, (limit, 100))
+lines.info("after")
+wait_for(lambda: "after" in content(f"{directory}/lines.log"))
+queuelog.stop()
+"""
+
+
+@ROOT
+def test_the_listener_goes_on_at_the_next_fork_where_there_was_no_thread(python, spool):
+    """It counted as running for ever, although the limit of processes had kept it from starting.
+
+    Failures B10f: forks under load.
+    """
+    done = python(BEGIN + NO_THREAD, spool)
+    assert "can't start new thread" in done.stderr
