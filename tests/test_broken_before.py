@@ -191,3 +191,32 @@ def test_the_listener_goes_on_at_the_next_fork_where_there_was_no_thread(python,
     """
     done = python(BEGIN + NO_THREAD, spool)
     assert "can't start new thread" in done.stderr
+
+
+FORGED = """
+directory = os.path.dirname(sys.argv[1])
+os.chmod(directory, 0o711)
+lines = logger("lines.log")
+queuelog.start(spool=sys.argv[1], user=54321)
+child = os.fork()
+if child == 0:
+    os.setuid(54321)
+    from queuelog import _frame
+    frames = _frame.encode(_frame.DESCRIPTION, 0, 0.0, b'{"name": "nobody", "class": "x"}')
+    frames += _frame.encode(_frame.RECORD, 0, 1.0, b'{"msg": "forged"}')
+    with open(f"{sys.argv[1]}/54321/1-1-1", "wb") as file:
+        file.write(frames)
+    os._exit(0)
+os.waitpid(child, 0)
+wait_for(lambda: not os.listdir(f"{sys.argv[1]}/54321"))
+queuelog.stop()
+"""
+
+
+@ROOT
+def test_a_handler_that_a_stranger_invents_keeps_nothing_in_the_spool(python, spool):
+    """One forged record kept all later ones of everybody there, until no room was left for any.
+
+    Failures B15: what a worker sends cannot harm the arbiter.
+    """
+    assert "refused" in python(BEGIN + FORGED, spool).stderr
