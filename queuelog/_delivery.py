@@ -177,9 +177,12 @@ class Delivery:
         if sink_id in unknown or (items and not self._write(cursor, sink_id, items)):
             self._delay(sink_id)
             return False
-        self._retries.pop(sink_id, None)
         cursor.advance()
         behind = any(cursor.offsets.get(name, 0) < end for name, end in state.main.offsets.items())
+        if behind and not batch.ends:  # no descriptor is left, say: the rest cannot be read now
+            self._delay(sink_id)
+            return False
+        self._retries.pop(sink_id, None)
         if not behind:
             del state.held[sink_id]
         self._ledger.save()

@@ -220,3 +220,46 @@ def test_a_handler_that_a_stranger_invents_keeps_nothing_in_the_spool(python, sp
     Failures B15: what a worker sends cannot harm the arbiter.
     """
     assert "refused" in python(BEGIN + FORGED, spool).stderr
+
+
+FAILING_AND_KILLED = """
+failing = logger("gone/failing.log")
+queuelog.start(spool=sys.argv[1])
+listener = queuelog._bridge._bridge._listener
+failing.info("failing")
+wait_for(lambda: listener.delivery.held)
+failing.info("failing again")
+(name,) = [name for _, name in listener.queue.directory.segments()]
+end = os.stat(listener.queue.directory.incoming(os.geteuid()) + "/" + name).st_size
+wait_for(lambda: end in listener.delivery._ledger.state.main.offsets.values())
+listener.stop()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+LOOK_AGAIN = """
+failing = logger("gone/failing.log")
+queuelog.start(spool=sys.argv[1])
+listener = queuelog._bridge._bridge._listener
+listener.stop()
+delivery = listener.delivery
+print(delivery.held, delivery.retry(at_once=True), delivery.patience() > 0)
+listener.start()
+queuelog.stop()
+"""
+
+
+def test_what_cannot_be_read_for_a_sink_that_lags_is_not_asked_for_all_the_time(
+    python, spool, tmp_path
+):
+    """The listener span: it took what was not there for more to write.
+
+    Failures B14: what a killed arbiter has left.
+    """
+    killed = python(BEGIN + FAILING_AND_KILLED, spool, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (segment,) = (Path(spool) / str(os.geteuid())).iterdir()
+    os.link(segment, f"{segment}x")
+    (tmp_path / "gone").mkdir()
+    done = python(BEGIN + LOOK_AGAIN, spool)
+    held = f"['{tmp_path}/gone/failing.log']"
+    assert done.stdout == f"{held} False True\n", done.stderr
