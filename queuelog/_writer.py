@@ -38,7 +38,7 @@ _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 class _Segment:
     """A segment that is being written: its descriptor, its size, and the sinks described in it."""
 
-    __slots__ = ("capacity", "described", "fd", "size")
+    __slots__ = ("capacity", "described", "fd", "identity", "size")
 
     def __init__(self, path: str, owner: int | None, capacity: int) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -47,9 +47,15 @@ class _Segment:
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if owner is not None:
             os.fchown(self.fd, owner, -1)
+        self.identity = _identity(self.fd)
         self.size = 0
         self.capacity = capacity  # bytes, about
         self.described: set[bytes] = set()  # sink numbers as they stand in a frame
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
 
 
 class SpoolWriter:
@@ -69,7 +75,6 @@ class SpoolWriter:
         self._uid = directory.owner_uid if uid is None else uid
         self._child_uid = directory.worker_uid if uid is None else uid
         self._segment: _Segment | None = None
-        self._bell = -1
         self._start()
 
     def _start(self) -> None:
@@ -113,16 +118,18 @@ class SpoolWriter:
         Raises:
             queue.Full: the backlog limit is reached.
         """
+        now = monotonic()
+        ring = now - self._rung >= RING_INTERVAL
+        if ring:
+            self._rung = now
+            self._let_go_if_removed()
         try:
             self._append(item)
         except queue.Full:
             if not block or self._gave_up:
                 raise
             self._append_later(item, timeout)
-        now = monotonic()
-        if now - self._rung >= RING_INTERVAL:
-            self._rung = now
-            self._let_go_if_removed()
+        if ring:
             self._ring()
 
     def drop(self, item: bytes) -> None:
@@ -213,7 +220,6 @@ class SpoolWriter:
         old, self._segment = self._segment, new
         if old is not None:
             os.close(old.fd)
-        self._close_bell()  # the next ring finds the one that is there now
         return new
 
     def _write_directly(self, item: bytes, reason: str) -> None:
@@ -244,13 +250,16 @@ class SpoolWriter:
     def _ring(self) -> None:
         """Wake the listener, wherever it is. A lost ring costs it at most its idle interval."""
         try:
-            bell = self._bell
-            if bell < 0:
-                # Read-write: writing to a FIFO that nobody has open for reading would be SIGPIPE,
-                # which kills an application that set it to its default.
-                flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-                bell = self._bell = os.open(self._directory.bell, flags)
-            os.write(bell, b"\0")
+            # Opened for each ring: another thread, or a daemon that closes all descriptors, could
+            # make the number that of another file, which the ring would then be written to.
+            # Read-write: writing to a FIFO that nobody has open for reading would be SIGPIPE,
+            # which kills an application that set it to its default.
+            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+            bell = os.open(self._directory.bell, flags)
+            try:
+                os.write(bell, b"\0")
+            finally:
+                os.close(bell)
         except OSError:  # full: it is ringing already; missing: the listener looks by itself
             pass
 
@@ -262,20 +271,22 @@ class SpoolWriter:
                 os.close(segment.fd)
             while self._drops:
                 os.close(self._drops.popitem()[1].fd)
-            self._close_bell()
 
     def _let_go_if_removed(self) -> None:
         """Go on in a new segment if somebody has removed this one, perhaps before it was read."""
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock:
             segment = self._segment
-            if segment is not None and not self._busy and os.fstat(segment.fd).st_nlink == 0:
+            if segment is None or self._busy:
+                return
+            try:
+                if _identity(segment.fd) != segment.identity:
+                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            except OSError:  # somebody has closed all descriptors, as daemons do: it is not ours
+                self._segment = None
+                return
+            if os.fstat(segment.fd).st_nlink == 0:
                 self._segment = None
                 os.close(segment.fd)
-
-    def _close_bell(self) -> None:
-        bell, self._bell = self._bell, -1
-        if bell >= 0:
-            os.close(bell)
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""

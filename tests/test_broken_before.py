@@ -263,3 +263,36 @@ def test_what_cannot_be_read_for_a_sink_that_lags_is_not_asked_for_all_the_time(
     done = python(BEGIN + LOOK_AGAIN, spool)
     held = f"['{tmp_path}/gone/failing.log']"
     assert done.stdout == f"{held} False True\n", done.stderr
+
+
+DESCRIPTORS_CLOSED = """
+from queuelog._writer import RING_INTERVAL
+
+lines = logger("lines.log")
+queuelog.start(spool=sys.argv[1])
+child = os.fork()
+if child == 0:
+    lines.info("before")
+    rung = time.monotonic()
+    wait_for(lambda: time.monotonic() > rung + RING_INTERVAL)
+    os.closerange(3, 100)
+    others = [open(f"other{number}", "wb") for number in range(9)]
+    for number in range(3):
+        lines.info("after %d", number)
+        rung = time.monotonic()
+        wait_for(lambda: time.monotonic() > rung + RING_INTERVAL)
+    os._exit(0)
+os.waitpid(child, 0)
+queuelog.stop()
+print(content("lines.log"), *[content(f"other{number}") for number in range(9)], end="")
+"""
+
+
+def test_a_process_that_closes_all_descriptors_logs_on_and_writes_into_no_other_file(python, spool):
+    """As daemons do: the numbers of the segment and of the bell then are other files.
+
+    Failures B3c: a process that does what it wants.
+    """
+    assert python(BEGIN + DESCRIPTORS_CLOSED, spool).stdout.split() == (
+        ["before", "after", "0", "after", "1", "after", "2"]
+    )
