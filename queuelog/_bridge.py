@@ -20,7 +20,12 @@ from queuelog._report import report
 from queuelog._sinks import Sinks
 from queuelog._spool import SpoolDirectory, default_path
 from queuelog._writer import SpoolWriter
-from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
+from queuelog.errors import (
+    ConfigurationError,
+    NotStartedError,
+    QueuelogError,
+    WrongProcessError,
+)
 from queuelog.handlers import QueueHandler
 from queuelog.listener import QueueListener
 
@@ -148,7 +153,7 @@ class Bridge(Client):
         try:
             if self._listener.drain(DRAIN_WAIT):
                 return ""
-        except OSError as error:  # no descriptor is left, say; the arbiter shall end in peace
+        except (OSError, QueuelogError) as error:  # no descriptor is left, or a file is not ours
             return f"all ({error})"
         return ", ".join(self._listener.delivery.held) or f"all in {DRAIN_WAIT:.0f} seconds"
 

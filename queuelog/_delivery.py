@@ -24,7 +24,7 @@ from queuelog._drops import Dropped, collect
 from queuelog._ledger import Cursor, Ledger, Mark
 from queuelog._reader import Batch, Offsets, SpoolReader
 from queuelog._report import report
-from queuelog._sinks import Items, Sinks
+from queuelog._sinks import Groups, Items, Sinks, is_file
 from queuelog._spool import unusable
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
@@ -59,9 +59,9 @@ class Delivery:
         """
         if self._reader.owned:
             return True
-        if not self._reader.own():
-            return False
         try:
+            if not self._reader.own():
+                return False
             self._sinks.claim()
             self._open_ledger()
         except BaseException:
@@ -112,12 +112,12 @@ class Delivery:
 
     def tidy(self) -> None:
         """Do what is due about once a second."""
+        self._sinks.close_unused()  # first: all else may need a descriptor
         if not self._reader.mend():
             return
         self._ledger.mend()
         self._sinks.mend()
         self._reader.remove_stale()
-        self._sinks.close_unused()
         self.report_drops()
         self._release()
 
@@ -172,9 +172,10 @@ class Delivery:
             cursor.ends = batch.ends
         else:
             batch = self._reader.read(cursor.offsets, cursor.ends, math.inf)
-        groups, unknown = self._sinks.group(batch.items)
-        items = groups.get(sink_id, [])
-        if sink_id in unknown or (items and not self._write(cursor, sink_id, items)):
+        wanted = self._sinks.only(batch.items, sink_id)
+        groups, unknown = self._sinks.group(wanted)
+        written = all(self._write(cursor, now, items) for now, items in groups.items())
+        if not written or (unknown and not self._gives_up(sink_id, wanted)):
             self._delay(sink_id)
             return False
         cursor.advance()
@@ -187,6 +188,21 @@ class Delivery:
             del state.held[sink_id]
         self._ledger.save()
         return behind
+
+    def _gives_up(self, sink_id: str, wanted: Groups) -> bool:
+        """Tell if records of a handler that no configuration has any more are in the way of others.
+
+        Until then another process may come that knows it, such as the new arbiter of an upgrade.
+        """
+        if is_file(sink_id) or not self._reader.is_crowded():
+            return False
+        lost = sum(map(len, wanted.values()))
+        report(
+            f"gave up {sink_id}",
+            f"{lost} records of {sink_id} were dropped: no handler of that name was configured "
+            f"since, and the spool is half full",
+        )
+        return True
 
     def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         """Write the items to the sink, or what is missing of them; False if that failed."""

@@ -31,10 +31,15 @@ class DropCounter:
     def __init__(self, path: str, description: bytes, owner: int | None) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self.fd = os.open(path, flags, 0o600)
-        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if owner is not None:
-            os.fchown(self.fd, owner, -1)
-        os.pwrite(self.fd, bytes(_HEADER_SIZE) + description, 0)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if owner is not None:
+                os.fchown(self.fd, owner, -1)
+            os.pwrite(self.fd, bytes(_HEADER_SIZE) + description, 0)
+        except OSError:  # no room
+            os.close(self.fd)
+            os.unlink(path)
+            raise
         self._count = 0
 
     def add(self) -> None:

@@ -98,8 +98,8 @@ class Ledger:
         """
         self._number += 1
         line = _format(self._number, self.state)
-        if 2 * len(line) > self._size:
-            self._reserve(4 * len(line))
+        if 3 * len(line) > self._size:  # this one must not reach into the last, if that is longer
+            self._reserve(6 * len(line))
         if self._end + len(line) > self._size:
             self._end = 0
         os.pwrite(self._fd, line, self._end)

@@ -107,6 +107,10 @@ class SpoolReader:
             self._open_bell()
         return self.owned
 
+    def is_crowded(self) -> bool:
+        """Tell if half of the backlog limit is reached."""
+        return self.directory.backlog()[1] > self._limit / 2
+
     def _open_bell(self) -> None:
         self._close_bell()
         flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -9,6 +9,7 @@ import errno
 import json
 import logging
 import os
+import resource
 from collections.abc import Sequence
 from contextlib import suppress
 from operator import itemgetter
@@ -31,9 +32,10 @@ from queuelog._report import report
 from queuelog._spool import Target, file_lock
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
-MANY = 200  # files from which on it is closed after ...
-SHORT_IDLE = 1.0  # seconds: each takes two descriptors, and a process often has only 1,024
+SHORT_IDLE = 1.0  # ... if there are many: each takes two of this process's descriptors
+MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 
+_REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
 _IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
 _PLAIN = logging.Formatter("%(message)s")
 
@@ -77,9 +79,8 @@ class RecordSink:
             try:
                 self._handle(_record(items[index][1]))
             except Exception as error:
-                if isinstance(error, OSError) and error.errno != errno.EMSGSIZE:
+                if not _is_final(error):
                     raise
-                # This record will never pass: go on with the next.
                 report(f"record {self.id}", f"handler {self.id} lost a record: {error!r}")
         with suppress(ValueError):
             self.handler.flush()
@@ -162,7 +163,7 @@ class Sinks:
         self._note = note
         self._sinks: dict[str, Sink] = {}
         self._added: set[str] = set()  # by workers: can be built again from a description
-        self._resolved: dict[Target, str | ValueError] = {}  # the sink's id, or why it is refused
+        self._resolved: dict[Target, str] = {}  # the id of its sink
         self._refused = 0  # records
         self.claiming = False
 
@@ -229,7 +230,7 @@ class Sinks:
             try:
                 self._resolved[target] = self._find(target).id
             except ValueError as error:
-                self._resolved[target] = error
+                return error  # not remembered: a hostile process would invent ever more of them
         return self._resolved[target]
 
     def _find(self, target: Target) -> Sink:
@@ -277,13 +278,28 @@ class Sinks:
                 if isinstance(sink_id, ValueError):
                     self._refused += len(items)
                     reason = f"refused {self._refused} records so far; the last: {sink_id}"
-                    report(f"refused {sink_id}", reason)
+                    report("refused", reason)
                 else:
                     accepted = self._sinks[sink_id].accept(kind, items)
                     merged.setdefault(sink_id, []).extend(accepted)
         for items in merged.values():
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
         return merged, unknown
+
+    def only(self, groups: Groups, sink_id: str) -> Groups:
+        """Return those items that belong to one sink, however its file is named by now."""
+        now = _file_id(sink_id) if is_file(sink_id) else sink_id  # a directory may be a link today
+        return {
+            (target, kind): items
+            for (target, kind), items in groups.items()
+            if self._id(target) in (sink_id, now)
+        }
+
+    def _id(self, target: Target) -> str:
+        """Return the id of a target's sink, whether or not that exists; "" if it cannot."""
+        with suppress(ValueError):
+            return self._resolved.get(target) or _target_id(target)
+        return ""
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all sinks."""
@@ -349,10 +365,22 @@ def _target_id(target: Target) -> str:
     return _file_id(description.path) if description.path else f"name:{description.name}"
 
 
+def is_file(sink_id: str) -> bool:
+    """Tell if a sink is a log file, and not a handler that is known by its name."""
+    return os.path.isabs(sink_id)
+
+
 def _file_id(path: str) -> str:
     """One id for one file, through whatever links its directory is named."""
     directory, name = os.path.split(path)
     return os.path.join(os.path.realpath(directory), name)
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell if the record will never pass, however often it is tried: go on with the next one."""
+    if not isinstance(error, OSError) or error.errno == errno.EMSGSIZE:
+        return True  # the handler's own error, or too long for a datagram
+    return getattr(error, "smtp_code", 0) >= _REFUSED_FOR_GOOD or hasattr(error, "recipients")
 
 
 def _rotates(handler: logging.Handler) -> bool:

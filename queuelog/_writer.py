@@ -113,11 +113,15 @@ class SpoolWriter:
 
         At the backlog limit it waits up to `timeout` seconds for room (`None`: for ever) if
         `block`. A wait in vain is not repeated before there was room again. If the spool cannot be
-        written at all, the line goes to its file directly, else to stderr.
+        written at all, the line goes to its file directly, else to stderr; so does one that is
+        longer than the limit.
 
         Raises:
             queue.Full: the backlog limit is reached.
         """
+        if len(item) > self._limit:  # the reader would take its length for a lie
+            self._write_directly(item, f"{len(item)} bytes are more than the backlog limit")
+            return
         now = monotonic()
         ring = now - self._rung >= RING_INTERVAL
         if ring:

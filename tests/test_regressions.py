@@ -296,3 +296,140 @@ def test_a_process_that_closes_all_descriptors_logs_on_and_writes_into_no_other_
     assert python(BEGIN + DESCRIPTORS_CLOSED, spool).stdout.split() == (
         ["before", "after", "0", "after", "1", "after", "2"]
     )
+
+
+LINKED = """
+lines = logger("logs/lines.log")
+queuelog.start(spool=sys.argv[1])
+for number in range(5):
+    lines.info("%d", number)
+if os.path.islink("logs"):
+    wait_for(lambda: content("big/lines.log").count("4") == 2)
+queuelog.stop()
+"""
+
+
+def test_a_directory_that_became_a_link_before_the_next_start_gets_what_waited(
+    python, spool, tmp_path
+):
+    """The usual repair of a full disk: the lines waited for a path that nobody looked up again.
+
+    Failures B13: a full disk that has room again.
+    """
+    assert "the records stay in the spool" in python(BEGIN + LINKED, spool).stderr
+    (tmp_path / "big").mkdir()
+    (tmp_path / "logs").symlink_to("big")
+    python(BEGIN + LINKED, spool)
+    lines = (tmp_path / "big" / "lines.log").read_text().split()
+    assert sorted(lines) == list("0011223344")
+
+
+WAITING = """
+handler = logging.handlers.SysLogHandler(os.path.abspath("nowhere"))
+handler.set_name("syslog")
+logging.root.addHandler(handler)
+queuelog.start(spool=sys.argv[1], own=["syslog"])
+logging.warning("a server that is not there")
+queuelog.stop()
+"""
+
+WITHOUT_IT = """
+lines = logger("lines.log")
+queuelog.start(spool=sys.argv[1], backlog=1 << 20, wait=30.0)
+for number in range(3000):
+    lines.info("%04d %s", number, "x" * 1000)
+queuelog.stop()
+"""
+
+
+def test_records_of_a_handler_that_was_removed_do_not_fill_the_spool_for_ever(
+    python, spool, tmp_path
+):
+    """At half the limit they are given up, and counted: they kept all later ones in the spool."""
+    python("import socket\n" + BEGIN + WAITING, spool)
+    done = python(BEGIN + WITHOUT_IT, spool)
+    assert "1 records of name:syslog were dropped" in done.stderr
+    assert "were dropped by process" not in done.stderr
+    lines = (tmp_path / "lines.log").read_text().splitlines()
+    assert [int(line[:4]) for line in lines] == list(range(3000))
+
+
+LONG = """
+lines = logger("lines.log")
+queuelog.start(spool=sys.argv[1], backlog=1 << 16)
+lines.info("before")
+lines.info("x" * 500_000)
+lines.info("after")
+queuelog.stop()
+"""
+
+
+def test_a_record_that_is_longer_than_the_limit_is_written_directly(python, spool, tmp_path):
+    """The reader took its length for a lie, and passed over all that followed in the segment."""
+    done = python(BEGIN + LONG, spool)
+    assert "are more than the backlog limit" in done.stderr
+    lines = (tmp_path / "lines.log").read_text().split()
+    assert sorted(map(len, lines)) == [len("after"), len("before"), 500_000]
+
+
+REFUSED = r"""
+import socketserver, threading
+
+class Mail(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            if not line.startswith(b"data"):
+                self.wfile.write(b"250 yes\r\n")
+                continue
+            self.wfile.write(b"354 go on\r\n")
+            text = b"".join(iter(self.rfile.readline, b".\r\n"))
+            wanted = b"refuse me" not in text
+            print("accepted" if wanted else "refused", flush=True)
+            self.wfile.write(b"250 yes\r\n" if wanted else b"554 no\r\n")
+
+server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)
+server.daemon_threads = True
+threading.Thread(target=server.serve_forever, daemon=True).start()
+handler = logging.handlers.SMTPHandler(server.server_address, "a@example.com", "b@example.com", "x")
+handler.set_name("mail")
+logging.root.addHandler(handler)
+queuelog.start(spool=sys.argv[1], own=["mail"])
+logging.error("refuse me")
+logging.error("take me")
+queuelog.stop()
+"""
+
+
+def test_a_mail_that_its_server_refuses_holds_nothing_up(python, spool):
+    """Tried again for ever, it would keep all later ones in the spool.
+
+    Failures B15: one bad record.
+    """
+    done = python(BEGIN + REFUSED, spool)
+    # The third is queuelog's report of the loss, which the root logger's handlers get as well.
+    assert done.stdout.splitlines() == ["refused", "accepted", "accepted"], done.stderr
+
+
+FEW_DESCRIPTORS = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+"""
+
+MANY_FILES = r"""
+queuelog.start(spool=sys.argv[1])
+if os.fork() == 0:
+    for number in range(150):
+        found = logger(f"{number}.log")
+        queuelog.setup()
+        found.info("%d", number)
+    wait_for(lambda: all(content(f"{number}.log") == f"{number}\n" for number in range(150)))
+    os._exit(0)
+assert os.wait()[1] == 0
+queuelog.stop()
+"""
+
+
+def test_more_files_than_the_owner_has_descriptors_get_their_lines(python, spool):
+    """Each takes two: those that nobody writes make room for others."""
+    python(FEW_DESCRIPTORS + BEGIN + MANY_FILES, spool)
