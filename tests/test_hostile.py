@@ -246,22 +246,40 @@ def test_a_record_of_another_age_holds_nobody_up(arbiter, monkeypatch, created):
 
 
 def test_many_tiny_segments_need_few_descriptors_and_bounded_looks(arbiter, monkeypatch):
-    """Each with one line, of a writer of its own; a thousand here, as many as there are inodes.
+    """Each with one line, of a writer of its own. Nobody looks at all of them at once.
 
-    Nobody looks at all of them, or a batch, and even a log call, would take as long as that.
+    Or a batch, and even a log call, would take as long as that. The environment variable SEGMENTS
+    sets how many, for a long run with the true limits.
     """
-    monkeypatch.setattr(_spool, "_MOST_FILES", 300)
-    arbiter.delivery._reader._most = 100
-    for number in range(1_000):
+    segments = int(os.environ.get("SEGMENTS", "0"))
+    if not segments:
+        segments = 1_000
+        monkeypatch.setattr(_spool, "_MOST_FILES", 300)
+        arbiter.delivery._reader._most = 100
+    for number in range(segments):
         arbiter.segment(described(arbiter.log), f"{number}-1-0")
-    assert len(list(arbiter.directory.segments())) == arbiter.directory.backlog()[0] == 300
-    most = 0
-    while arbiter.directory.backlog()[0] > 1:
-        arbiter.round(1)
+    seen = arbiter.directory.backlog()[0]
+    assert seen == len(list(arbiter.directory.segments())) == min(segments, _spool._MOST_FILES)
+    arbiters = SpoolWriter(arbiter.directory, LIMIT)
+    arbiters.register(describe(arbiter.handler))
+    most, longest, rounds, began = 0, 0.0, 0, time.monotonic()
+    while arbiter.directory.backlog()[0] > 2:
+        start = time.monotonic()
+        arbiters.put(line(time.time(), b"the arbiter's\n"))
+        batch = arbiter.delivery.next()
         most = max(most, len(os.listdir("/proc/self/fd")))
-    assert most < 200
+        arbiter.delivery.deliver(batch)
+        arbiter.delivery.tidy()
+        longest = max(longest, time.monotonic() - start)
+        rounds += 1
+    took = time.monotonic() - began
+    arbiters.close()
+    print(f"{segments} segments: {took:.0f} s, a log call and its batch {longest:.2f} s at most, "
+          f"{most} descriptors")  # fmt: skip
+    assert most < arbiter.delivery._reader._most + 100
     arbiter.check()
-    assert arbiter.log.read_bytes().count(b"evil\n") == 1_000
+    text = arbiter.log.read_bytes()
+    assert (text.count(b"evil\n"), text.count(b"the arbiter's\n")) == (segments, rounds)
 
 
 def test_stale_empty_segments_are_removed(arbiter):
