@@ -5,11 +5,6 @@ from pathlib import Path
 import pytest
 
 PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
-HELD = """
-def held():
-    return [path for path in map(os.path.realpath, map('/proc/self/fd/{}'.format,
-            os.listdir('/proc/self/fd'))) if path.endswith('.log')]
-"""
 
 
 @pytest.fixture
@@ -17,7 +12,7 @@ def program(python, spool, tmp_path):
     """Return a function that runs a program behind the prelude and returns its log's lines."""
 
     def run(text):
-        assert python(f"{PRELUDE}{HELD}\n{text}", spool).stderr == ""
+        assert python(f"{PRELUDE}\n{text}", spool).stderr == ""
         return (tmp_path / "app.log").read_text().splitlines()
 
     return run

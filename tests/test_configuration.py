@@ -18,11 +18,6 @@ def config(**changes):
                               'formatter': 'line'}},
         'root': {'level': 'INFO', 'handlers': ['file']}, **changes}
 """
-OPEN = """
-def held():
-    return [path for path in map(os.path.realpath, map('/proc/self/fd/{}'.format,
-            os.listdir('/proc/self/fd'))) if path.endswith('.log')]
-"""
 
 
 @pytest.fixture
@@ -30,7 +25,7 @@ def program(python, spool, tmp_path):
     """Return a function that runs a program behind the prelude and returns its log's lines."""
 
     def run(text):
-        done = python(f"{PRELUDE}{DICT}{OPEN}\n{text}", spool)
+        done = python(f"{PRELUDE}{DICT}\n{text}", spool)
         return (tmp_path / "app.log").read_text().splitlines(), done.stderr
 
     return run

@@ -1,4 +1,4 @@
-"""What the programs of test_handler_kinds.py and test_bridge.py begin with."""
+"""What the programs of several test modules begin with."""
 
 import logging
 import logging.config
@@ -17,6 +17,12 @@ def add(handler, fmt="%(levelname)s %(message)s", logger=root, style="%"):
     handler.setFormatter(logging.Formatter(fmt, style=style))
     logger.addHandler(handler)
     return handler
+
+
+def held():
+    """Return the log files that this process has open."""
+    paths = (os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
+    return [path for path in paths if path.endswith(".log")]
 
 
 def in_worker(function):
