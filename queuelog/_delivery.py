@@ -71,6 +71,7 @@ class Delivery:
             for name in list(offsets):
                 if not os.path.lexists(self._reader.directory.segment(name)):
                     del offsets[name]
+        self._follow_files()
         return True
 
     def _open_ledger(self) -> None:
@@ -78,6 +79,16 @@ class Delivery:
             self._ledger.open()
         except OSError as error:
             raise unusable(self._reader.directory.path, error) from error
+
+    def _follow_files(self) -> None:
+        """Know what lags by the path that it has by now: a directory may have become a link."""
+        held = self._ledger.state.held
+        for old in list(held):
+            new = self._sinks.current(old)
+            if new != old and new not in held:
+                cursor = held[new] = held.pop(old)
+                if old in cursor.marks:
+                    cursor.marks[new] = cursor.marks.pop(old)
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
@@ -97,6 +108,7 @@ class Delivery:
             Interrupted: `stopping()` was true; `next` returns the batch again.
         """
         main, held = self._ledger.state.main, self._ledger.state.held
+        self._follow_files()
         self._moved = False
         if main.ends is None:
             main.ends = batch.ends

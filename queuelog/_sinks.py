@@ -287,13 +287,18 @@ class Sinks:
         return merged, unknown
 
     def only(self, groups: Groups, sink_id: str) -> Groups:
-        """Return those items that belong to one sink, however its file is named by now."""
-        now = _file_id(sink_id) if is_file(sink_id) else sink_id  # a directory may be a link today
+        """Return those items that belong to one sink, by whatever name."""
+        names = sink_id, self.current(sink_id)
         return {
             (target, kind): items
             for (target, kind), items in groups.items()
-            if self._id(target) in (sink_id, now)
+            if self._id(target) in names
         }
+
+    def current(self, sink_id: str) -> str:
+        """Return the id by which a sink is known now: it changes with the path of its file."""
+        known = sink_id in self._resolved.values() or not is_file(sink_id)
+        return sink_id if known else _file_id(sink_id)
 
     def _id(self, target: Target) -> str:
         """Return the id of a target's sink, whether or not that exists; "" if it cannot."""

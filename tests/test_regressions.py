@@ -160,8 +160,9 @@ def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
 
 NO_THREAD = """
 directory = os.path.dirname(sys.argv[1])
-os.chown(directory, 54321, 54321)
-os.setuid(54321)
+user = 100_000 + os.getpid()  # the limit counts what else this user runs
+os.chown(directory, user, user)
+os.setuid(user)
 lines = logger(f"{directory}/lines.log")
 queuelog.start(spool=sys.argv[1])
 lines.info("before")
