@@ -4,8 +4,9 @@
     python tests/campaign.py --upgrades 20 --reloads 50 --soak 20
 
 Each attack has a server of its own, four sync workers that log as fast as requests come, and every
-line goes into two files: one rolls over at 256 KB, one every five seconds. A line counts as
-expected when the log call had returned, which the application marks in a shared memory map.
+line goes into two files: one rolls over at 256 KB (1 MB in the soak), one every five seconds. A
+line counts as expected when the log call had returned, which the application marks in a shared
+memory map.
 `--soak` takes minutes: workers are killed, reloads and reopenings come every few seconds, and what
 the arbiter has open, its threads and its memory are printed after one minute and at the end.
 `--seed` repeats what was chosen at random. Prints a table; ends with exit code 1 if a line is
@@ -31,6 +32,7 @@ from processes import descriptors, memory, threads, workers
 HANDLER = {
     "class": "logging.handlers.RotatingFileHandler", "maxBytes": 256_000, "backupCount": 2_000,
 }  # fmt: skip
+SOAK_BYTES = 1_000_000  # or the oldest backups of an hour would be removed before they are counted
 TIMED = {
     "class": "logging.handlers.TimedRotatingFileHandler", "when": "S", "interval": 5,
     "formatter": "line",
@@ -177,7 +179,8 @@ def attack(name, times, seed):
     spool = tempfile.mkdtemp(prefix="campaign-", dir="/dev/shm")
     hook = f"pidfile = 'pid'\ndef on_starting(server):\n    queuelog.start(spool='{spool}/x')\n"
     (Path(directory) / "logs").mkdir()
-    config = logconfig(f"{directory}/logs", HANDLER)
+    size = {"maxBytes": SOAK_BYTES} if name == "soak" else {}
+    config = logconfig(f"{directory}/logs", {**HANDLER, **size})
     config["handlers"]["timed"] = {**TIMED, "filename": f"{directory}/logs/timed.log"}
     config["loggers"]["load"]["handlers"].append("timed")
     server = Server(directory, config=config, extra=hook, acks=NUMBERS)
