@@ -298,8 +298,8 @@ def test_other_directives_lose_nothing(server, tmp_path, name):
     rotation = Rotation(running, directives, force="maxsize" not in name)
     with Load(running) as load:
         for _ in range(3):
-            second = int(time.time())
             rotation.rotate_under_load(load, times=1)
+            second = int(time.time())
             wait_for(lambda now=second: time.time() >= now + 1, "another second")  # the name
     assert running.stop() == 0
     decompress(running)
