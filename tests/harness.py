@@ -208,6 +208,10 @@ class Server:
         """Return what the server wrote to stdout and stderr."""
         return self.stderr.read_text(errors="replace") if self.stderr.exists() else ""
 
+    def reports(self):
+        """Return what queuelog said on stderr, by line."""
+        return [line for line in self.errors().splitlines() if line.startswith("queuelog[")]
+
     def text(self, name):
         """Return the contents of a log file and of its backups."""
         return b"".join(path.read_bytes() for path in sorted(self.log_dir.glob(f"{name}*")))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from disks import ROOT, fill, frozen, run
+from disks import ROOT, UNPRIVILEGED, fill, frozen, run
 from harness import Load, children, count, open_files, wait_for
 from processes import memory, workers
 
@@ -19,11 +19,6 @@ SIZE = {"class": "logging.handlers.RotatingFileHandler", "maxBytes": 50_000, "ba
 def small(mount, path, size):
     """Mount a small memory file system."""
     mount(path, "-t", "tmpfs", "-o", f"size={size}", "none")
-
-
-def reports(running):
-    """Return what queuelog said on stderr, by line."""
-    return [line for line in running.errors().splitlines() if line.startswith("queuelog[")]
 
 
 @ROOT
@@ -37,13 +32,13 @@ def test_a_full_disk_with_room_again_loses_nothing(server, mount, handler):
         load.wait_for_requests(20)
         fill(running.log_dir / "filler")
         load.wait_for_requests(200)
-        wait_for(lambda: any("cannot write" in line for line in reports(running)), "a report")
+        wait_for(lambda: any("cannot write" in line for line in running.reports()), "a report")
         (running.log_dir / "filler").unlink()
         run("mount", "-o", "remount,size=64m", running.log_dir)
         load.wait_for_requests(50)
     assert running.stop() == 0
     running.count().check(at_least=5_000)
-    assert len(reports(running)) < 30
+    assert len(running.reports()) < 30
     assert "Traceback" not in running.errors()
 
 
@@ -67,7 +62,7 @@ def test_a_disk_that_becomes_read_only_loses_nothing(server, mount):
     wait_for(closed, "no file is open")
     run("mount", "-o", "remount,ro", running.log_dir)
     running.get("/log?start=1000&count=1000")
-    wait_for(lambda: any("Read-only" in line for line in reports(running)), "a report")
+    wait_for(lambda: any("Read-only" in line for line in running.reports()), "a report")
     running.get("/log?start=2000&count=1000")
     run("mount", "-o", "remount,rw", running.log_dir)
     running.get("/log?start=3000&count=1000")
@@ -85,7 +80,7 @@ def test_a_directory_that_is_removed_and_made_again_gets_what_was_logged_meanwhi
     with Load(running) as load:
         load.wait_for_requests(50)
         assert not running.log_dir.exists()
-        wait_for(lambda: any("cannot write" in line for line in reports(running)), "a report")
+        wait_for(lambda: any("cannot write" in line for line in running.reports()), "a report")
         running.log_dir.mkdir()
         load.wait_for_requests(50)
     assert running.stop() == 0
@@ -94,21 +89,19 @@ def test_a_directory_that_is_removed_and_made_again_gets_what_was_logged_meanwhi
 
 def test_a_directory_whose_permission_is_revoked_loses_nothing(server):
     """Nobody may write there for a while; the arbiter has no privilege to do it all the same."""
-    # To root permissions mean nothing, unless it lets go of that.
-    privileges = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
-    running = server(prefix=privileges if os.getuid() == 0 else ()).start()
+    running = server(prefix=UNPRIVILEGED).start()
     with Load(running) as load:
         load.wait_for_requests(20)
         running.log_dir.chmod(0)
         try:
             load.wait_for_requests(100)
-            wait_for(lambda: any("Permission" in line for line in reports(running)), "a report")
+            wait_for(lambda: any("Permission" in line for line in running.reports()), "a report")
         finally:
             running.log_dir.chmod(0o700)
         load.wait_for_requests(20)
     assert running.stop() == 0
     running.count().check(at_least=2_800)
-    assert len(reports(running)) < 30
+    assert len(running.reports()) < 30
 
 
 @ROOT
@@ -131,7 +124,7 @@ def test_a_broken_file_system_can_be_repaired_under_a_running_server(server, dis
             run("sync", "-f", running.log_dir)  # what the disk has not got is lost with it
             trigger.write_text("1")
         load.wait_for_requests(100)
-        wait_for(lambda: any("Read-only" in line for line in reports(running)), "a report")
+        wait_for(lambda: any("Read-only" in line for line in running.reports()), "a report")
 
         def unmounted():
             with suppress(subprocess.CalledProcessError):
@@ -167,7 +160,7 @@ def test_input_output_errors_lose_nothing(server, tmp_path):
         load.wait_for_requests(20)
         flag.touch()
         load.wait_for_requests(100)
-        wait_for(lambda: any("Input/output" in line for line in reports(running)), "a report")
+        wait_for(lambda: any("Input/output" in line for line in running.reports()), "a report")
         flag.unlink()
         load.wait_for_requests(20)
     assert running.stop() == 0
@@ -229,7 +222,7 @@ def test_a_full_spool_sends_lines_to_their_files_directly(server, spool, mount):
         load.wait_for_requests(50)
     assert running.stop() == 0
     running.count().check(at_least=40_000)
-    assert any("cannot write to the spool" in line for line in reports(running))
+    assert any("cannot write to the spool" in line for line in running.reports())
 
 
 @ROOT

@@ -33,11 +33,6 @@ def decompressed(running):
     return count(running.acks.read_bytes(), directory.glob("load.log*"))
 
 
-def reports(running):
-    """Return what queuelog said on stderr, by line."""
-    return [line for line in running.errors().splitlines() if line.startswith("queuelog[")]
-
-
 def leave_room_for_lines(log_dir):
     """Fill the disk: lines up to the rollover have room, but not what they are compressed to."""
     filler = log_dir / "filler"
@@ -62,7 +57,9 @@ def test_a_rotator_without_room_to_compress_loses_nothing(server, mount, kill):
                 running.kill()
                 wait_for(lambda old=old: not any(map(alive, old)), "the workers end")
             else:
-                wait_for(lambda: any("cannot roll over" in r for r in reports(running)), "a report")
+                wait_for(
+                    lambda: any("cannot roll over" in r for r in running.reports()), "a report"
+                )
                 load.wait_for_requests(100)
             (running.log_dir / "filler").unlink()
             run("mount", "-o", f"remount,size={size}m", running.log_dir)
@@ -115,11 +112,11 @@ def test_a_rollover_that_the_directory_refuses_loses_nothing(server, disk, handl
         wait_for(lambda: len(list(running.log_dir.glob("load.log*"))) > 1, "a rollover")
         run("chattr", "+i", running.log_dir)
         try:
-            wait_for(lambda: any("cannot roll over" in r for r in reports(running)), "a report")
+            wait_for(lambda: any("cannot roll over" in r for r in running.reports()), "a report")
             load.wait_for_requests(100)
         finally:
             run("chattr", "-i", running.log_dir)
         load.wait_for_requests(50)
     assert running.stop() == 0
     decompressed(running).check(at_least=4_000)
-    assert len(reports(running)) < 30
+    assert len(running.reports()) < 30

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from disks import ROOT
+from disks import ROOT, UNPRIVILEGED
 from harness import Load, alive, children, wait_for
 from processes import workers
 
@@ -107,7 +107,7 @@ def test_a_read_only_spool_is_refused_at_the_start(python, spool, mount):
 @ROOT
 def test_a_spool_that_nobody_may_write_to_for_a_while_sends_lines_to_their_files(server, spool):
     """New segments cannot be made; as soon as they can, everything goes through the spool again."""
-    running = server(prefix=("setpriv", "--bounding-set=-dac_override,-dac_read_search")).start()
+    running = server(prefix=UNPRIVILEGED).start()
     incoming = Path(spool, str(os.getuid()))
     with Load(running) as load:
         load.wait_for_requests(20)
@@ -131,16 +131,13 @@ def test_a_memory_file_system_that_cannot_be_written_is_passed_over(tmp_path):
     """In a container /dev/shm may be there for root alone."""
     (tmp_path / "shm").mkdir(mode=0o555)
     (tmp_path / "tmp").mkdir()
-    privileges = "--bounding-set=-dac_override,-dac_read_search"
     program = (
         "import os, sys\n"
         "from queuelog import _spool\n"
         "_spool._SHM = sys.argv[1]\n"
         "print(_spool.base_directory())\n"
     )
-    command = [sys.executable, "-c", program, tmp_path / "shm"]
-    if os.getuid() == 0:  # who may write everywhere otherwise
-        command[:0] = ["setpriv", privileges]
+    command = [*UNPRIVILEGED, sys.executable, "-c", program, tmp_path / "shm"]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout == f"{tmp_path}/tmp/queuelog-{os.getuid()}\n"

@@ -5,6 +5,7 @@ line "Starting gunicorn": a new arbiter waits for the disk there. So here that l
 """
 
 import signal
+from contextlib import contextmanager
 
 import pytest
 from disks import ROOT, frozen
@@ -28,12 +29,20 @@ def stalling(server, disk):
     return running.start()
 
 
+@contextmanager
+def stalled(server, load):
+    """Let the disk stand still under load for a while; requests are answered all the time."""
+    load.wait_for_requests(20)
+    with frozen(server.log_dir):
+        load.wait_for_requests(50)
+        yield
+        load.wait_for_requests(50)
+
+
 def test_new_workers_come_while_the_disk_stands_still(stalling):
     """A fork must not wait for a thread that the disk has stalled."""
     with Load(stalling) as load:
-        load.wait_for_requests(20)
-        with frozen(stalling.log_dir):
-            load.wait_for_requests(50)
+        with stalled(stalling, load):
             stalling.send(signal.SIGTTIN)
             workers(stalling, 3)
             load.wait_for_requests(50)
@@ -41,7 +50,6 @@ def test_new_workers_come_while_the_disk_stands_still(stalling):
             stalling.send(signal.SIGHUP)
             wait_for(lambda: old.isdisjoint(children(stalling.pid)), "the old workers end")
             workers(stalling, 2)
-            load.wait_for_requests(50)
         load.wait_for_requests(20)
     assert stalling.stop() == 0
     stalling.count().check(at_least=3_800)
@@ -51,9 +59,7 @@ def test_an_upgrade_while_the_disk_stands_still(stalling):
     """The new arbiter logs through the spool of the old one, and takes over when that can end."""
     old = stalling.process
     with Load(stalling) as load:
-        load.wait_for_requests(20)
-        with frozen(stalling.log_dir):
-            load.wait_for_requests(50)
+        with stalled(stalling, load):
             before = workers(stalling)
             stalling.send(signal.SIGUSR2)
 
@@ -64,7 +70,6 @@ def test_an_upgrade_while_the_disk_stands_still(stalling):
             workers(stalling, arbiter=new)
             stalling.send(signal.SIGTERM)
             wait_for(lambda: not any(map(alive, before)), "the old workers end")
-            load.wait_for_requests(50)
         assert old.wait(30) == 0
         load.wait_for_requests(50)
     stalling.end_process(new)
@@ -75,14 +80,11 @@ def test_a_server_that_was_ended_is_started_again_while_the_disk_stands_still(st
     """The kernel keeps what hangs in a write, but neither the port nor the spool wait for it."""
     old = stalling.process
     with Load(stalling) as load:
-        load.wait_for_requests(20)
-        with frozen(stalling.log_dir):
-            load.wait_for_requests(50)
+        with stalled(stalling, load):
             before = workers(stalling)
             stalling.send(signal.SIGTERM)
             wait_for(lambda: not any(map(alive, before)), "the workers end")
             stalling.start()
-            load.wait_for_requests(50)
         assert old.wait(30) == 0
         load.wait_for_requests(50)
     assert stalling.stop() == 0
