@@ -258,9 +258,10 @@ class FileSink:
         has held up may come after its last read, and go with the file a moment later. Whoever has
         read since the write reads to the end, and has it.
         """
-        written, sleep = time.monotonic(), native("time", "sleep")
+        written = time.monotonic()
         found = os.fstat(self._fd)
         if written - looked > _AT_ONCE and self._is_moved():
+            sleep = native("time", "sleep")
             while found.st_nlink and time.monotonic() - written < _REMOVAL:
                 sleep(0.01)
                 found = os.fstat(self._fd)

@@ -239,9 +239,9 @@ class Sinks:
         sink = self._sinks.get(sink_id)
         if sink is not None:
             return sink
-        if not description.path and target.trusted:
-            raise UnknownSinkError(sink_id)
         if not description.path:
+            if target.trusted:
+                raise UnknownSinkError(sink_id)
             raise ValueError(f"{description.name} was named by a process of another user")
         if not target.trusted and not sink_id.startswith(tuple(f"{d}/" for d in self._allowed)):
             raise ValueError(

@@ -47,15 +47,11 @@ class _Segment:
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if owner is not None:
             os.fchown(self.fd, owner, -1)
-        self.identity = _identity(self.fd)
+        found = os.fstat(self.fd)
+        self.identity = found.st_dev, found.st_ino
         self.size = 0
         self.capacity = capacity  # bytes, about
         self.described: set[bytes] = set()  # sink numbers as they stand in a frame
-
-
-def _identity(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_dev, found.st_ino
 
 
 class SpoolWriter:
@@ -282,13 +278,12 @@ class SpoolWriter:
             segment = self._segment
             if segment is None or self._busy:
                 return
-            try:
-                if _identity(segment.fd) != segment.identity:
-                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            except OSError:  # somebody has closed all descriptors, as daemons do: it is not ours
-                self._segment = None
-                return
-            if os.fstat(segment.fd).st_nlink == 0:
+            found = None
+            with contextlib.suppress(OSError):
+                found = os.fstat(segment.fd)
+            if found is None or (found.st_dev, found.st_ino) != segment.identity:
+                self._segment = None  # somebody closed all descriptors, as daemons do: not ours
+            elif found.st_nlink == 0:
                 self._segment = None
                 os.close(segment.fd)
 
