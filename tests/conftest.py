@@ -11,7 +11,19 @@ from pathlib import Path
 
 import pytest
 from disks import frozen, run
-from harness import Server
+from harness import APPS, Server
+
+SUPPORT = Path(__file__).parent / "support"
+# Programs that tests start import what the tests share, too.
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (SUPPORT, APPS)))
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs root for everybody else."""
+    if os.getuid() != 0:
+        for item in items:
+            if item.get_closest_marker("root"):
+                item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
 @pytest.fixture
@@ -53,6 +65,43 @@ def python(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture
+def program(request, python, spool):
+    """Return a function that runs a program of the test, with the spool as its first argument.
+
+    Programs are functions in `programs/<subject>.py` beside `test_<subject>.py`. Without a name it
+    is the one that is called as the test is, without "test_". Options as of `python`.
+    """
+    subject = request.path.stem.removeprefix("test_")
+    path = request.path.parent / "programs" / f"{subject}.py"
+    own_name = request.function.__name__.removeprefix("test_")
+    runner = (SUPPORT / "run_program.py").read_text()
+    return lambda *arguments, name=own_name, **options: python(
+        runner, path, name, spool, *arguments, **options
+    )
+
+
+@pytest.fixture
+def background(request, tmp_path, spool):
+    """Return a function that starts such a program and returns the process; ends it afterwards."""
+    path = request.path.parent / "programs" / f"{request.path.stem.removeprefix('test_')}.py"
+    started = []
+
+    def start(name, *arguments, spool=spool, **options):
+        process = subprocess.Popen(
+            [sys.executable, SUPPORT / "run_program.py", path, name, spool, *map(str, arguments)],
+            cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, **options,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ ROOT = TESTS.parent
 
 def docstring(module, name):
     """Return the docstring of a test."""
-    tree = ast.parse((TESTS / f"{module}.py").read_text())
+    tree = ast.parse(next(TESTS.rglob(f"{module}.py")).read_text())
     (found,) = (node for node in tree.body if getattr(node, "name", "") == name)
     return ast.get_docstring(found)
 
@@ -27,7 +27,7 @@ def test_each_failure_has_a_test_that_names_it():
 
 def test_every_test_says_what_it_is_for():
     """One sentence, at least."""
-    for path in TESTS.glob("test_*.py"):
+    for path in TESTS.rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"

@@ -14,7 +14,7 @@ import pytest
 import queuelog
 import queuelog.gunicorn
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 FILE = "file = add(logging.FileHandler('app.log'), '%(message)s')\n"
 START = "queuelog.start(spool=sys.argv[1])\n"
 NOBODY = 65534

@@ -33,7 +33,7 @@ if left >= 0:
     _bridge._bridge._listener.drain(10)
 queuelog.stop()
 """
-PROGRAM = Path(__file__).parent / "programs" / "killpoints.py"
+PROGRAM = Path(__file__).with_name("killpoints.py")
 POINTS = {"plain": 5, "size": 50, "timed": 15, "gzip": 50}  # there are more: fewer would not be all
 
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from harness import Load, children, logconfig, open_files, wait_for
-from owner import OneOwner
+from one_owner import OneOwner
 from processes import workers
 from worker_classes import ASGI, UVICORN, WSGI, app_for
 

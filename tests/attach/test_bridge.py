@@ -10,7 +10,7 @@ from harness import wait_for
 
 import queuelog
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 FILE = "add(logging.FileHandler('app.log'), '%(message)s')\n"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run as two users")
 

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 from harness import Load, alive, children, open_files, wait_for
-from owner import OneOwner
+from one_owner import OneOwner
 from processes import workers
 from test_lifecycle import Daemon
 from versions import RELOADS_LOGGING

@@ -17,11 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-APPS = Path(__file__).parent / "apps"
+APPS = Path(__file__).parents[1] / "apps"
 # The script, as users run it: started again on SIGUSR2, `python -m gunicorn` of old versions has
 # modules of its own for the standard library's (`http`).
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 LINE = re.compile(rb"(?P<time>[\d.]+) (?P<pid>\d+) number=(?P<number>\d{8}) x*")
 DEADLINE = 30.0  # seconds: how long a condition may take to come true
 
@@ -134,7 +134,7 @@ class Server:
         self.write_conf()
         self._command = [*prefix, sys.executable, *options, GUNICORN, "-c", str(self.conf), app]
         self._env = {
-            **os.environ, "PYTHONPATH": str(APPS), "ACKS": str(self.acks),
+            **os.environ, "PYTHONPATH": f"{APPS}:{Path(__file__).parent}", "ACKS": str(self.acks),
             "PYTHONWARNINGS": "default", **(env or {}),
         }  # fmt: skip
         self.process = None

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from harness import Server, children, open_files, wait_for
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 
 
 @pytest.fixture

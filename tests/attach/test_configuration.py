@@ -8,7 +8,7 @@ import pytest
 from harness import Load, children, logconfig, open_files, wait_for
 from processes import descriptors
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 DICT = """
 def config(**changes):
     return {

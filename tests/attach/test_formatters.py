@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 FILE = "file = logging.FileHandler('app.log'); root.addHandler(file)\n"
 FAIL = "try: 1 / 0\n    except ZeroDivisionError: log.exception('failed')\n"
 

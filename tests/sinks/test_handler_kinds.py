@@ -14,7 +14,7 @@ import pytest
 from queuelog._files import FileSink
 from queuelog._spool import FileLock
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 
 
 @pytest.fixture

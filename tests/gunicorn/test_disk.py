@@ -12,7 +12,7 @@ from disks import ROOT, UNPRIVILEGED, fill, frozen, run
 from harness import Load, children, count, open_files, wait_for
 from processes import memory, workers
 
-SHIM = Path(__file__).parent / "programs" / "disk_shim.c"
+SHIM = Path(__file__).parents[1] / "support" / "disk_shim.c"
 SIZE = {"class": "logging.handlers.RotatingFileHandler", "maxBytes": 50_000, "backupCount": 1000}
 
 

@@ -1,6 +1,6 @@
 """Fuzz everything that reads what a hostile process may have written.
 
-    python tests/fuzz.py --inputs 1000000 --seed 1
+    python tests/campaign/fuzz.py --inputs 1000000 --seed 1
 
 Inputs are random bytes, and streams that were right before some of their bytes were changed, cut,
 doubled or moved. Nothing may raise but what is documented, and every frame before the first change

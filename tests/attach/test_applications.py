@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-PRELUDE = (Path(__file__).parent / "programs" / "prelude.py").read_text()
+PRELUDE = (Path(__file__).parents[1] / "support" / "prelude.py").read_text()
 
 
 @pytest.fixture

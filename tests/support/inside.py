@@ -1,0 +1,15 @@
+"""What the tests look at inside a running queuelog, and the only place that knows where it is."""
+
+from __future__ import annotations
+
+from queuelog import _bridge
+
+
+def listener():
+    """Return the listener of this process, an arbiter."""
+    return _bridge._bridge._listener
+
+
+def writer():
+    """Return the end of the queue that this process writes to."""
+    return _bridge._bridge._queue
