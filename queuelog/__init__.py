@@ -1,23 +1,21 @@
 """Log files under Gunicorn, each with one owner.
 
-The way of one record, module by module:
+The way of one record, room by room; arrows between them point one way, downwards in `base`:
 
-    _bridge      start(), setup(), stop(): takes file handlers out of the logger tree (_tree) ...
-    _client      ... so does a worker, and a program below it, which _inherits what it needs,
-    handlers     ... and puts a QueueHandler there: it formats the record in the worker,
-    _frame       packs it into a frame,
-    _writer      and appends that to the worker's own segment in the spool (_spool).
-    _reader      In the arbiter, all segments are merged by time,
-    _delivery    and every batch is written exactly once, which the _ledger remembers:
-    _sinks       to the sink that the segment's _description names,
-    _files       which appends to the log file and rolls it over.
-    listener     The thread that does it; it stands still while the arbiter forks (_fork).
+    lifecycle  start(), setup(), stop(): which role a process has
+    attach     takes file handlers out of the logger tree, in the arbiter and in every worker,
+    handlers   and puts a QueueHandler there: it formats the record in the worker,
+    spool      packs it into a frame and appends that to the worker's own segment.
+    owner      In the arbiter a thread takes batches out of the spool, in order of time, and writes
+               each exactly once, which a ledger remembers,
+    sinks      to the log file that the segment describes, which it rolls over.
+    base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
-Beside that way, _plan says beforehand what will happen to each handler: describe().
+Workers do not import `owner` and `sinks`. Beside that way, `attach.check` says beforehand what will
+happen to each handler: describe().
 """
 
-from queuelog._bridge import setup, start, stop
-from queuelog._plan import Plan, describe
+from queuelog.attach.check import Plan, describe
 from queuelog.errors import (
     ConfigurationError,
     FileInUseError,
@@ -26,6 +24,7 @@ from queuelog.errors import (
     SpoolError,
     WrongProcessError,
 )
+from queuelog.lifecycle import setup, start, stop
 
 __all__ = [
     "ConfigurationError",

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from queuelog import _tree
-from queuelog._plan import ByWorker, plan
+from queuelog.attach import tree
+from queuelog.attach.check import ByWorker, plan
 from queuelog.gunicorn import __all__ as HOOKS  # noqa: N812  # it is a constant
 
 
@@ -60,7 +60,7 @@ def _configure(cfg: Any, uris: list[str], import_app: Callable[[str], Any]) -> B
     """Configure logging as the arbiter does, then as the application does."""
     cfg.set("capture_output", False)  # it would take our stdout
     cfg.logger_class(cfg)
-    arbiters = _tree.handlers()
+    arbiters = tree.handlers()
     os.environ.update(cfg.env)
     uri = uris[0] if uris else cfg.wsgi_app
     if uri:

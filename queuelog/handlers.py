@@ -13,10 +13,11 @@ import queue
 from operator import attrgetter
 from typing import Any, Protocol
 
-from queuelog import _frame
-from queuelog._description import WRITING, describe, encoding, preamble, writes_lines
+from queuelog.base import last_resort, spec
+from queuelog.base.filehandler import WRITING, encoding, preamble, writes_lines
+from queuelog.spool import frame
 
-_new, _encode = object.__new__, _frame.encode
+_new, _encode = object.__new__, frame.encode
 
 
 def _shared(name: str) -> Any:
@@ -30,16 +31,27 @@ def _shared(name: str) -> Any:
 
 
 class Queue(Protocol):
-    """What a `QueueHandler` needs of its queue: the spool's writer, or an adapter of another."""
+    """What handlers need of their queue: the spool's writer, or an adapter of another."""
 
     def register(self, description: bytes) -> int:
         """Return the number that frames of this sink have."""
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Queue a frame, or raise `queue.Full`."""
+        """Queue a frame.
+
+        Raises:
+            queue.Full: there is no room.
+            OSError: the queue cannot be written at all.
+        """
 
     def drop(self, item: bytes) -> None:
         """Count a frame that was refused."""
+
+    def after_fork_in_child(self) -> None:
+        """Share nothing with the parent that only one process may use."""
+
+    def close(self) -> None:
+        """Let go of what this process has open."""
 
 
 class QueueHandler(logging.handlers.QueueHandler):
@@ -47,7 +59,8 @@ class QueueHandler(logging.handlers.QueueHandler):
 
     It has the level, filters, formatter, name and marker attributes of `handler`, and is equal to
     it: an application that has kept the one it made can change and remove it. At the backlog
-    limit a record waits up to `timeout` seconds if `block`, and is dropped and counted then.
+    limit a record waits up to `timeout` seconds if `block`, and is dropped and counted then. A
+    line that cannot be queued for another reason goes to its file directly, else to stderr.
     `description` is that of the sink, where `handler` only stands in for one of another process.
     """
 
@@ -72,7 +85,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         self.filters = handler.filters
         self._block, self._timeout = block, timeout
         self.writes_lines = writes_lines(handler)
-        self.description = description or describe(handler)
+        self.description = description or spec.encode(spec.spec_of(handler))
         self._sink = queue.register(self.description)
         if self.writes_lines:
             assert isinstance(handler, logging.FileHandler)
@@ -123,7 +136,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         copied.__dict__ = record.__dict__.copy()
         if not self.writes_lines:
             payload = self._attributes(copied)
-            return _frame.encode(_frame.RECORD, self._sink, record.created, payload)
+            return _encode(frame.RECORD, self._sink, record.created, payload)
         text = self.format(copied) + self._terminator
         try:
             payload = text.encode(self._encoding, self._errors)
@@ -131,7 +144,7 @@ class QueueHandler(logging.handlers.QueueHandler):
             payload = text.encode(self._encoding, "backslashreplace")
         if self._skip:
             payload = payload[self._skip :]
-        return _encode(_frame.LINE, self._sink, record.created, payload)
+        return _encode(frame.LINE, self._sink, record.created, payload)
 
     def _attributes(self, record: logging.LogRecord) -> bytes:
         if record.exc_info and not record.exc_text:
@@ -151,6 +164,11 @@ class QueueHandler(logging.handlers.QueueHandler):
             self.queue.put(item, self._block, self._timeout)
         except queue.Full:
             self.queue.drop(item)
+        except OSError as error:
+            kind, _, payload = frame.decode(item)
+            if kind == frame.RECORD:
+                payload = json.loads(payload)["msg"].encode(errors="backslashreplace") + b"\n"
+            last_resort.write(spec.parse(self.description).path, payload, error)
 
 
 def _text(value: Any) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from queuelog import _bridge
+from queuelog import lifecycle
 
 
 def listener():
     """Return the listener of this process, an arbiter."""
-    return _bridge._bridge._listener
+    return lifecycle._role._listener
 
 
 def writer():
     """Return the end of the queue that this process writes to."""
-    return _bridge._bridge._queue
+    return lifecycle._role._queue

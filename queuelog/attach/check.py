@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from queuelog import _tree
-from queuelog._client import stays
-from queuelog._description import class_name, encoding, obstacle, writes_lines
-from queuelog._options import strings
-from queuelog._sinks import identify
+from queuelog.attach import tree
+from queuelog.attach.attachment import reason_to_stay
+from queuelog.attach.options import strings
+from queuelog.base.filehandler import class_name, encoding, writes_lines
+from queuelog.base.spec import obstacle, spec_of
 from queuelog.handlers import QueueHandler
 
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -70,9 +70,9 @@ def plan(own: Sequence[str], by_worker: ByWorker = lambda _: False) -> Plan:
     names = strings("own", own)
     found = [
         _entry(name, original, names, by_worker(original))
-        for name, logger in _tree.loggers()
+        for name, logger in tree.loggers()
         for attached in logger.handlers
-        for handler in (attached, *_tree.behind(attached))
+        for handler in (attached, *tree.behind(attached))
         for original in [handler.handler if isinstance(handler, QueueHandler) else handler]
     ]
     there = {handler.name for _, handler in found}
@@ -83,7 +83,7 @@ def plan(own: Sequence[str], by_worker: ByWorker = lambda _: False) -> Plan:
 def _entry(
     logger: str, handler: logging.Handler, own: tuple[str, ...], worker: bool
 ) -> tuple[Entry, logging.Handler]:
-    kept = stays(handler, own)
+    kept = reason_to_stay(handler, own)
     policy = path = ""
     if isinstance(handler, logging.FileHandler):
         path, policy = handler.baseFilename, _policy(handler)
@@ -94,7 +94,7 @@ def _entry(
             "the application configures it; only a handler of the Gunicorn conf file can be owned"
         )
     name = handler.name or class_name(handler)
-    return Entry(logger, name, kept, policy, identify(handler), path), handler
+    return Entry(logger, name, kept, policy, spec_of(handler).sink_id, path), handler
 
 
 def _policy(handler: Any) -> str:

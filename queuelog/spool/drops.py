@@ -18,7 +18,7 @@ import stat
 import struct
 from collections.abc import Iterator
 
-from queuelog._spool import SpoolDirectory, Target
+from queuelog.spool.directory import SpoolDirectory, Target
 
 _COUNT = struct.Struct("<Q")
 _HEADER_SIZE = 2 * _COUNT.size
@@ -29,6 +29,11 @@ class DropCounter:
     """The writer's side: counts what one process drops of one sink."""
 
     def __init__(self, path: str, description: bytes, owner: int | None) -> None:
+        """Make the file `path`; it is given to the user `owner`, unless that is None.
+
+        Raises:
+            OSError: there is no room for it.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self.fd = os.open(path, flags, 0o600)
         try:
@@ -36,7 +41,7 @@ class DropCounter:
             if owner is not None:
                 os.fchown(self.fd, owner, -1)
             os.pwrite(self.fd, bytes(_HEADER_SIZE) + description, 0)
-        except OSError:  # no room
+        except OSError:
             os.close(self.fd)
             os.unlink(path)
             raise

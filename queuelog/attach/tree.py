@@ -101,18 +101,26 @@ class ConfigurationHook:
     """
 
     def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+        self._previous: Any = None
+        self._installed: Any = None
+
+    def install(self) -> None:
+        """Begin to call; harmless if repeated."""
         previous: Any = logging.config.dictConfigClass
+        then = self._then
 
         class Configurator(previous):  # type: ignore[misc]
             def configure(self) -> None:
                 super().configure()
                 then()
 
-        self._previous, self._installed = previous, Configurator
-
-    def install(self) -> None:
-        logging.config.dictConfigClass = self._installed
+        if self._installed is None:
+            self._previous, self._installed = previous, Configurator
+            logging.config.dictConfigClass = Configurator
 
     def remove(self) -> None:
+        """Call no more, unless somebody has put a class of his own on top of ours."""
         if logging.config.dictConfigClass is self._installed:
             logging.config.dictConfigClass = self._previous
+            self._installed = None

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from queuelog import _tree
-from queuelog._description import build, parse
-from queuelog._report import report
+from queuelog.attach import tree
+from queuelog.base import spec
+from queuelog.base.report import report
 from queuelog.errors import ConfigurationError
 from queuelog.handlers import QueueHandler
+from queuelog.spool.frame import FORMAT
 
 VARIABLE = "QUEUELOG"
 _LONGEST = 1 << 16  # bytes: execve() refuses 128 KiB
@@ -46,8 +47,9 @@ class Connection:
     full: str
     wait: float
     own: tuple[str, ...]
-    known: tuple[str, ...]
+    known: tuple[str, ...] = ()
     loggers: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
 
 
 def publish(connection: Connection) -> None:
@@ -74,20 +76,25 @@ def find() -> Connection | None:
     """Return what the process above has published, or None if it has not.
 
     Raises:
-        ConfigurationError: the variable was changed by somebody.
+        ConfigurationError: the variable was changed by somebody, or another version wrote it.
     """
     text = os.environ.get(VARIABLE)
     if not text:
         return None
     try:
-        found = Connection(**json.loads(text))
-        found.own, found.known = tuple(found.own), tuple(found.known)
-    except (ValueError, TypeError) as error:
+        fields = json.loads(text)
+        found = Connection(**fields) if fields.get("format") == FORMAT else None
+    except (ValueError, TypeError, AttributeError) as error:
         raise ConfigurationError(
             f"the environment variable {VARIABLE} is not what queuelog.start() wrote: {error}. "
             f"Leave it alone, or remove it"
         ) from None
-    return found
+    if found is None:
+        raise ConfigurationError(
+            f"the environment variable {VARIABLE} is not of format {FORMAT}: the server that "
+            f"started this process uses another version of queuelog. Install the same one for both"
+        )
+    return dataclasses.replace(found, own=tuple(found.own), known=tuple(found.known))
 
 
 def restore(loggers: dict[str, Any], make: Make) -> None:
@@ -113,7 +120,7 @@ def restore(loggers: dict[str, Any], make: Make) -> None:
 def _describe() -> dict[str, Any]:
     """Describe every logger that differs from a new one."""
     found = {}
-    for name, logger in _tree.loggers():
+    for name, logger in tree.loggers():
         handlers = [_describe_handler(h) for h in logger.handlers if isinstance(h, QueueHandler)]
         if handlers or logger.level or not logger.propagate:
             found[name] = {
@@ -159,7 +166,7 @@ def _make(described: dict[str, Any], make: Make) -> QueueHandler:
         original = logging.Handler()  # no file handler: its records go to the owner whole
     else:
         fmt, datefmt, style = described["format"]
-        original = build(parse(description))
+        original = spec.build(spec.parse(description))
         original.setFormatter(logging.Formatter(fmt, datefmt, style))
     original.setLevel(described["level"])
     original.name = described["name"]

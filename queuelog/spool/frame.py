@@ -9,7 +9,8 @@ A frame is a fixed header, little-endian, and a payload::
         16     2  sink number, valid within one segment
         18     2  kind
 
-A reader never trusts a frame: whoever may log may also write nonsense into his segment.
+A segment is `SEGMENT_HEADER`, which names the version of the format, and frames behind it. A reader
+never trusts a frame: whoever may log may also write nonsense into his segment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-DESCRIPTION = 1  # payload: JSON that says what the sink number stands for (see _description)
+# The version of what one process leaves to another: segments, ledger, the variable QUEUELOG.
+FORMAT = 1
+SEGMENT_HEADER = struct.pack("<4sI", b"qlog", FORMAT)
+
+DESCRIPTION = 1  # payload: what the sink number stands for in this segment
 LINE = 2  # payload: bytes for the sink's file, terminator included
 RECORD = 3  # payload: JSON of the record's attributes, for a handler that writes itself
 _KINDS = (DESCRIPTION, LINE, RECORD)
@@ -71,14 +76,19 @@ def sink_of(frame: bytes) -> int:
     return frame[16] | frame[17] << 8
 
 
-def kind_of(frame: bytes) -> int:
-    """Return the kind of an encoded frame."""
-    return frame[18]
-
-
 def payload_of(frame: bytes) -> bytes:
     """Return the payload of an encoded frame."""
     return frame[HEADER_SIZE:]
+
+
+def decode(frame: bytes) -> tuple[int, float, bytes]:
+    """Return kind, creation time and payload of an encoded frame.
+
+    Raises:
+        struct.error: it is too short.
+    """
+    _, _, created, found = _HEADER.unpack_from(frame)
+    return split_tag(found)[0], created, payload_of(frame)
 
 
 def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan:
@@ -90,12 +100,8 @@ def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan
     """
     # Every record passes here, one by one: this loop is most of what the arbiter spends.
     items: dict[int, list[Item]] = {}
-    unpack, crc32, size, last_start = (
-        _HEADER.unpack_from,
-        zlib.crc32,
-        len(data),
-        len(data) - HEADER_SIZE,
-    )
+    unpack, crc32 = _HEADER.unpack_from, zlib.crc32
+    size, last_start = len(data), len(data) - HEADER_SIZE
     position = skipped = needed = 0
     corrupt = late = False
     current = -1

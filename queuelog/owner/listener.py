@@ -4,7 +4,7 @@ It waits for the doorbell, writes what is there, pauses a few milliseconds so th
 worth its price, and looks again. While nobody logs it wakes once a second.
 
 The thread must not run while its process forks: a child would inherit locks that no one releases,
-and Python 3.12 and later warn of it. `pause` and `resume` stand around a fork (see _fork).
+and Python 3.12 and later warn of it. `pause` and `resume` stand around a fork.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import os
 import time
 from typing import Any
 
-from queuelog._delivery import Delivery, Interrupted
-from queuelog._foreign import ForeignDelivery, ForeignQueue
-from queuelog._native import native
-from queuelog._reader import Batch, SpoolReader
-from queuelog._report import report
+from queuelog.base.report import report
+from queuelog.base.unpatched import native
+from queuelog.owner.delivery import Delivery
+from queuelog.owner.transfer import Interrupted
+from queuelog.spool.doorbell import Doorbell
+from queuelog.spool.merge import Batch
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
 IDLE = 1.0  # seconds between two looks at a silent spool
@@ -37,12 +38,10 @@ class QueueListener(logging.handlers.QueueListener):
 
     queue: Any
 
-    def __init__(
-        self, queue: SpoolReader | ForeignQueue, delivery: Delivery | ForeignDelivery
-    ) -> None:
-        super().__init__(queue)  # type: ignore[arg-type]
+    def __init__(self, bell: Doorbell, delivery: Delivery) -> None:
+        super().__init__(bell)  # type: ignore[arg-type]
         self.delivery = delivery
-        self.delivery.stopping = lambda: self._stopping
+        self.delivery.transfer.stopping = lambda: self._stopping
         self._next_tidy = 0.0
         self._tid = 0  # the kernel's id of the thread
         self._turn = 0  # of its loop
@@ -55,7 +54,11 @@ class QueueListener(logging.handlers.QueueListener):
         os.set_blocking(self._waker, False)
 
     def start(self) -> None:
-        """Start the thread; harmless if it runs. It takes back a `stop` that took too long."""
+        """Start the thread; harmless if it runs. It takes back a `stop` that took too long.
+
+        Raises:
+            RuntimeError: the limit of processes is reached.
+        """
         with self._gate:
             self._stopping = False
             if self._running is None:
@@ -65,7 +68,7 @@ class QueueListener(logging.handlers.QueueListener):
                 self._running = running  # last: a thread that could not be started is tried again
 
     def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Stop the thread, between two writes; return False if that took too long.
+        """Stop the thread, between two writes; return False if that took more than `timeout` s.
 
         What is in the spool stays there: see `drain`.
         """
@@ -108,7 +111,11 @@ class QueueListener(logging.handlers.QueueListener):
         """Write all that is in the spool, in the calling thread; return whether that was all.
 
         If another process owns the spool, it is for that one to write it. Only while the thread is
-        stopped.
+        stopped; for about `timeout` seconds at most.
+
+        Raises:
+            FileInUseError: another spool's owner has one of the files.
+            OSError: there is no room for the ledger, or no descriptor is left.
         """
         deadline = time.monotonic() + timeout
         self._stopping = False  # of the thread; what is written here shall not be interrupted
@@ -119,7 +126,7 @@ class QueueListener(logging.handlers.QueueListener):
         while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
             pass
         self.delivery.tidy()
-        return batch is None and not self.delivery.held
+        return batch is None and not self.delivery.lagging.ids()
 
     def enqueue_sentinel(self) -> None:
         """Wake the thread."""
@@ -130,7 +137,7 @@ class QueueListener(logging.handlers.QueueListener):
         """Return the next batch, or None; with `block`, wait for the doorbell first."""
         batch = self.delivery.next()
         if batch is None and block:
-            self._sleep(min(IDLE, self.delivery.patience()), bell=True)
+            self._sleep(min(IDLE, self.delivery.lagging.patience()), bell=True)
             batch = self.delivery.next()
         return batch
 

@@ -1,0 +1,9 @@
+"""The logger tree of a process, and what its workers need: queue handlers in the place of others.
+
+In: handlers that the user or an application has configured. Out: queue handlers, which put encoded
+records into the spool; for programs below, an environment variable that tells them the same.
+
+    attachment   which handlers are replaced    environment  what programs below inherit
+    client       a process that does not own    options      the arguments of start(), checked
+    tree         the loggers and handlers       check        what will happen to each handler
+"""

@@ -1,0 +1,119 @@
+"""The options of `queuelog.start`, checked where they are given."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pwd
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from queuelog.errors import ConfigurationError
+
+_QUEUE = ("put", "get", "get_nowait")
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and os.path.isabs(value) and "\0" not in value
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "spool": (lambda value: value is None or _is_path(value), "an absolute path"),
+    "backlog": (
+        lambda value: isinstance(value, int) and value >= 1 << 16,
+        "a number of bytes, at least 65,536",
+    ),
+    "full": (lambda value: value in ("wait", "drop"), "'wait' or 'drop'"),
+    "wait": (
+        lambda value: isinstance(value, (int, float)) and value >= 0,
+        "a number of seconds, at least 0",
+    ),
+    "own": (lambda value: all(isinstance(name, str) for name in value), "a list of strings"),
+    "adopt": (lambda value: all(map(_is_path, value)), "a list of absolute paths"),
+    "user": (
+        lambda value: isinstance(value, (str, int, type(None))) and value not in (True, False, -1),
+        "the name or id of a user",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The keyword arguments of `start`, checked.
+
+    Raises:
+        ConfigurationError: one of them is wrong; the message says which, and what it must be.
+    """
+
+    spool: str | None
+    backlog: int
+    full: str
+    wait: float
+    own: tuple[str, ...]
+    adopt: tuple[str, ...]
+    queue: Any
+    user: int | str | None
+
+    def __post_init__(self) -> None:
+        for name, (is_right, expected) in _RULES.items():
+            value = getattr(self, name)
+            if not is_right(value):
+                raise ConfigurationError(f"{name}={value!r} must be {expected}")
+        if self.queue is not None:
+            missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
+            if missing:
+                raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
+
+    def worker_uid(self) -> int:
+        """Return the user that the workers run as.
+
+        Raises:
+            ConfigurationError: there is no such user.
+        """
+        user = _gunicorn_uid() if self.user is None else self.user
+        if isinstance(user, str):
+            try:
+                return pwd.getpwnam(user).pw_uid
+            except KeyError:
+                raise ConfigurationError(f"user={user!r}: there is no such user") from None
+        return user
+
+
+def _gunicorn_uid() -> int:
+    """Return Gunicorn's setting `user`, or without a Gunicorn the user of this process.
+
+    `on_starting(server)` gets the arbiter, but `queuelog.start()` in it does not: so that the user
+    need not pass it on, it is found among the callers, `gunicorn.arbiter.Arbiter.start`.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") != "gunicorn.arbiter":
+        frame = frame.f_back
+    arbiter = None if frame is None else frame.f_locals.get("self")
+    return getattr(getattr(arbiter, "cfg", None), "uid", os.geteuid())
+
+
+def strings(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    """Return the list of strings that option `name` is; one string stands for a list of it.
+
+    Raises:
+        ConfigurationError: it is no list.
+    """
+    try:
+        return (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        raise ConfigurationError(f"{name}={value!r} must be a list of strings") from None
+
+
+def path(value: Any) -> Any:
+    """Return what `value` names, as `pathlib` has it, as a string."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def paths(name: str, value: Any) -> tuple[str, ...]:
+    """Return the list of paths that option `name` is; one path stands for a list of it.
+
+    Raises:
+        ConfigurationError: it is no list.
+    """
+    return tuple(path(entry) for entry in strings(name, path(value)))

@@ -1,0 +1,87 @@
+"""Directories that are safe to use in a place where everybody may write, as /dev/shm is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+
+from queuelog.errors import SpoolError
+
+MEMORY = "/dev/shm"  # noqa: S108  # what lies there is checked: see own_directory
+ELSEWHERE = "or choose another place with start(spool=…)"
+
+
+def base_directory() -> str:
+    """Return this user's directory for spools and locks: on tmpfs where there is one."""
+    usable = os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK)
+    return os.path.join(MEMORY if usable else tempfile.gettempdir(), f"queuelog-{os.geteuid()}")
+
+
+def shared_parent(path: str, mode: int, uid: int) -> None:
+    """Make the directory in which something of user `uid` lies, or check an existing one.
+
+    Others use it, too: it may be /dev/shm itself, or hold spools of other services. So it is given
+    what `mode` has and it lacks, where it is ours, and nothing is taken away.
+
+    Raises:
+        SpoolError: it is no directory, or others could replace what lies in it.
+        OSError: it cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    fd = _open(path, uid)
+    try:
+        found = os.fstat(fd)
+        for_others = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        if found.st_uid not in (0, uid) or for_others:
+            raise SpoolError(
+                f"others could replace a spool in {path}, which user {found.st_uid} owns, with "
+                f"mode {stat.S_IMODE(found.st_mode):o}: it must be writable for user {uid} or root "
+                f"only, or sticky as /tmp is; {ELSEWHERE}"
+            )
+        missing = mode & ~found.st_mode
+        if missing and found.st_uid == os.geteuid():
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) | missing)
+    finally:
+        os.close(fd)
+
+
+def own_directory(path: str, mode: int | None, uid: int) -> None:
+    """Make the directory `path` for user `uid`, or check that it is just that already.
+
+    `mode` None leaves that of an existing one as it is.
+
+    Raises:
+        SpoolError: it is no directory, or another user's.
+        OSError: it cannot be made.
+    """
+    made = False
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        made = True
+    fd = _open(path, uid)
+    try:
+        if made and uid != os.geteuid():
+            os.fchown(fd, uid, -1)
+        found = os.fstat(fd)
+        if found.st_uid != uid:
+            raise SpoolError(
+                f"{path} belongs to user {found.st_uid}, not to {uid}: remove it, {ELSEWHERE}"
+            )
+        if mode not in (None, stat.S_IMODE(found.st_mode)) and uid == os.geteuid():
+            os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
+def _open(path: str, uid: int) -> int:
+    # O_NOFOLLOW: in a directory for all, as /dev/shm is, anyone may have put a link there first.
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise SpoolError(
+            f"cannot use {path} as part of the spool: {error.strerror}. It must be a directory of "
+            f"user {uid}, and no link: remove it, {ELSEWHERE}"
+        ) from error

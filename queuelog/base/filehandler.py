@@ -1,0 +1,84 @@
+"""What queuelog has to know of a file handler: how it writes, and whether another could replace it.
+
+Of a `logging.FileHandler` or a subclass; the stdlib's way is described at
+https://docs.python.org/3/library/logging.handlers.html.
+"""
+
+from __future__ import annotations
+
+import locale
+import logging
+from typing import Any
+
+# Whoever overrides one of these decides himself what is written, so his handler gets the record.
+WRITING = ("emit", "handle", "_open", "shouldRollover", "reopenIfNeeded", "setStream")
+_STDLIB = ("logging", "logging.handlers")
+
+
+def class_name(handler: logging.Handler) -> str:
+    """Return the full name of the handler's class."""
+    return f"{type(handler).__module__}.{type(handler).__qualname__}"
+
+
+def is_stdlib(handler: logging.Handler, method: str) -> bool:
+    """Tell if a method of `handler` is the stdlib's own, not a user's."""
+    replaced = method in vars(handler)
+    return not replaced and getattr(type(handler), method).__module__ in _STDLIB
+
+
+def own_method(handler: logging.Handler) -> str:
+    """Return the name of a method with which `handler` itself decides what is written, or ""."""
+    named = (name for name in WRITING if hasattr(handler, name) and not is_stdlib(handler, name))
+    return next(named, "")
+
+
+def writes_lines(handler: logging.Handler) -> bool:
+    """Tell if `handler` is a file handler that writes as the stdlib's do: formatted lines.
+
+    Then the arbiter can write the bytes itself; else only the handler knows how to write.
+    """
+    return isinstance(handler, logging.FileHandler) and not own_method(handler)
+
+
+def rotates(handler: logging.Handler) -> bool:
+    """Tell if the handler rolls its file over, by time or by size."""
+    return hasattr(handler, "rolloverAt") or getattr(handler, "maxBytes", 0) > 0
+
+
+def detach_stream(handler: Any) -> None:
+    """Close the file object of a file handler; the handler would open its file again to write."""
+    with handler.lock:  # another thread may be writing its last line to it
+        stream, handler.stream = handler.stream, None
+        if stream is not None:
+            stream.close()
+
+
+def encoding(handler: logging.FileHandler) -> tuple[str, str]:
+    """Return encoding and error handler with which `handler` would write its file."""
+    name = handler.encoding
+    if name is None or name == "locale":  # what io.text_encoding(None) gives
+        name = locale.getpreferredencoding(False)
+    return name, handler.errors or "strict"
+
+
+def encode(handler: logging.FileHandler, text: str) -> bytes:
+    """Return `text` as `handler` would write it in the middle of its file."""
+    name, errors = encoding(handler)
+    try:
+        data = text.encode(name, errors)
+    except UnicodeError:  # rather a readable escape than a line lost
+        data = text.encode(name, "backslashreplace")
+    return data[len(preamble(handler)) :]
+
+
+def preamble(handler: logging.FileHandler) -> bytes:
+    """Return what the encoding puts at the start of a file: a byte order mark, or nothing.
+
+    Raises:
+        ValueError: there is no such encoding.
+    """
+    name, errors = encoding(handler)
+    try:
+        return "".encode(name, errors)
+    except LookupError as error:
+        raise ValueError(f"{handler.baseFilename}: {error}") from None

@@ -1,0 +1,154 @@
+"""What a sink number stands for: a log file and its rollover policy, as JSON in every segment.
+
+A worker describes the handlers whose records it sends, so that the arbiter, or a later run after a
+crash, can write them with no other knowledge. A specification comes from a process that may be
+hostile: it can name only the handler classes below, with plain values for their arguments, and
+whether its path is allowed is for the arbiter to say.
+
+    {"path": "/var/log/app.log", "class": "logging.handlers.RotatingFileHandler",
+     "args": {"maxBytes": 1000000, "backupCount": 5, "encoding": "utf-8"}}
+
+A handler that is not a file, owned by the arbiter because the user named it: {"name": "mail"}.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import logging.handlers
+import os
+from typing import Any, NamedTuple
+
+from queuelog.base.filehandler import class_name, own_method, preamble
+
+_SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 604800}
+_MOST_BACKUPS = 100_000
+_FILE: dict[str, type] = {"encoding": str, "errors": str}
+_SIZE: dict[str, type] = {**_FILE, "maxBytes": int, "backupCount": int}
+_TIME: dict[str, type] = {
+    **_FILE, "when": str, "interval": int, "backupCount": int, "utc": bool, "atTime": str,
+}  # fmt: skip
+_CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
+    "logging.FileHandler": (logging.FileHandler, _FILE),
+    "logging.handlers.WatchedFileHandler": (logging.handlers.WatchedFileHandler, _FILE),
+    "logging.handlers.RotatingFileHandler": (logging.handlers.RotatingFileHandler, _SIZE),
+    "logging.handlers.TimedRotatingFileHandler": (
+        logging.handlers.TimedRotatingFileHandler,
+        _TIME,
+    ),
+}
+
+
+class SinkSpec(NamedTuple):
+    """A checked specification: `path` is absolute, or "" and there is the `name` of a handler."""
+
+    path: str
+    name: str
+    cls: str
+    args: dict[str, Any]
+
+    @property
+    def sink_id(self) -> str:
+        """What the sink is known by: the path of its file, or "name:" and the handler's name."""
+        return file_id(self.path) if self.path else f"name:{self.name}"
+
+
+def file_id(path: str) -> str:
+    """Return one id for one file, through whatever links its directory is named."""
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)
+
+
+def is_file(sink_id: str) -> bool:
+    """Tell if a sink is a log file, and not a handler that is known by its name."""
+    return os.path.isabs(sink_id)
+
+
+def spec_of(handler: logging.Handler) -> SinkSpec:
+    """Return the specification of `handler`."""
+    if isinstance(handler, logging.FileHandler):
+        return SinkSpec(handler.baseFilename, "", class_name(handler), _arguments(handler))
+    return SinkSpec("", handler.name or class_name(handler), class_name(handler), {})
+
+
+def encode(spec: SinkSpec) -> bytes:
+    """Return the specification as JSON."""
+    fields = {"path": spec.path, "name": spec.name, "class": spec.cls, "args": spec.args}
+    return json.dumps({k: v for k, v in fields.items() if v != ""}, sort_keys=True).encode()
+
+
+def parse(data: bytes) -> SinkSpec:
+    """Check a specification and return it.
+
+    Raises:
+        ValueError: it is not one; the message says what is wrong with it.
+    """
+    try:
+        found = json.loads(data)
+        path, name = found.get("path", ""), found.get("name", "")
+        cls, args = found["class"], found.get("args", {})
+    except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"not the specification of a sink: {error!r}") from None
+    if not all(isinstance(text, str) for text in (path, name, cls)) or not isinstance(args, dict):
+        raise ValueError("a field of the specification has the wrong type")
+    if bool(path) == bool(name):
+        raise ValueError("a specification has either a path or a name")
+    if path and (not os.path.isabs(path) or os.path.normpath(path) != path or "\0" in path):
+        raise ValueError(f"not a normal absolute path: {path!r}")
+    return SinkSpec(path, name, cls, args)
+
+
+def build(spec: SinkSpec) -> logging.FileHandler:
+    """Make the handler that `spec` describes; opens nothing.
+
+    Raises:
+        ValueError: the class is not one that may be described, or an argument is wrong.
+    """
+    if spec.cls not in _CLASSES:
+        raise ValueError(f"{spec.cls} cannot be built from a specification")
+    cls, types = _CLASSES[spec.cls]
+    args = dict(spec.args)
+    for name, value in args.items():
+        if name not in types or type(value) is not types[name]:
+            raise ValueError(f"argument {name!r} of {spec.cls} cannot be {value!r}")
+    if any(isinstance(value, int) and not 0 <= value < 1 << 53 for value in args.values()):
+        raise ValueError(f"an argument of {spec.cls} is out of range")
+    # The stdlib's doRollover() tries the name of every backup, and adds the interval until it is
+    # later than now: neither may keep the listener for ever.
+    if args.get("interval") == 0 or args.get("backupCount", 0) > _MOST_BACKUPS:
+        raise ValueError(
+            f"{spec.cls} would never finish a rollover: interval must be at least 1, and "
+            f"backupCount at most {_MOST_BACKUPS}"
+        )
+    if "atTime" in args:
+        args["atTime"] = dt.time.fromisoformat(args["atTime"])
+    handler = cls(spec.path, delay=True, **args)
+    preamble(handler)
+    return handler
+
+
+def obstacle(handler: logging.FileHandler) -> str:
+    """Return why no other process could build an equal handler; "" if one could."""
+    method = own_method(handler)
+    if method:
+        return f"it has a method {method}() of its own"
+    if class_name(handler) not in _CLASSES:
+        return "it is not one of the standard library's"
+    for name in ("namer", "rotator"):
+        if getattr(handler, name, None) is not None:
+            return f"it has a {name}"
+    return ""
+
+
+def _arguments(handler: logging.FileHandler) -> dict[str, Any]:
+    args: dict[str, Any] = {"encoding": handler.encoding, "errors": handler.errors}
+    if isinstance(handler, logging.handlers.RotatingFileHandler):
+        args |= {"maxBytes": handler.maxBytes, "backupCount": handler.backupCount}
+    if isinstance(handler, logging.handlers.TimedRotatingFileHandler):
+        # A subclass may have units of its own; it cannot be rebuilt from this, whatever it says.
+        unit = _SECONDS.get("W" if handler.when.startswith("W") else handler.when, 1)
+        args |= {"when": handler.when, "interval": handler.interval // unit}
+        args |= {"backupCount": handler.backupCount, "utc": handler.utc}
+        args["atTime"] = handler.atTime.isoformat() if handler.atTime else None
+    return {name: value for name, value in args.items() if value is not None}

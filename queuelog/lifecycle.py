@@ -1,0 +1,179 @@
+"""`start`, `setup` and `stop`: which role this process has, and when that changes.
+
+none ──start()──► Owner ──stop()──► none        Owner ──fork──► Client, in the child
+none ──setup()──► Client, below an owner        Client ──fork──► Client
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from queuelog.attach.client import Client, client_from_environment
+from queuelog.attach.options import Options, path, paths, strings
+from queuelog.attach.tree import ConfigurationHook
+from queuelog.base import fork
+from queuelog.errors import NotStartedError, WrongProcessError
+
+if TYPE_CHECKING:
+    from queuelog.owner.owner import Owner
+
+BACKLOG = 256 << 20  # bytes
+
+_HOW_TO_START = """queuelog.start() was never called in this process or one above it. \
+Call it in the on_starting of your Gunicorn conf file; one that is defined below \
+'from queuelog.gunicorn import *' replaces ours:
+
+    def on_starting(server):
+        queuelog.start()
+"""
+
+_role: Owner | Client | None = None
+
+
+def start(
+    *,
+    spool: str | os.PathLike[str] | None = None,
+    backlog: int = BACKLOG,
+    full: Literal["wait", "drop"] = "wait",
+    wait: float = 1.0,
+    own: Sequence[str] = (),
+    adopt: Sequence[str | os.PathLike[str]] = (),
+    queue: Any = None,
+    user: int | str | None = None,
+) -> None:
+    """Let this process own all log files: call it in the arbiter, in `on_starting`.
+
+    Every file handler in the logger tree is replaced by a `QueueHandler`, and a listener thread
+    writes and rotates the files. Called again, it takes over what has been configured since.
+
+    Args:
+        spool: directory for records on their way, on a memory file system; absolute. Default: one
+            of this user's in /dev/shm (else in the temporary directory), named after the directory
+            that the log files have in common. Services that share log files must share it.
+        backlog: limit for records that are not yet in their files, in bytes.
+        full: what a log call does at that limit: "wait" (up to `wait` seconds, then drop) or
+            "drop". Every dropped record is counted, and the count is logged.
+        wait: seconds.
+        own: names of further handlers that the arbiter shall own: slow ones, such as mail.
+        adopt: directories in which the workers may add log files, if they run as another user.
+            Workers of the same user may add log files everywhere.
+        queue: a `multiprocessing.Queue` or the like by which workers send their records to the
+            spool, with its limits.
+        user: user name or id of the workers. Default: Gunicorn's setting `user`.
+
+    Raises:
+        ConfigurationError: an option is wrong, or a handler cannot work.
+        FileInUseError: another process owns one of the log files, with another spool.
+        SpoolError: the spool directory is not safe to use, or another version of queuelog wrote it.
+        WrongProcessError: called in a worker.
+    """
+    options = Options(
+        path(spool), backlog, full, wait, strings("own", own), paths("adopt", adopt), queue, user
+    )
+    if isinstance(_role, Client):
+        raise WrongProcessError(
+            f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
+            f"which has called it already: call queuelog.setup() here"
+        )
+    if _role is not None:
+        _role.attach()
+        return
+    # Here, since programs below a worker need nothing of it.
+    from queuelog.owner.owner import Owner  # noqa: PLC0415
+
+    owner = Owner(options)
+    owner.start()
+    _take_on(owner)
+    atexit.register(_stop_at_exit)
+    owner.listen()
+
+
+def setup() -> None:
+    """Let the arbiter own the files of every file handler that is in the logger tree by now.
+
+    Call it in each worker (`post_fork`, and `post_worker_init` for what the application has
+    configured), and in the arbiter after a reload (`on_reload`). Calling it again is harmless.
+
+    A program that was started anew below a worker (`subprocess`, the `spawn` and `forkserver`
+    methods of `multiprocessing`) calls it once: loggers without handlers get those that they have
+    in the worker. Forked children need no call.
+
+    Raises:
+        ConfigurationError: a handler cannot work; or in a program below a worker, the environment
+            variable QUEUELOG was changed, or another version of queuelog wrote it.
+        FileInUseError: in the arbiter, another process owns one of the log files.
+        NotStartedError: `start` was not called before, here or in a process above.
+        SpoolError: this process, a program below a worker, cannot write to the spool.
+    """
+    if _role is None:
+        client = client_from_environment()
+        if client is None:
+            raise NotStartedError(_HOW_TO_START)
+        client.restore_loggers()
+        client.attach()
+        _take_on(client)
+    else:
+        _role.attach()
+
+
+def stop() -> None:
+    """Write what is left, give the files back: call it in the arbiter, in `on_exit`.
+
+    The original handlers are in place again afterwards. Calling it again, or without `start`, is
+    harmless. It is called at the interpreter's exit, too.
+
+    Raises:
+        WrongProcessError: called in a worker.
+    """
+    global _role
+    if isinstance(_role, Client):
+        raise WrongProcessError(
+            f"queuelog.stop() was called in process {os.getpid()}, but the log files belong to "
+            f"process {_role.owner}: call it there, in on_exit"
+        )
+    if _role is not None:
+        atexit.unregister(_stop_at_exit)
+        _hook.remove()
+        owner, _role = _role, None
+        owner.stop()
+
+
+def _take_on(role: Owner | Client) -> None:
+    """Let this process have a role, at every `dictConfig` and fork as well."""
+    global _role
+    _role = role
+    fork.register(_before_fork, _after_fork_in_parent, _after_fork_in_child)
+    _hook.install()
+
+
+def _configured() -> None:
+    """Somebody has called `dictConfig`."""
+    if _role is not None:
+        _role.attach()
+
+
+def _stop_at_exit() -> None:
+    if not isinstance(_role, Client):
+        stop()
+
+
+def _before_fork() -> None:
+    if _role is not None:
+        _role.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    if _role is not None:
+        _role.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    global _role
+    if _role is not None:
+        _role = _role.after_fork_in_child()
+
+
+_hook = ConfigurationHook(_configured)

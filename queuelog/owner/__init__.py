@@ -1,0 +1,10 @@
+"""The arbiter's side: one process owns a spool, and writes what comes out of it, exactly once.
+
+In: the handlers that the arbiter's configuration names, and batches from the spool. Out: records in
+their sinks; counts of what was dropped, in the logs. Workers need nothing of this.
+
+    owner      the parts of one owner       delivery   batches to the sinks that keep up ...
+    listener   the thread                   lagging    ... and to those that fail
+    ownership  lock, doorbell and ledger    transfer   one sink's part of a batch, exactly once
+    ledger     what has reached the sinks   foreign    `queue=`: another queue's way to the spool
+"""

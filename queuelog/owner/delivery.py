@@ -1,0 +1,168 @@
+"""Delivery: takes batches from the spool to the sinks, each record exactly once.
+
+All sinks that keep up share one cursor; those that fail have cursors of their own (`lagging`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from contextlib import suppress
+
+from queuelog.base.report import report
+from queuelog.owner.lagging import Lagging
+from queuelog.owner.ledger import Cursor, Origin
+from queuelog.owner.ownership import Ownership
+from queuelog.owner.transfer import Transfer
+from queuelog.sinks.registry import Sinks
+from queuelog.sinks.routing import Router
+from queuelog.spool import frame
+from queuelog.spool.drops import Dropped, collect
+from queuelog.spool.merge import Batch, SpoolReader
+from queuelog.spool.segments import Segments
+
+
+class Delivery:
+    """What the listener thread does; one thread at a time uses it, in the spool's owner.
+
+    `limit` is the backlog limit in bytes.
+    """
+
+    def __init__(self, ownership: Ownership, sinks: Sinks, limit: int) -> None:
+        self._ownership = ownership
+        self._directory = ownership.directory
+        self._ledger = ownership.ledger
+        self._sinks = sinks
+        self._limit = limit
+        self._segments = Segments(self._directory, limit)
+        self._reader = SpoolReader(self._segments)
+        self._router = Router(sinks)
+        self.transfer = Transfer(self._ledger, sinks)
+        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
+
+    def own(self) -> bool:
+        """Become the owner of the spool and its files, if nobody else is; return if we are.
+
+        Raises:
+            FileInUseError: another spool's owner has one of the files.
+            SpoolError: there is no room for the ledger, or another version of queuelog wrote it.
+        """
+        if self._ownership.held:
+            return True
+        try:
+            if not self._ownership.acquire():
+                return False
+            self._sinks.claim()
+        except BaseException:
+            self.close()  # an owner that cannot write would keep others from it
+            raise
+        for offsets in self._ledger.state.positions():
+            for name in list(offsets):
+                if not os.path.lexists(self._directory.segment(name)):
+                    del offsets[name]
+        self.lagging.follow_files()
+        return True
+
+    def next(self) -> Batch | None:
+        """Return the next batch for the sinks that do not lag, or None if nothing is there.
+
+        One that was interrupted, or that the last owner left unfinished, comes again.
+        """
+        main = self._ledger.state.main
+        if main.origin is not Origin.NEW:
+            return self._reader.read_again(main.offsets, main.ends)
+        batch = self._reader.read_new(main.offsets)
+        return batch if batch.ends else None
+
+    def deliver(self, batch: Batch) -> None:
+        """Write a batch that `next` returned. A sink's failure is no failure of the batch.
+
+        Raises:
+            Interrupted: the listener has to stop; `next` returns the batch again.
+            OSError: the ledger has no room for a longer state.
+        """
+        main = self._ledger.state.main
+        self.lagging.follow_files()
+        self.transfer.begin()
+        if main.origin is Origin.NEW:
+            main.begin(batch.ends)
+        groups, unknown = self._router.group(batch.items)
+        for sink_id in unknown:
+            if sink_id not in self.lagging:
+                self.lagging.add(sink_id)
+        for sink_id, items in groups.items():
+            if sink_id not in self.lagging and not self.transfer.write(main, sink_id, items):
+                self.lagging.add(sink_id)
+        main.finish()
+        self._ledger.save()
+        self._release()
+
+    def retry(self, *, at_once: bool = False) -> bool:
+        """Try the sinks that failed and whose delay is over; return if one of them has more.
+
+        Not while a batch is open: a sink that joined the others now would get its rest twice.
+        """
+        more = False
+        if self._ledger.state.main.origin is Origin.NEW:
+            for sink_id in self.lagging.ids() if at_once else self.lagging.due():
+                more |= self.lagging.retry(sink_id)
+                self._release()
+        return more
+
+    def _is_crowded(self) -> bool:
+        return self._directory.backlog()[1] > self._limit / 2
+
+    def tidy(self) -> None:
+        """Do what is due about once a second.
+
+        Raises:
+            SpoolError: what somebody has removed of the spool cannot be made again.
+        """
+        self._sinks.let_go_of_idle()  # first: all else may need a descriptor
+        if self._ownership.mend():
+            self._sinks.tick()
+            self._segments.remove_stale()
+            self._report_drops()
+            self._release()
+
+    def _report_drops(self) -> None:
+        """Write into each log how many of its records were dropped since the last time."""
+        if self._ledger.state.main.origin is not Origin.NEW:
+            return  # nothing may come between an interrupted batch and its rest
+        for dropped in collect(self._directory):
+            if dropped.count > 0 and self._report_drop(dropped):
+                dropped.reported()
+            if not dropped.count:
+                dropped.remove_if_done()
+
+    def _report_drop(self, dropped: Dropped) -> bool:
+        message = (
+            f"{dropped.count} records were dropped by process {dropped.process}: "
+            f"the backlog limit was reached"
+        )
+        report("dropped", message, log=False)
+        attributes = {
+            "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
+            "msg": message, "process": dropped.process,
+        }  # fmt: skip
+        item = time.time(), json.dumps(attributes).encode()
+        groups, unknown = self._router.group({(dropped.target, frame.RECORD): [item]})
+        if unknown or any(sink_id in self.lagging for sink_id in groups):
+            return False
+        return all(self.transfer.write(Cursor(), sink, items) for sink, items in groups.items())
+
+    def _release(self) -> None:
+        positions = self._ledger.state.positions()
+        for name in self._segments.release(positions):
+            for offsets in positions:
+                offsets.pop(name, None)
+        consumed = sum(min(o.get(name, 0) for o in positions) for name in positions[0])
+        with suppress(OSError):  # it helps a spool that is nearly full, and needs room itself
+            self._directory.publish_consumed(consumed)
+
+    def close(self) -> None:
+        """Give up the spool; also in a forked child, which must not keep it."""
+        self._segments.close()
+        self._ownership.release()

@@ -1,0 +1,96 @@
+"""`start(queue=…)`: the stdlib's way to the owner, a queue of somebody else's, for comparison.
+
+Every limit of that queue applies. `multiprocessing.Queue` loses what its feeder thread has not yet
+sent when a process dies, can wedge for ever when a process is killed, and unpickles what workers
+send; see the README. The owner moves what comes out into its own spool; all else is as ever.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import Any
+
+from queuelog.base.report import report
+from queuelog.owner.delivery import Delivery
+from queuelog.owner.listener import QueueListener
+from queuelog.spool import frame
+from queuelog.spool.doorbell import Doorbell
+from queuelog.spool.merge import Batch
+from queuelog.spool.writer import SpoolWriter
+
+_POLL = 0.05  # seconds: such a queue cannot ring
+_MOST = 1000  # items that are moved at once
+
+
+class ForeignQueue:
+    """Both ends: `register` and `put` for the handlers, `move` for the listener.
+
+    An item is a frame behind the description of its sink.
+    """
+
+    def __init__(self, foreign: Any, spool: SpoolWriter) -> None:
+        self.foreign = foreign
+        self._spool = spool
+        self._waiting: list[Any] = []  # at most one item, for which the spool has no room yet
+
+    def register(self, description: bytes) -> int:
+        """Return the sink number for `description`."""
+        return self._spool.register(description)
+
+    def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
+        """Put a frame; raises `queue.Full` if the queue is bounded and full."""
+        self.foreign.put((self._spool.description_of(item), item), block, timeout)
+
+    def drop(self, item: bytes) -> None:
+        """Count a frame that `put` refused, for the listener to report."""
+        self._spool.drop(item)
+
+    def move(self) -> bool:
+        """Move what is there into the spool, while that has room; tell if there may be more."""
+        for _ in range(_MOST):
+            try:
+                item = self._waiting.pop() if self._waiting else self.foreign.get_nowait()
+            except queue.Empty:
+                return False
+            try:
+                description, moved = item
+                kind, created, payload = frame.decode(moved)
+                sink = self._spool.register(description)
+                self._spool.put(frame.encode(kind, sink, created, payload), block=False)
+            except (queue.Full, OSError):
+                self._waiting.append(item)
+                return False
+            except Exception as error:
+                report("foreign", f"passed over a queue item that is not ours: {error!r}")
+        return True
+
+    def after_fork_in_child(self) -> None:
+        """Restart the feeder thread: multiprocessing does it for its own children only."""
+        self._spool.after_fork_in_child()
+        reset = getattr(self.foreign, "_after_fork", None)
+        if reset is not None:
+            reset()
+
+    def close(self) -> None:
+        """Let go of the spool, with all that has arrived."""
+        while self.move():
+            pass
+        self._spool.close()
+
+
+class ForeignListener(QueueListener):
+    """A listener that looks into the foreign queue before it looks into the spool."""
+
+    def __init__(self, bell: Doorbell, delivery: Delivery, foreign: ForeignQueue) -> None:
+        super().__init__(bell, delivery)
+        self._foreign = foreign
+
+    def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
+        """Return the next batch, or None; with `block`, wait a while first."""
+        self._foreign.move()
+        batch = super().dequeue(False)
+        if batch is None and block:
+            self._sleep(min(_POLL, self.delivery.lagging.patience()), bell=True)
+            self._foreign.move()
+            batch = super().dequeue(False)
+        return batch

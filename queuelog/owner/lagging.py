@@ -1,0 +1,131 @@
+"""Sinks that fail: each has a cursor of its own, and is tried again with growing delays.
+
+    keeps up ──fails──► lagging ──tried again, until nothing is behind──► keeps up
+
+Its records stay in the spool meanwhile, while the other sinks go on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from queuelog.base import spec
+from queuelog.base.report import report
+from queuelog.owner.ledger import Cursor, Ledger, Origin
+from queuelog.owner.transfer import Transfer
+from queuelog.sinks.registry import Sinks
+from queuelog.sinks.routing import Router
+from queuelog.spool.merge import Groups, SpoolReader
+
+_FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
+
+
+class _Try(NamedTuple):
+    """When a sink is tried next, and how long that is after the last time, in seconds."""
+
+    at: float = 0.0
+    delay: float = _FIRST_DELAY / 2
+
+
+class Lagging:
+    """The sinks that lag behind; `is_crowded` tells if the spool is half full."""
+
+    def __init__(
+        self,
+        reader: SpoolReader,
+        ledger: Ledger,
+        sinks: Sinks,
+        transfer: Transfer,
+        is_crowded: Callable[[], bool],
+    ) -> None:
+        self._reader = reader
+        self._ledger = ledger
+        self._sinks = sinks
+        self._router = Router(sinks)
+        self._transfer = transfer
+        self._is_crowded = is_crowded
+        self._tries: dict[str, _Try] = {}  # by sink id
+
+    def __contains__(self, sink_id: object) -> bool:
+        return sink_id in self._ledger.state.lagging
+
+    def ids(self) -> list[str]:
+        """Return the ids of the sinks that lag behind."""
+        return list(self._ledger.state.lagging)
+
+    def add(self, sink_id: str) -> None:
+        """Let a sink that failed lag behind, from the batch on that is being written."""
+        main = self._ledger.state.main
+        mark = main.marks.pop(sink_id, None)
+        marks = {sink_id: mark} if mark else {}
+        cursor = Cursor(dict(main.offsets), dict(main.ends), marks, Origin.INTERRUPTED)
+        self._ledger.state.lagging[sink_id] = cursor
+        self._delay(sink_id)
+
+    def follow_files(self) -> None:
+        """Know what lags by the path that it has by now: a directory may have become a link."""
+        lagging = self._ledger.state.lagging
+        for old in list(lagging):
+            new = self._sinks.current_id(old)
+            if new != old and new not in lagging:
+                cursor = lagging[new] = lagging.pop(old)
+                if old in cursor.marks:
+                    cursor.marks[new] = cursor.marks.pop(old)
+
+    def patience(self) -> float:
+        """Return for how many seconds there is nothing to retry; infinity if nothing lags."""
+        whens = [self._tries.get(sink_id, _Try()).at for sink_id in self.ids()]
+        return max(0.0, min(whens, default=math.inf) - time.monotonic())
+
+    def due(self) -> list[str]:
+        """Return the ids of the sinks whose delay is over."""
+        now = time.monotonic()
+        return [sink_id for sink_id in self.ids() if self._tries.get(sink_id, _Try()).at <= now]
+
+    def retry(self, sink_id: str) -> bool:
+        """Write one batch of a sink; tell if it succeeded and there is more."""
+        state = self._ledger.state
+        cursor = state.lagging[sink_id]
+        if cursor.origin is Origin.NEW:
+            batch = self._reader.read_up_to(cursor.offsets, state.main.offsets)
+            cursor.begin(batch.ends)
+        else:
+            batch = self._reader.read_again(cursor.offsets, cursor.ends)
+        wanted = self._router.only(batch.items, sink_id)
+        groups, unknown = self._router.group(wanted)
+        written = all(self._transfer.write(cursor, now, items) for now, items in groups.items())
+        if not written or (unknown and not self._gives_up(sink_id, wanted)):
+            self._delay(sink_id)
+            return False
+        cursor.finish()
+        behind = any(cursor.offsets.get(name, 0) < end for name, end in state.main.offsets.items())
+        if behind and not batch.ends:  # no descriptor is left, say: the rest cannot be read now
+            self._delay(sink_id)
+            return False
+        self._tries.pop(sink_id, None)
+        if not behind:
+            del state.lagging[sink_id]
+        self._ledger.save()
+        return behind
+
+    def _delay(self, sink_id: str) -> None:
+        delay = min(self._tries.get(sink_id, _Try()).delay * 2, _LAST_DELAY)
+        self._tries[sink_id] = _Try(time.monotonic() + delay, delay)
+
+    def _gives_up(self, sink_id: str, wanted: Groups) -> bool:
+        """Tell if records of a handler that no configuration has any more are in the way of others.
+
+        Until then another process may come that knows it, such as the new arbiter of an upgrade.
+        """
+        if spec.is_file(sink_id) or not self._is_crowded():
+            return False
+        lost = sum(map(len, wanted.values()))
+        report(
+            f"gave up {sink_id}",
+            f"{lost} records of {sink_id} were dropped: no handler of that name was configured "
+            f"since, and the spool is half full",
+        )
+        return True

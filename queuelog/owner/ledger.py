@@ -1,0 +1,201 @@
+"""The ledger: what of the spool has reached the log files, kept through every crash.
+
+Two small writes a batch. Before anything is written to a log file: which part of the spool is
+about to be written, and how long the file is. Afterwards: that it is done. A process that finds the
+first without the second compares what the file has grown by with what should have been written, so
+that every record arrives exactly once.
+
+A line is a CRC-32 in hexadecimal, a space, and JSON with the version of the format; of those that
+are whole the one with the highest number counts. The file is a ring: it has all its room from the
+beginning, so that a spool that is full can still be emptied, and its lines go round in it; none
+reaches the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from queuelog.errors import SpoolError
+from queuelog.sinks.protocol import Mark
+from queuelog.spool.frame import FORMAT
+from queuelog.spool.segments import Offsets
+
+_SIZE = 1 << 20  # bytes, at least
+
+
+class Origin(Enum):
+    """What the batch is that comes next at a cursor.
+
+    NEW ──begin()──► INTERRUPTED ──finish()──► NEW
+    RECOVERED is what another process has left INTERRUPTED.
+    """
+
+    NEW = "new"  # nothing of it was written
+    INTERRUPTED = "interrupted"  # this process has begun it, and comes back to it
+    RECOVERED = "recovered"  # the last owner began it, and died
+
+
+@dataclass
+class Cursor:
+    """A position in the spool, and how far the batch has got that is being written from there.
+
+    `ends` are the batch's, empty between two batches; `marks` by sink id.
+    """
+
+    offsets: Offsets = field(default_factory=dict)
+    ends: Offsets = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    origin: Origin = Origin.NEW  # of the batch that comes next
+
+    def begin(self, ends: Offsets) -> None:
+        """A new batch is about to be written."""
+        self.ends, self.origin = ends, Origin.INTERRUPTED
+
+    def finish(self) -> None:
+        """The batch is written."""
+        self.offsets.update(self.ends)
+        self.ends, self.marks, self.origin = {}, {}, Origin.NEW
+
+    def fields(self) -> dict[str, Any]:
+        """Return what the ledger keeps."""
+        return {"offsets": self.offsets, "ends": self.ends, "marks": self.marks}
+
+
+@dataclass
+class State:
+    """The position of all sinks together, and those of sinks that lag behind, by their id."""
+
+    main: Cursor = field(default_factory=Cursor)
+    lagging: dict[str, Cursor] = field(default_factory=dict)
+
+    def positions(self) -> list[Offsets]:
+        """Return the offsets of all cursors."""
+        return [self.main.offsets, *(cursor.offsets for cursor in self.lagging.values())]
+
+
+class Ledger:
+    """The state on disk (on tmpfs, that is). Only the owner of the spool opens it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._size = 0  # of the file
+        self._end = 0  # of the last line
+        self._number = 0  # of the last line
+        self.state = State()
+
+    def check(self) -> None:
+        """Read nothing, but refuse what another version of queuelog has written.
+
+        Raises:
+            SpoolError: it is of another version.
+        """
+        with suppress(FileNotFoundError):
+            self._read()
+
+    def _read(self) -> tuple[int, State, int]:
+        """Return number, state and end of the last whole line; damaged ones count as nothing."""
+        newest: dict[str, Any] = {"number": 0}
+        position = end = 0
+        with open(self._path, "rb") as file:
+            for line in file:
+                position += len(line)
+                found = _parse(line)
+                if found is not None and found["number"] > newest["number"]:
+                    newest, end = found, position
+        if end and newest.get("format") != FORMAT:
+            raise SpoolError(
+                f"the spool {os.path.dirname(self._path)} is left alone: another version of "
+                f"queuelog wrote it (format {newest.get('format', 0)}, this one has {FORMAT}). "
+                f"Start that version once, to write what waits there, and then remove the "
+                f"directory; or choose another place with start(spool=…)"
+            )
+        self._size = max(_SIZE, position)
+        return newest["number"], _state(newest), end
+
+    def open(self) -> None:
+        """Read the state that the last owner left, or go on with ours if somebody removed the file.
+
+        Harmless if it is open.
+
+        Raises:
+            SpoolError: another version of queuelog has written it.
+            OSError: there is no room for the file.
+        """
+        if self.is_there:
+            return
+        lost = self._fd >= 0
+        self.close()
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if lost:
+            self._size, self._end = _SIZE, 0
+        else:
+            self._number, self.state, self._end = self._read()
+        os.posix_fallocate(self._fd, 0, self._size)
+        if lost:
+            self.save()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is open, and nobody has removed it."""
+        return self._fd >= 0 and os.fstat(self._fd).st_nlink > 0
+
+    def save(self) -> None:
+        """Write the state.
+
+        Raises:
+            OSError: it is longer than the file, and there is no room for a longer one.
+        """
+        self._number += 1
+        line = _format(self._number, self.state)
+        if 3 * len(line) > self._size:  # this one must not reach into the last, if that is longer
+            os.posix_fallocate(self._fd, self._size, 6 * len(line) - self._size)
+            self._size = 6 * len(line)
+        if self._end + len(line) > self._size:
+            self._end = 0
+        os.pwrite(self._fd, line, self._end)
+        self._end += len(line)
+
+    def close(self) -> None:
+        """Close the file; harmless if it is closed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _format(number: int, state: State) -> bytes:
+    lagging = {sink: cursor.fields() for sink, cursor in state.lagging.items()}
+    fields = {"format": FORMAT, "number": number, "main": state.main.fields(), "lagging": lagging}
+    text = json.dumps(fields, separators=(",", ":")).encode()
+    return b"\n%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return the fields of a whole line, of whatever version; None if it is none."""
+    crc, _, text = line.rstrip(b"\n").partition(b" ")
+    with suppress(ValueError, TypeError, LookupError, AttributeError):
+        if int(crc, 16) == zlib.crc32(text):
+            found: dict[str, Any] = json.loads(text)
+            found["number"] = int(found["number"])
+            if found.get("format") == FORMAT:
+                _state(found)  # or it is none
+            return found
+    return None
+
+
+def _state(found: dict[str, Any]) -> State:
+    lagging = {sink: _cursor(fields) for sink, fields in found.get("lagging", {}).items()}
+    return State(_cursor(found.get("main", {})), lagging)
+
+
+def _cursor(found: dict[str, Any]) -> Cursor:
+    marks = {sink: Mark(*mark) for sink, mark in found.get("marks", {}).items()}
+    ends = found.get("ends", {})
+    origin = Origin.RECOVERED if ends else Origin.NEW
+    return Cursor(found.get("offsets", {}), ends, marks, origin)

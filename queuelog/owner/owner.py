@@ -1,0 +1,157 @@
+"""The process that owns a spool and its log files: the arbiter's parts, put together."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+
+from queuelog.attach import attachment, environment, tree
+from queuelog.attach.attachment import Attachment
+from queuelog.attach.client import Client
+from queuelog.attach.environment import Connection
+from queuelog.attach.options import Options
+from queuelog.base.report import report
+from queuelog.errors import ConfigurationError, QueuelogError
+from queuelog.handlers import Queue
+from queuelog.owner.delivery import Delivery
+from queuelog.owner.foreign import ForeignListener, ForeignQueue
+from queuelog.owner.listener import QueueListener
+from queuelog.owner.ownership import Ownership
+from queuelog.sinks.registry import Sinks
+from queuelog.spool.directory import SpoolDirectory, default_path
+from queuelog.spool.writer import SpoolWriter
+
+STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
+DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
+
+
+class Owner:
+    """The role of the process that called `start`; of the main thread, but for the listener's."""
+
+    def __init__(self, options: Options) -> None:
+        """Make the spool's directory.
+
+        Raises:
+            SpoolError: the directory is not safe to use, or another version of queuelog wrote it.
+            ConfigurationError: there is no such user.
+        """
+        files = [h.baseFilename for h in tree.handlers() if isinstance(h, logging.FileHandler)]
+        path = options.spool or default_path(files)
+        directory = SpoolDirectory(path, options.worker_uid())
+        directory.create()
+        ownership = Ownership(directory)
+        ownership.ledger.check()
+        self.owner = os.getpid()
+        self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")
+        delivery = Delivery(ownership, self._sinks, options.backlog)
+        writer = SpoolWriter(directory, options.backlog)
+        self._queue: Queue = writer
+        self._listener = QueueListener(ownership.bell, delivery)
+        if options.queue is not None:
+            self._queue = ForeignQueue(options.queue, writer)
+            self._listener = ForeignListener(ownership.bell, delivery, self._queue)
+        self._connection = Connection(
+            spool=path,
+            owner=self.owner,
+            owner_uid=directory.owner_uid,
+            worker_uid=directory.worker_uid,
+            backlog=options.backlog,
+            full=options.full,
+            wait=options.wait,
+            own=options.own,
+        )
+        self._attachment = Attachment(self._queue, self._connection, self._take_over)
+
+    def start(self) -> None:
+        """Take the handlers over, and own their files; undo all of it if that fails.
+
+        Raises:
+            ConfigurationError: a handler cannot work.
+            FileInUseError: another process owns one of the log files, with another spool.
+            SpoolError: there is no room for the ledger.
+        """
+        try:
+            self._attach()
+            self._listener.delivery.own()
+        except BaseException:
+            environment.withdraw()
+            attachment.detach()
+            self._close()
+            raise
+
+    def listen(self) -> None:
+        """Start the listener's thread."""
+        self._listener.start()
+
+    def attach(self) -> None:
+        """Take over what has been configured since.
+
+        Raises:
+            ConfigurationError: a handler cannot work.
+            FileInUseError: another process owns one of the log files, with another spool.
+        """
+        self._listener.pause()  # the thread uses the sinks that are about to change
+        try:
+            self._attach()
+        finally:
+            self._listener.resume()
+
+    def _attach(self) -> None:
+        try:
+            self._attachment.attach()
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        self._connection.known = self._sinks.ids()
+        environment.publish(self._connection)
+
+    def _take_over(self, handler: logging.Handler) -> bool:
+        self._sinks.add(handler, attachment.replaced())
+        return True
+
+    def stop(self) -> None:
+        """Put the handlers back and write what is in the spool."""
+        environment.withdraw()
+        attachment.detach()  # first: what is logged from now on must not need a listener
+        self._queue.close()
+        if not self._listener.stop(STOP_WAIT):
+            report("stop", "the disk does not answer: what is left is written at the next start")
+            return
+        unwritten = self._drain()
+        if unwritten:
+            report(
+                "stop",
+                f"cannot write {unwritten}: the records stay in the spool, and are written at the "
+                f"next start",
+            )
+        self._close()
+
+    def _drain(self) -> str:
+        """Write what is in the spool; return what could not be written, "" if all was."""
+        try:
+            if self._listener.drain(DRAIN_WAIT):
+                return ""
+        except (OSError, QueuelogError) as error:  # no descriptor is left, or a file is not ours
+            return f"all ({error})"
+        lagging = self._listener.delivery.lagging.ids()
+        return ", ".join(lagging) or f"all in {DRAIN_WAIT:.0f} seconds"
+
+    def _close(self) -> None:
+        self._sinks.close()
+        self._listener.close()
+
+    def before_fork(self) -> None:
+        """Stop the thread: it must not run in a process that forks."""
+        self._listener.pause()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the thread go on."""
+        self._listener.resume()
+
+    def after_fork_in_child(self) -> Client:
+        """Let go of all that only the owner may hold; return what the child is."""
+        self._queue.after_fork_in_child()
+        with contextlib.suppress(OSError):
+            self._listener.close()
+        self._sinks.close_inherited()
+        return Client(self._connection, self._queue)

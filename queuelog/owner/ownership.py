@@ -1,0 +1,66 @@
+"""What makes a process the owner of a spool: its lock, and with it the doorbell and the ledger."""
+
+from __future__ import annotations
+
+import os
+
+from queuelog.base.locks import FileLock
+from queuelog.base.report import report
+from queuelog.owner.ledger import Ledger
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.doorbell import Doorbell
+
+
+class Ownership:
+    """One process at a time has it; somebody may remove what it consists of."""
+
+    def __init__(self, directory: SpoolDirectory) -> None:
+        self.directory = directory
+        self.bell = Doorbell(directory.bell)
+        self.ledger = Ledger(directory.ledger)
+        self._lock = FileLock(directory.lock, f"process {os.getpid()}")
+
+    @property
+    def held(self) -> bool:
+        """Whether this process has it."""
+        return self._lock.held
+
+    def acquire(self) -> bool:
+        """Take the lock, the bell and the ledger, and again what was removed; tell if that worked.
+
+        Raises:
+            SpoolError: there is no room for the ledger, or another version wrote it.
+            OSError: the lock or the doorbell cannot be opened.
+        """
+        if not self._lock.acquire():
+            return False
+        self.bell.open()
+        with self.directory.errors():
+            self.ledger.open()
+        return True
+
+    def mend(self) -> bool:
+        """Make again what somebody has removed: the directory, or something in it.
+
+        Returns:
+            whether this process is the owner still: another one may have taken the new lock.
+
+        Raises:
+            SpoolError: it cannot be made.
+        """
+        whole = self.bell.is_there and self.ledger.is_there and self._lock.is_there
+        if whole and self.directory.is_complete():
+            return True
+        path = self.directory.path
+        report("spool-removed", f"{path} was removed, in whole or in part: it is made again")
+        self.directory.create()
+        if self.acquire():
+            return True
+        self.release()  # what the new owner does to the ledger is to be read
+        return False
+
+    def release(self) -> None:
+        """Let others have it; in a forked child, let go of what was inherited."""
+        self.ledger.close()
+        self.bell.close()
+        self._lock.release()

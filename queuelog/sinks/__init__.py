@@ -1,0 +1,11 @@
+"""The sinks: where records end, each written by the one process that owns it.
+
+In: items of one batch, in order of time. Out: bytes in log files, which roll over as their handlers
+say, or records handed to a handler that writes itself. Before each piece is written a sink gives
+out a mark (`protocol`), by which it can tell after a crash what of the batch it has.
+
+    protocol  what every sink can do         file      a log file
+    registry  all sinks by id                follow    its descriptor, which follows moved files
+    routing   which sink an item is for      rollover  when and how it rolls over
+    convert   lines and records              record    a handler that writes itself
+"""

@@ -1,0 +1,42 @@
+"""Lines and records, each made of the other, where a process knew another handler than the owner.
+
+A worker sends finished lines for a file that the owner writes itself, and records for a handler
+that writes. Should a configuration have changed meanwhile, neither is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from queuelog.base import filehandler
+from queuelog.base.report import report
+
+IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
+
+
+def record_of(payload: bytes) -> logging.LogRecord:
+    """Return the record that a frame's payload holds.
+
+    Raises:
+        ValueError: the payload is no JSON.
+    """
+    attributes = json.loads(payload)
+    return logging.makeLogRecord(attributes if isinstance(attributes, dict) else {})
+
+
+def line_of(handler: logging.FileHandler, payload: bytes) -> bytes:
+    """Return a record's payload as the line that `handler` would write."""
+    try:
+        text: str = handler.format(record_of(payload)) + handler.terminator
+    except Exception as error:  # not JSON, or the user's formatter: keep what there is
+        path = handler.baseFilename
+        report(f"record {path}", f"cannot format a record for {path}: {error!r}")
+        return payload + b"\n"
+    return filehandler.encode(handler, text)
+
+
+def record_payload(created: float, line: bytes) -> bytes:
+    """Return a line as the payload of a record, whose message it is."""
+    text = line.decode(errors="backslashreplace").rstrip("\n")
+    return json.dumps({"msg": text, "created": created, IS_LINE: True}).encode()

@@ -1,0 +1,140 @@
+"""The descriptor of a log file, which follows logrotate and everybody else who moves the file.
+
+The bytes are written here, past the handler's own file object, because a buffered one that a thread
+uses must not be inherited by a forked worker.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from queuelog.base.report import report
+from queuelog.base.unpatched import native
+from queuelog.sinks.position import APPEND, Position, write_all
+
+_AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
+_CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
+_REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
+
+
+class FollowedFile:
+    """The file that has `path` now. `nofollow` refuses a link there, and in its directories."""
+
+    def __init__(self, path: str, *, nofollow: bool) -> None:
+        self.path = path
+        self.identity = (0, 0)  # device and inode of the descriptor
+        self.truncate = False  # on the next opening
+        self.flags = os.O_NOFOLLOW if nofollow else 0
+        self._fd = -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a descriptor."""
+        return self._fd >= 0
+
+    def size(self) -> int:
+        """Return the size in bytes of the file that has the path now, which is made if need be.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._open_current()
+        return os.fstat(self._fd).st_size
+
+    def append(self, data: bytes, preamble: bytes, save: Callable[[Position], None]) -> None:
+        """Write `data` to the end, behind `preamble` in an empty file; first `save` the position.
+
+        Raises:
+            OSError: it could not be written, or only in part.
+        """
+        while True:
+            size = self.size()
+            save(Position(self.path, *self.identity, size))
+            looked = time.monotonic()
+            if self.is_moved():  # while the mark was saved
+                continue
+            try:
+                write_all(self._fd, data if size else preamble + data)
+            except OSError:
+                self.close()  # a broken file system can only be unmounted and repaired then
+                raise
+            if not self._may_be_lost(looked):
+                return
+            report(
+                f"removed {self.path}",
+                f"{self.path} was moved away and removed while a batch was being written: it is "
+                f"written again, and may be in an archive as well",
+            )
+
+    def _may_be_lost(self, looked: float) -> bool:
+        """Tell if the file was removed, with what was written to it after the look at `looked`.
+
+        What was written at once is there before a compressor can have been started. What the disk
+        has held up may come after its last read, and go with the file a moment later. Whoever has
+        read since the write reads to the end, and has it.
+        """
+        written = time.monotonic()
+        found = os.fstat(self._fd)
+        if written - looked > _AT_ONCE and self.is_moved():
+            sleep = native("time", "sleep")
+            while found.st_nlink and time.monotonic() - written < _REMOVAL:
+                sleep(0.01)
+                found = os.fstat(self._fd)
+        if found.st_nlink or not self.is_moved():  # /dev/stdout may lead to a file without a name
+            return False
+        return found.st_atime_ns <= found.st_mtime_ns
+
+    def _open_current(self) -> None:
+        if self._fd >= 0:
+            if not self.is_moved():
+                return
+            self.close()
+            self._wait_for_another()
+        # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
+        truncate = os.O_TRUNC if self.truncate else 0
+        fd = self._open(APPEND | os.O_CREAT | os.O_NONBLOCK | truncate)
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or (self.flags and found.st_nlink != 1):
+            os.close(fd)
+            raise OSError(f"{self.path} is no longer a regular file of one name")
+        self._fd, self.identity, self.truncate = fd, (found.st_dev, found.st_ino), False
+
+    def _wait_for_another(self) -> None:
+        """Let whoever moved the file make the new one, with the permissions that it shall have.
+
+        logrotate moves what is in its way aside, over what it has moved aside in the same hour.
+        """
+        end, sleep = time.monotonic() + _CREATION, native("time", "sleep")
+        while not os.path.lexists(self.path) and time.monotonic() < end:
+            sleep(0.001)
+
+    def _open(self, flags: int) -> int:
+        if not self.flags:
+            return os.open(self.path, flags, 0o666)
+        # A stranger named the path, and may own a directory of it: what was no link when the path
+        # was checked can be one by now.
+        directory, name = os.path.split(self.path)
+        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if os.readlink(f"/proc/self/fd/{parent}") != directory:
+                raise OSError(f"{directory} leads to another directory by now")
+            return os.open(name, flags | self.flags, 0o666, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    def is_moved(self) -> bool:
+        """Tell if the path leads to another file by now, or to none."""
+        with suppress(OSError):
+            found = os.stat(self.path)
+            return (found.st_dev, found.st_ino) != self.identity
+        return True
+
+    def close(self) -> None:
+        """Close the descriptor; harmless if there is none."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,70 @@
+"""What every sink can do, and the mark by which it tells how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from queuelog.spool import frame
+
+Items = list[frame.Item]
+
+
+class Mark(NamedTuple):
+    """How far a batch has got in one sink, when its next piece is about to be written.
+
+    `done` items are written. `token` is plain data that only the sink understands, by which it can
+    tell later how much of the next piece is; None if it is known that nothing is.
+    """
+
+    done: int = 0
+    token: Any = None
+
+
+SaveMark = Callable[[Mark], None]
+
+
+class Sink(Protocol):
+    """One place where records end. One thread at a time uses it."""
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether an equal sink that is made anew would begin a new period."""
+
+    def accept(self, kind: int, items: Items) -> Items:
+        """Return items of a frame kind as this sink writes them."""
+
+    def write(self, items: Items, save_mark: SaveMark) -> None:
+        """Write the items, and give out a mark before each piece.
+
+        Raises:
+            OSError: it failed for now. Call `resume` with the last mark later.
+            Exception: as OSError; a user's handler may raise anything.
+        """
+
+    def resume(self, items: Items, mark: Mark) -> int:
+        """Finish what was begun behind `mark`; return how many of the items are written now.
+
+        Raises:
+            OSError: it failed for now; call it again later.
+        """
+
+    def claim(self) -> None:
+        """Keep other processes from owning this; harmless if repeated.
+
+        Raises:
+            FileInUseError: another process owns it.
+            OSError: the lock cannot be taken.
+        """
+
+    def tick(self, now: float) -> None:
+        """Do what is due without an item, about once a second; `now` in seconds since the epoch."""
+
+    def is_idle(self, seconds: float) -> bool:
+        """Tell if nothing was written for so long."""
+
+    def let_go(self) -> None:
+        """Hold no descriptor; the next write opens what it needs."""
+
+    def close(self) -> None:
+        """Let go of everything, locks included, and leave the handler as it was."""

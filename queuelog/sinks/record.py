@@ -1,0 +1,114 @@
+"""A handler that writes itself: known by name, or a file handler with an `emit` of its own."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from contextlib import suppress
+from typing import Any
+
+from queuelog.base.filehandler import detach_stream
+from queuelog.base.report import report
+from queuelog.sinks.convert import IS_LINE, record_of, record_payload
+from queuelog.sinks.protocol import Items, Mark, SaveMark
+from queuelog.spool import frame
+
+_REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
+_PLAIN = logging.Formatter("%(message)s")
+
+
+class RecordSink:
+    """Hands records to a handler, one by one."""
+
+    has_schedule = True  # whatever state the handler has, it would be gone
+
+    def __init__(self, sink_id: str, handler: logging.Handler) -> None:
+        """Take `handler`. Its filters have run in the worker: they do not run again."""
+        self._id = sink_id
+        self.handler: Any = handler
+        self._filters, handler.filters = handler.filters, []
+        # Errors shall come to us, who can keep the record, and not be printed and forgotten.
+        vars(handler)["handleError"] = _raise
+        if isinstance(handler, logging.FileHandler) and handler.stream is not None:
+            handler.mode = "a"  # opened again, it must not be emptied
+
+    def accept(self, kind: int, items: Items) -> Items:
+        """Return the items as records."""
+        if kind == frame.RECORD:
+            return items
+        return [(created, record_payload(created, line)) for created, line in items]
+
+    def write(self, items: Items, save_mark: SaveMark) -> None:
+        """Hand the records to the handler.
+
+        Raises:
+            OSError: the handler could not reach its file or server.
+        """
+        self._let_go_if_moved()
+        for index, (_, payload) in enumerate(items):
+            save_mark(Mark(index))
+            try:
+                self._handle(record_of(payload))
+            except Exception as error:
+                if not _is_final(error):
+                    raise
+                report(f"record {self._id}", f"handler {self._id} lost a record: {error!r}")
+        with suppress(ValueError):
+            self.handler.flush()
+
+    def _handle(self, record: logging.LogRecord) -> None:
+        formatter = self.handler.formatter
+        if hasattr(record, IS_LINE):
+            self.handler.formatter = _PLAIN
+        try:
+            self.handler.handle(record)
+        finally:
+            self.handler.formatter = formatter
+
+    def resume(self, items: Items, mark: Mark) -> int:
+        """Go on at the record that was interrupted: nobody can know how far the handler was."""
+        return mark.done
+
+    def claim(self) -> None:
+        """Nothing keeps others from a handler of the user's own."""
+
+    def tick(self, now: float) -> None:
+        """Close a file that was moved away: it is complete."""
+        self._let_go_if_moved()
+
+    def _let_go_if_moved(self) -> None:
+        stream = getattr(self.handler, "stream", None)
+        if stream is None or not isinstance(self.handler, logging.FileHandler):
+            return
+        with suppress(OSError, ValueError):
+            held = os.fstat(stream.fileno())
+            with suppress(FileNotFoundError):
+                if os.path.samestat(held, os.stat(self.handler.baseFilename)):
+                    return
+            detach_stream(self.handler)
+
+    def is_idle(self, seconds: float) -> bool:
+        """Never: the handler's own state would be lost."""
+        return False
+
+    def let_go(self) -> None:
+        """Close the handler's file, which opens it again by itself; every batch was flushed."""
+        if isinstance(self.handler, logging.FileHandler):
+            detach_stream(self.handler)
+
+    def close(self) -> None:
+        """Give the handler back as it was."""
+        self.handler.filters = self._filters
+        vars(self.handler).pop("handleError", None)
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell if the record will never pass, however often it is tried: go on with the next one."""
+    if not isinstance(error, OSError) or error.errno == errno.EMSGSIZE:
+        return True  # the handler's own error, or too long for a datagram
+    return getattr(error, "smtp_code", 0) >= _REFUSED_FOR_GOOD or hasattr(error, "recipients")
+
+
+def _raise(record: logging.LogRecord) -> None:
+    raise  # the exception that handleError was called for  # noqa: PLE0704

@@ -1,0 +1,12 @@
+"""The spool: a queue of files that outlives every process, in a directory on a memory file system.
+
+In: encoded frames of this process's records (`writer`), each one acknowledged when `put` returns.
+Out: batches of items in order of time, and how far they reach (`merge`). A frame names its sink by
+a number, and the segment that it is in describes that; what the description means nobody here
+knows, nor how a record is written.
+
+    frame      how one record looks          drops       counts of records that had no room
+    directory  what lies where, for whom     segments    the files of all writers, being read
+    writer     appends to this process's     merge       batches of them
+    doorbell   wakes the reader
+"""

@@ -1,0 +1,160 @@
+"""The spool directory: where it is, who may write to it, what lies in it.
+
+    SPOOL/lock          flock: held by the process that owns the spool and so the log files
+    SPOOL/ledger        what has reached the log files
+    SPOOL/consumed      how many bytes of the segments there are have been dealt with
+    SPOOL/bell          FIFO: a writer rings when it has written
+    SPOOL/<uid>/        one directory a user that may write
+        <pid>-<start>-<n>           segments, each with one writer
+        <pid>-<start>-<sink>.drops  how many records a process has dropped
+
+Segments of another user than the owner's are not trusted: they name only files that the arbiter
+knows or allows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+import stat
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
+from queuelog.errors import SpoolError
+
+_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
+_DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
+_MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
+_CONSUMED = struct.Struct("<Q")
+
+
+class Target(NamedTuple):
+    """Where an entry shall go: its sink's description, and whether its writer is trusted."""
+
+    description: bytes
+    trusted: bool
+
+
+class SpoolDirectory:
+    """The paths of one spool, checked and made by `create`.
+
+    `owner_uid` is the user of the arbiter, by default this process's, and `worker_uid` that of its
+    workers (Gunicorn's `user`).
+    """
+
+    def __init__(self, path: str, worker_uid: int, *, owner_uid: int | None = None) -> None:
+        self.path = path
+        self.owner_uid = os.geteuid() if owner_uid is None else owner_uid
+        self.worker_uid = worker_uid
+        self.uids = {self.owner_uid, worker_uid}  # the users that may write
+        self.lock = os.path.join(path, "lock")
+        self.ledger = os.path.join(path, "ledger")
+        self.bell = os.path.join(path, "bell")
+        self._consumed = os.path.join(path, "consumed")
+
+    def incoming(self, uid: int) -> str:
+        """Return the directory for the segments that user `uid` writes."""
+        return os.path.join(self.path, str(uid))
+
+    def segment(self, name: str) -> str:
+        """Return the path of the segment that offsets call "<uid>/<file name>"."""
+        return os.path.join(self.path, name)
+
+    def create(self) -> None:
+        """Make the directories and the doorbell; harmless if they are there.
+
+        Raises:
+            SpoolError: something is in the way that is not ours, or they cannot be made.
+        """
+        private = self.uids == {self.owner_uid}
+        mode = 0o700 if private else 0o711
+        with self.errors():
+            shared_parent(os.path.dirname(self.path), mode, self.owner_uid)
+            own_directory(self.path, mode, self.owner_uid)
+            for uid in self.uids:
+                own_directory(self.incoming(uid), 0o700, uid)
+            with contextlib.suppress(FileExistsError):
+                os.mkfifo(self.bell)
+            if not stat.S_ISFIFO(os.lstat(self.bell).st_mode):
+                raise SpoolError(f"{self.bell} is not a FIFO: remove it")
+            os.chmod(self.bell, 0o600 if private else 0o666)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise what the operating system refuses inside as a `SpoolError` that says what to do."""
+        try:
+            yield
+        except SpoolError:
+            raise
+        except OSError as error:
+            raise SpoolError(
+                f"the spool {self.path} cannot be used ({error.strerror}): the directory that it "
+                f"is in must exist and have room; {ELSEWHERE}"
+            ) from error
+
+    def is_complete(self) -> bool:
+        """Tell if all directories are there: somebody may have removed one."""
+        return all(os.path.isdir(self.incoming(uid)) for uid in self.uids)
+
+    def segments(self) -> Iterator[tuple[int, str]]:
+        """Yield user id and file name of every segment."""
+        return self._files(_SEGMENT_NAME)
+
+    def drops(self) -> Iterator[tuple[int, str]]:
+        """Yield user id and file name of every count of dropped records."""
+        return self._files(_DROPS_NAME)
+
+    def _files(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+        for uid in self.uids:
+            for entry in self._entries(uid):
+                if pattern.fullmatch(entry.name):
+                    yield uid, entry.name
+
+    def _entries(self, uid: int) -> Iterator[os.DirEntry[str]]:
+        """Yield what user `uid` has in the spool. Should it be too much, the rest is seen later."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
+            yield from itertools.islice(entries, _MOST_FILES)
+
+    def backlog(self) -> tuple[int, int]:
+        """Return how many writers have segments here, and how many bytes of these wait."""
+        writers = set()
+        total = 0
+        for uid in self.uids:
+            with contextlib.suppress(OSError):
+                for entry in self._entries(uid):
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat(follow_symlinks=False).st_size
+                        writers.add(entry.name.rpartition("-")[0])
+        with contextlib.suppress(OSError, struct.error), open(self._consumed, "rb") as file:
+            total -= _CONSUMED.unpack(file.read(_CONSUMED.size))[0]
+        return len(writers), total
+
+    def publish_consumed(self, size: int) -> None:
+        """Tell the writers that `size` bytes of the segments, though there, are no backlog.
+
+        Raises:
+            OSError: there is no room for the number.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self._consumed, flags, 0o600 if self.uids == {self.owner_uid} else 0o644)
+        try:
+            os.pwrite(fd, _CONSUMED.pack(size), 0)
+        finally:
+            os.close(fd)
+
+
+def default_path(log_files: Iterable[str]) -> str:
+    """Return the spool for these log files: named after the directory that they have in common.
+
+    Without files it is named after the working directory.
+    """
+    directories = [os.path.dirname(os.path.realpath(path)) for path in log_files]
+    common = os.path.commonpath(directories) if directories else os.getcwd()
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", common).strip("-")[-40:]
+    digest = hashlib.sha256(os.fsencode(common)).hexdigest()[:12]
+    return os.path.join(base_directory(), f"{readable}-{digest}")

@@ -1,0 +1,72 @@
+"""The doorbell: a FIFO by which a writer wakes the reader.
+
+A lost ring costs the reader at most its idle interval; it carries nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+
+from queuelog.base.unpatched import native
+
+
+def ring(path: str) -> None:
+    """Wake the reader, wherever it is. It is ringing already where that fails, or looks by itself.
+
+    The FIFO is opened for each ring: another thread, or a daemon that closes all descriptors, could
+    make the number that of another file, which the ring would then be written to. And read-write:
+    writing to a FIFO that nobody has open for reading would be SIGPIPE, which kills an application
+    that set it to its default.
+    """
+    with contextlib.suppress(OSError):
+        bell = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.write(bell, b"\0")
+        finally:
+            os.close(bell)
+
+
+class Doorbell:
+    """The reader's end. It is closed until the process owns the spool."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is open, and nobody has removed it."""
+        return self._fd >= 0 and os.fstat(self._fd).st_nlink > 0
+
+    def open(self) -> None:
+        """Open the FIFO, another one if it was removed.
+
+        Raises:
+            OSError: it is gone, or no descriptor is left.
+        """
+        if not self.is_there:
+            self.close()
+            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._fd = os.open(self._path, flags)
+
+    def wait(self, wake: int, timeout: float, *, bell: bool) -> None:
+        """Wait up to `timeout` seconds until descriptor `wake` is readable or, with `bell`, a ring.
+
+        Rings are taken off, what is in `wake` is not.
+        """
+        poll = native("select", "poll")()
+        poll.register(wake, select.POLLIN)
+        if bell and self._fd >= 0:
+            poll.register(self._fd, select.POLLIN)
+        for fd, _ in poll.poll(timeout * 1000):
+            if fd == self._fd:
+                with contextlib.suppress(OSError):
+                    os.read(fd, 1 << 16)
+
+    def close(self) -> None:
+        """Close the FIFO; harmless if it is closed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

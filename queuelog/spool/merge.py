@@ -1,0 +1,156 @@
+"""The reading end of the spool: what all writers have appended, in batches, in order of time.
+
+Reading changes nothing: the same offsets give the same items again, which is what recovery needs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from itertools import groupby
+from typing import NamedTuple
+
+from queuelog.spool import frame
+from queuelog.spool.directory import Target
+from queuelog.spool.segments import HEADER_SIZE, Offsets, Part, Segments
+
+BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
+MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it
+LEAST = 1 << 12  # bytes that it takes from each writer, however many there are
+HOLD = 10.0  # seconds for which a writer with a backlog may hold up later records of the others
+
+Groups = dict[tuple[Target, int], list[frame.Item]]  # items by target and frame kind
+
+
+class Batch(NamedTuple):
+    """Items of all writers, and the offsets behind them; empty if `ends` is.
+
+    The items of one target are in order by writer, not yet by time. `more` says that further ones
+    were there already, so that no pause is due.
+    """
+
+    items: Groups
+    ends: Offsets
+    more: bool
+
+
+class SpoolReader:
+    """The queue as the listener sees it; one thread at a time uses it, in the spool's owner.
+
+    Segments that the offsets do not name are read from their beginning.
+    """
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        self._holding_since = 0.0  # 0 while nobody holds up the others
+
+    def read_new(self, start: Offsets) -> Batch:
+        """Return what was written behind the offsets `start`; a piece, if it is much."""
+        batch = self._read(dict.fromkeys(self._segments.names()), start)
+        if not batch.more:
+            self._holding_since = 0.0
+        return batch
+
+    def read_up_to(self, start: Offsets, stop: Offsets) -> Batch:
+        """Return what lies between the offsets `start` and `stop`; a piece, if it is much."""
+        return self._read(dict(stop), start)
+
+    def read_again(self, start: Offsets, ends: Offsets) -> Batch:
+        """Return the batch that was read before from `start`, and that had these `ends`."""
+        parts = []
+        for name in sorted(ends, key=_order):
+            segment = self._segments.get(name)
+            if segment is not None:
+                parts.append(segment.read_to(_position(start, name), ends[name], math.inf))
+        return _merge(parts, more=False)
+
+    def _read(self, stops: dict[str, int | None], start: Offsets) -> Batch:
+        """Read the named segments, up to their stops if they have any, in order of time.
+
+        Where a writer has more than there is room for, later items of the others must wait for it,
+        or a backlog would be written out of order: the batch ends at the earliest such point. But
+        not for ever: a writer that is flooded with old records must not silence the others.
+        """
+        groups = groupby(sorted(stops, key=_order), key=_writer)
+        writers = sorted((list(group) for _, group in groups), key=_started)
+        room = min(BATCH_SIZE, max(LEAST, MOST_OF_ALL // max(1, len(writers))))
+        until = frame.FOREVER
+        streams: list[tuple[dict[str, int | None], list[Part]]] = []
+        more = False
+        for names in writers:
+            if _started(names) > until:  # and so are all that follow
+                more = True
+                break
+            mine = {name: stops[name] for name in names}
+            parts, full, late = self._read_writer(mine, start, room, until)
+            streams.append((mine, parts))
+            more |= full or late
+            if full and self._may_hold():
+                until = min(until, _latest(parts))
+        kept = [
+            parts if _latest(parts) <= until else self._read_writer(mine, start, room, until)[0]
+            for mine, parts in streams
+        ]
+        return _merge([part for parts in kept for part in parts], more=more)
+
+    def _may_hold(self) -> bool:
+        self._holding_since = self._holding_since or time.monotonic()
+        return time.monotonic() - self._holding_since < HOLD
+
+    def _read_writer(
+        self, stops: dict[str, int | None], start: Offsets, room: float, until: float
+    ) -> tuple[list[Part], bool, bool]:
+        """Read one writer's segments in order.
+
+        Also tell if there was no room for more, and if something is later than `until`.
+        """
+        parts: list[Part] = []
+        for name, stop in stops.items():
+            segment = self._segments.get(name)
+            if segment is None:
+                continue
+            offset = _position(start, name)
+            if stop is None:
+                part = segment.read(offset, room, until)
+                done = segment.is_done(part.end)
+            else:
+                part = segment.read_to(offset, stop, room, until)
+                done = part.end >= stop
+            if part.end > start.get(name, 0):
+                parts.append(part)
+            room -= part.end - offset
+            if room <= 0 or part.late:
+                return parts, room <= 0, part.late
+            if not done:
+                break
+        return parts, False, False
+
+
+def _position(start: Offsets, name: str) -> int:
+    return max(start.get(name, 0), HEADER_SIZE)
+
+
+def _latest(parts: list[Part]) -> float:
+    return max((part.latest() for part in parts), default=0.0)
+
+
+def _started(names: list[str]) -> float:
+    """Return when the writer of these segments began: none of its records is older."""
+    return int(_writer(names[0]).rpartition("-")[2]) / 1e9
+
+
+def _writer(name: str) -> str:
+    return name.rpartition("-")[0]
+
+
+def _order(name: str) -> tuple[str, int]:
+    return _writer(name), int(name.rpartition("-")[2])
+
+
+def _merge(parts: list[Part], *, more: bool) -> Batch:
+    merged: Groups = {}
+    for part in parts:
+        for tag, items in part.items.items():
+            kind, sink = frame.split_tag(tag)
+            merged.setdefault((part.segment.targets[sink], kind), []).extend(items)
+    return Batch(merged, {part.segment.name: part.end for part in parts}, more)
