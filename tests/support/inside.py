@@ -42,20 +42,14 @@ def lagging():
     return listener().delivery.held
 
 
-def retries():
-    """Let lagging sinks catch up; tell if they did anything, and when they may again."""
+def retry():
+    """Let lagging sinks try to catch up; return if there is more, and the pause until the next."""
     return listener().delivery.retry(at_once=True), listener().delivery.patience()
 
 
 def read_up_to():
     """Return the offsets up to which this process, an arbiter, has read segments."""
     return [*listener().delivery._ledger.state.main.offsets.values()]
-
-
-def segments():
-    """Return the paths of the segments in the spool of this process, an arbiter."""
-    directory = listener().queue.directory
-    return [os.path.join(directory.incoming(uid), name) for uid, name in directory.segments()]
 
 
 @contextmanager
@@ -107,6 +101,12 @@ def spool_directory(path):
     return directory
 
 
+def segments(directory=None):
+    """Return the paths of the segments in a spool; by default in that of this process."""
+    directory = directory or listener().queue.directory
+    return [os.path.join(directory.incoming(uid), name) for uid, name in directory.segments()]
+
+
 def spool_writer(directory, limit=1 << 20):
     """Return a writer to a spool."""
     return SpoolWriter(directory, limit)
@@ -117,9 +117,14 @@ def spool_reader(directory, limit=1 << 20):
     return SpoolReader(directory, limit)
 
 
+def describe_handler(writer, handler):
+    """Describe a handler to the owner; return its number in this writer's segments."""
+    return writer.register(describe(handler))
+
+
 def put_line(writer, handler, created, line):
     """Write a line for the file of a handler to the spool."""
-    writer.put(_frame.encode(_frame.LINE, writer.register(describe(handler)), created, line))
+    writer.put(_frame.encode(_frame.LINE, describe_handler(writer, handler), created, line))
 
 
 def forged_record():
