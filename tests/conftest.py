@@ -37,6 +37,12 @@ def spool(tmp_path):
 
 
 @pytest.fixture
+def log(tmp_path):
+    """Return the path of the log file that most programs write."""
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
 def server(tmp_path, spool):
     """Return a function that makes a `Server`; ends what it made after the test."""
     made = []

@@ -1,4 +1,4 @@
-"""What the documentation says of the tests is true."""
+"""What the documentation says of the tests, of its own pages and of their commands is true."""
 
 import ast
 import re
@@ -10,7 +10,8 @@ ROOT = TESTS.parent
 
 def docstring(module, name):
     """Return the docstring of a test."""
-    tree = ast.parse(next(TESTS.rglob(f"{module}.py")).read_text())
+    (path,) = TESTS.rglob(f"{module}.py")
+    tree = ast.parse(path.read_text())
     (found,) = (node for node in tree.body if getattr(node, "name", "") == name)
     return ast.get_docstring(found)
 
@@ -33,8 +34,22 @@ def test_every_test_says_what_it_is_for():
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
 
 
+def test_files_of_the_tests_that_the_documents_name_exist():
+    """A reader who wants to see how something is proved finds it."""
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for path in re.findall(r"\btests/[\w/]+\.py\b", page.read_text()):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
 def test_links_between_the_documents_lead_somewhere():
     """From the README and the pages in docs/."""
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_names_the_command_that_continuous_integration_runs():
+    """The README's test command is the one that .ci/run calls."""
+    command = "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox"
+    assert command in (ROOT / "README.md").read_text()
+    assert command in (ROOT / ".ci" / "run").read_text()

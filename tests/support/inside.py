@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
+
 from queuelog import lifecycle
+from queuelog.base import fork, spec
+from queuelog.base.locks import FileLock, LogFileLock
+from queuelog.owner import listener as _listener
+from queuelog.sinks import registry
+from queuelog.sinks.file import FileSink
+from queuelog.spool import frame, writer as _writer
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.segments import Segments
+from queuelog.spool.writer import SpoolWriter
 
 
 def listener():
@@ -13,3 +25,127 @@ def listener():
 def writer():
     """Return the end of the queue that this process writes to."""
     return lifecycle._role._queue
+
+
+# --- the owner
+
+
+def sinks():
+    """Return how many sinks this process has, an arbiter."""
+    return len(lifecycle._role._sinks.ids())
+
+
+def descriptions():
+    """Return how many handlers this process has described to the owner."""
+    return len(writer()._descriptions)
+
+
+def lagging():
+    """Return the sinks of this process, an arbiter, that lag behind the others."""
+    return listener().delivery.lagging.ids()
+
+
+def retry():
+    """Let lagging sinks try to catch up; return if there is more, and the pause until the next."""
+    return listener().delivery.retry(at_once=True), listener().delivery.lagging.patience()
+
+
+def read_up_to():
+    """Return the offsets up to which this process, an arbiter, has read segments."""
+    return [*listener().delivery._ledger.state.main.offsets.values()]
+
+
+@contextmanager
+def closing_files(**limits):
+    """For a while, close files earlier: `idle` for so many seconds, or those above `many`."""
+    names = {"idle": "IDLE", "many": "MANY"}
+    before = {names[limit]: getattr(registry, names[limit]) for limit in limits}
+    for limit, value in limits.items():
+        setattr(registry, names[limit], value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(registry, name, value)
+
+
+# --- forks
+
+
+def waits_for_a_stalled_disk(seconds):
+    """Set how long the next forks of this process wait for a listener that a disk has stalled."""
+    _listener.FORK_WAIT = seconds
+
+
+def hooks_into_forks():
+    """Tell if this process has registered anything to be called around forks."""
+    return fork._registered
+
+
+def takes_part_in_forks():
+    """Tell if anything of this process does something around forks."""
+    return lifecycle._role is not None
+
+
+# --- the spool
+
+RING_INTERVAL = _writer.RING_INTERVAL
+
+
+def lock(path, note="a test"):
+    """Return a lock on a file, with a note for others who want it."""
+    return FileLock(str(path), note)
+
+
+def spool_directory(path):
+    """Make a spool, and return it."""
+    directory = SpoolDirectory(str(path), os.geteuid())
+    directory.create()
+    return directory
+
+
+def segments(directory=None):
+    """Return the paths of the segments in a spool; by default in that of this process."""
+    directory = directory or listener().delivery._directory
+    return [os.path.join(directory.incoming(uid), name) for uid, name in directory.segments()]
+
+
+def spool_writer(directory, limit=1 << 20):
+    """Return a writer to a spool."""
+    return SpoolWriter(directory, limit)
+
+
+def remove_stale(directory, limit=1 << 20):
+    """Do what the owner does about once a second for segments that nobody will write to."""
+    Segments(directory, limit).remove_stale()
+
+
+def describe_handler(writer, handler):
+    """Describe a handler to the owner; return its number in this writer's segments."""
+    return writer.register(spec.encode(spec.spec_of(handler)))
+
+
+def put_line(writer, handler, created, line):
+    """Write a line for the file of a handler to the spool."""
+    writer.put(frame.encode(frame.LINE, describe_handler(writer, handler), created, line))
+
+
+def forged_record():
+    """Return what a stranger could write into a segment: a record for a handler that is none."""
+    description = b'{"name": "nobody", "class": "x"}'
+    frames = frame.SEGMENT_HEADER + frame.encode(frame.DESCRIPTION, 0, 0.0, description)
+    return frames + frame.encode(frame.RECORD, 0, 1.0, b'{"msg": "forged"}')
+
+
+# --- files
+
+
+def file_sink(handler):
+    """Return what writes the file of a handler."""
+    return FileSink(handler, LogFileLock(handler.baseFilename, "a test"))
+
+
+def descriptor(sink):
+    """Return the descriptor of a file sink, which opens its file if need be."""
+    sink._file.size()
+    return sink._file._fd

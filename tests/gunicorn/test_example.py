@@ -1,19 +1,12 @@
-"""The examples and the README: what a newcomer types must work as it stands."""
+"""The examples: what a newcomer copies must work as it stands."""
 
-import inspect
-import os
 import re
 import subprocess
 import sys
-from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from harness import EXAMPLES, Server, children, free_port, open_files, wait_for
 
-import queuelog
-
-ROOT = EXAMPLES.parent
 NAMES = ("access", "error", "root", "serving", "webhook")
 COMMANDS = {
     "conf": ["-c", str(EXAMPLES / "gunicorn.conf.py")],
@@ -84,53 +77,3 @@ def test_both_variants_of_the_example_keep_thirty_days(tmp_path, monkeypatch):
     assert [(h["when"], h["backupCount"]) for h in rotated] == [("midnight", 30)] * 5
     ini = (EXAMPLES / "logging.ini").read_text()
     assert ini.count('"midnight", 1, 30') == 5
-
-
-def test_the_readme_names_the_commands_that_continuous_integration_runs():
-    """The README's test command is the one that .ci/run calls, and the example's file exists."""
-    readme = (ROOT / "README.md").read_text()
-    command = "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox"
-    assert command in readme
-    assert command in (ROOT / ".ci" / "run").read_text()
-    for path in re.findall(r"\]\(([\w/.]+)\)", readme):
-        assert (ROOT / path).exists(), path
-
-
-def test_the_table_of_options_is_complete():
-    """The README's table has one line for each keyword argument of start()."""
-    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert table == list(inspect.signature(queuelog.start).parameters)
-
-
-def test_the_installed_package_is_under_test():
-    """In tox the wheel is tested, not the checkout beside it."""
-    if "TOX_ENV_NAME" not in os.environ:
-        pytest.skip("not run by tox: an editable installation is the checkout")
-    assert not Path(queuelog.__file__).is_relative_to(ROOT / "queuelog")
-    assert (Path(queuelog.__file__).parent / "py.typed").exists()
-    _, _, wanted = os.environ["TOX_ENV_NAME"].partition("-gunicorn")
-    assert version("gunicorn").replace(".", "").startswith(wanted)
-
-
-def test_the_exported_names_are_sorted_and_exist():
-    """`__all__` is what the package promises."""
-    assert queuelog.__all__ == sorted(queuelog.__all__)
-    assert all(hasattr(queuelog, name) for name in queuelog.__all__)
-
-
-def test_importing_has_no_effect(python):
-    """An import starts nothing: no thread, no spool, no handler, no hook."""
-    python(
-        "import logging, logging.config, os, threading\n"
-        "before = logging.config.dictConfigClass\n"
-        "import queuelog, queuelog.gunicorn\n"
-        "assert threading.active_count() == 1\n"
-        "assert not logging.root.handlers\n"
-        "assert logging.config.dictConfigClass is before\n"
-    )
-
-
-def test_the_changelog_has_the_version_or_an_unreleased_section():
-    """Nobody releases what the changelog does not know."""
-    text = (ROOT / "CHANGELOG.md").read_text()
-    assert "## [Unreleased]" in text

@@ -1,0 +1,55 @@
+"""Programs of test_killed_owner.py."""
+
+import logging.handlers
+import os
+import signal
+
+from harness import wait_for
+from prelude import add_log, content, in_worker, logger_of, root, start
+
+import queuelog
+
+
+def kill_everybody():
+    add_log()
+    start()
+
+    def log():
+        root.info("kept")
+        os.killpg(0, signal.SIGKILL)
+
+    os.setpgid(0, 0)
+    in_worker(log)
+
+
+def start_again():
+    add_log()
+    start()
+
+
+def loggers():
+    """Return the logger of a file that cannot be written, and of one that soon rolls over."""
+    rotating = logging.handlers.RotatingFileHandler
+    return logger_of("gone/failing.log"), logger_of(
+        "other.log", rotating, maxBytes=20, backupCount=9
+    )
+
+
+def die_between_two_sinks():
+    failing, other = loggers()
+    other.handlers[0].rotator = lambda source, dest: os.kill(os.getpid(), signal.SIGKILL)
+    start()
+    failing.info("failing")
+    for number in range(3):
+        other.info("a line of other %d", number)
+    wait_for(lambda: False, "the rollover kills this process")
+
+
+def write_the_rest():
+    _, other = loggers()
+    start()
+    other.info("a line of other 3")
+    wait_for(
+        lambda: content("other.log").endswith("3\n") and content("gone/failing.log"), "both files"
+    )
+    queuelog.stop()

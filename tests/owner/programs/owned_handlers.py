@@ -1,0 +1,187 @@
+"""Programs of test_owned_handlers.py."""
+
+import json
+import logging.handlers
+import os
+import socket
+import socketserver
+import threading
+
+import inside
+from harness import wait_for
+from prelude import SPOOL, add, content, in_child, let_others_pass, logger_of, root, run, start
+
+import queuelog
+
+
+def named(name, handler, fmt="%(message)s", logger=root):
+    """Give a logger a handler that `own` can name."""
+    handler.set_name(name)
+    return add(handler, fmt, logger)
+
+
+def a_handler_owned_by_name_gets_the_record_in_the_arbiter():
+    arbiter = os.getpid()
+
+    class Mail(logging.Handler):
+        def emit(self, record):
+            found = [
+                os.getpid() == arbiter, record.getMessage(), record.exc_text, record.extra,
+                record.number,
+            ]  # fmt: skip
+            with open("app.log", "a") as file:
+                print(json.dumps(found), file=file)
+
+    class Odd:
+        def __str__(self):
+            raise RuntimeError("unprintable")
+
+    def log():
+        try:
+            raise ValueError("no value")
+        except ValueError:
+            root.exception("%s!", "no", extra={"extra": Odd(), "number": 7})
+
+    named("mail", Mail())
+    run(log, own=["mail"])
+
+
+def an_owned_handler_is_asked_again_when_its_server_was_away():
+    class Http(logging.Handler):
+        failures = 2
+
+        def emit(self, record):
+            try:
+                if record.msg == "bad":
+                    raise ValueError("not for me")
+                if record.msg == "two" and self.failures:
+                    self.failures -= 1
+                    raise ConnectionError("away")
+                with open("app.log", "a") as file:
+                    print(record.msg, file=file, flush=True)
+            except Exception:
+                self.handleError(record)
+
+    logger = logging.getLogger("app")
+    handler = named("http", Http(), logger=logger)
+
+    def log():
+        for text in ("one", "two", "bad", "three"):
+            logger.info(text)
+        wait_for(lambda: "three" in content("app.log"), "the last record")
+
+    run(log, own="http")
+    assert "handleError" not in vars(handler)
+
+
+def an_owned_handlers_filters_and_level_work_in_the_worker():
+    class Here(logging.Filter):
+        def filter(self, record):
+            record.pid = os.getpid()
+            return record.msg != "no"
+
+    class Mail(logging.Handler):
+        def emit(self, record):
+            with open("app.log", "a") as file:
+                print(self.format(record), file=file)
+
+    mail = named("mail", Mail("ERROR"), "%(message)s %(pid)d")
+    mail.addFilter(Here())
+
+    def log():
+        print(os.getpid(), flush=True)
+        root.info("low")
+        root.error("no")
+        root.error("yes")
+
+    run(log, own=["mail"])
+    assert len(mail.filters) == 1
+
+
+def records_cross_as_plain_values():
+    class Show(logging.Handler):
+        def emit(self, record):
+            found = [
+                record.plain, record.object[:4], record.levelno, record.lineno > 0,
+                record.exc_info, record.args, record.process,
+            ]  # fmt: skip
+            with open("app.log", "w") as file:
+                json.dump(found, file)
+
+    class App:
+        pass
+
+    def log():
+        print(os.getpid(), flush=True)
+        root.info("%s", "x", extra={"plain": [1, {"a": None}], "object": App})
+
+    named("show", Show())
+    run(log, own=["show"])
+
+
+def an_extra_that_contains_itself_does_not_cost_the_record():
+    class Show(logging.Handler):
+        def emit(self, record):
+            with open("app.log", "w") as file:
+                file.write(f"{record.msg} {record.loop}")
+
+    named("show", Show())
+    loop = {}
+    loop["loop"] = loop
+    run(lambda: root.info("kept", extra={"loop": loop}), own=["show"])
+
+
+def a_record_that_is_too_long_for_its_server_holds_nothing_up():
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    server.bind("log")
+    server.settimeout(30)
+    named("syslog", logging.handlers.SysLogHandler(os.path.abspath("log")))
+    start(own=["syslog"])
+    root.warning("too long" * 1_000_000)
+    root.warning("next")
+    print(server.recv(1000).rstrip(b"\0").decode())
+    queuelog.stop()
+
+
+class Mail(socketserver.StreamRequestHandler):
+    """A mail server that refuses some mails, and says which."""
+
+    def handle(self):
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            if not line.startswith(b"data"):
+                self.wfile.write(b"250 yes\r\n")
+                continue
+            self.wfile.write(b"354 go on\r\n")
+            text = b"".join(iter(self.rfile.readline, b".\r\n"))
+            wanted = b"refuse me" not in text
+            print("accepted" if wanted else "refused", flush=True)
+            self.wfile.write(b"250 yes\r\n" if wanted else b"554 no\r\n")
+
+
+def a_mail_that_its_server_refuses_holds_nothing_up():
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = server.server_address
+    named("mail", logging.handlers.SMTPHandler(address, "a@example.com", "b@example.com", "x"))
+    start(own=["mail"])
+    root.error("refuse me")
+    root.error("take me")
+    queuelog.stop()
+
+
+def a_handler_that_a_stranger_invents_keeps_nothing_in_the_spool():
+    stranger = 54321
+    let_others_pass()
+    logger_of("lines.log")
+    start(user=stranger)
+
+    def forge():
+        os.setuid(stranger)
+        with open(f"{SPOOL}/{stranger}/1-1-1", "wb") as file:
+            file.write(inside.forged_record())
+
+    in_child(forge)
+    wait_for(lambda: not os.listdir(f"{SPOOL}/{stranger}"), "the forged segment is removed")
+    queuelog.stop()

@@ -1,0 +1,28 @@
+"""What a fork does to the listener, and for how long it waits for it."""
+
+import json
+from collections import Counter
+
+import pytest
+
+
+def test_a_fork_waits_for_a_stalled_disk_once(program):
+    """A reload with many workers would keep the arbiter from its work for as many waits."""
+    program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
+
+
+@pytest.mark.root
+def test_the_listener_goes_on_at_the_next_fork_where_there_was_no_thread(program):
+    """It must not count as running for ever, where the limit of processes kept it from starting.
+
+    Failures B10f: forks under load.
+    """
+    assert "can't start new thread" in program().stderr
+
+
+def test_a_fork_while_other_threads_log(program, log):
+    """No deadlock in the child, and no line lost, doubled or torn in either."""
+    done = program(options=["-W", "ignore::DeprecationWarning"])  # of the program's own threads
+    expected = [f"{n} {i}" for n, count in enumerate(json.loads(done.stdout)) for i in range(count)]
+    expected += [f"child {n} {i}" for n in range(20) for i in range(10)]
+    assert Counter(log.read_text().splitlines()) == Counter(expected)

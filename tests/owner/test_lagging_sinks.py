@@ -1,0 +1,35 @@
+"""Files that cannot be written for a while: the others go on, and these catch up."""
+
+import os
+import signal
+from pathlib import Path
+
+
+def test_what_cannot_be_read_for_a_sink_that_lags_is_not_asked_for_all_the_time(
+    program, spool, tmp_path
+):
+    """The listener would spin: what is not there must not count as more to write.
+
+    Failures B14: what a killed arbiter has left.
+    """
+    killed = program(name="fail_and_die", check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (segment,) = (Path(spool) / str(os.geteuid())).iterdir()
+    os.link(segment, f"{segment}x")
+    (tmp_path / "gone").mkdir()
+    done = program(name="look_again")
+    lagging = f"['{tmp_path}/gone/failing.log']"
+    assert done.stdout == f"{lagging} False True\n", done.stderr
+
+
+def test_a_directory_that_became_a_link_before_the_next_start_gets_what_waited(program, tmp_path):
+    """The usual repair of a full disk: the lines wait for a path, which must be looked up again.
+
+    Failures B13: a full disk that has room again.
+    """
+    assert "the records stay in the spool" in program(name="log_into_a_directory").stderr
+    (tmp_path / "big").mkdir()
+    (tmp_path / "logs").symlink_to("big")
+    program(name="log_into_a_directory")
+    lines = (tmp_path / "big" / "lines.log").read_text().split()
+    assert sorted(lines) == list("0011223344")

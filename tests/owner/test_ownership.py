@@ -1,0 +1,31 @@
+"""A file has one owner, and so has a spool: what happens to the second."""
+
+import os
+
+from harness import wait_for
+
+
+def test_two_owners_with_different_spools_are_found(background, spool, tmp_path):
+    """The second is refused at its start, and told who owns the file, and what to do."""
+    first = background("own_the_file")
+    assert first.stdout.readline() == "up\n"
+    os.mkdir(f"{spool}-2", 0o700)
+    second = background("own_the_file", spool=f"{spool}-2/x")
+    _, stderr = second.communicate(timeout=30)
+    assert "FileInUseError" in stderr
+    for part in (f"process {first.pid}", spool, "start(spool=", str(tmp_path / "app.log")):
+        assert part in stderr
+
+
+def test_a_second_service_with_the_same_spool_waits_and_takes_over(background, log):
+    """Its lines are written by the first, and by itself when the first has ended."""
+    first, second = (background("log_what_is_typed") for _ in range(2))
+    for process, line in ((first, "1 by first"), (second, "2 by first")):
+        assert process.stdout.readline() == "up\n"
+        print(line, file=process.stdin, flush=True)
+        wait_for(lambda line=line: line in log.read_text(), line)
+    assert not first.communicate(timeout=30)[1]
+    print("3 by second", file=second.stdin, flush=True)
+    wait_for(lambda: "3 by second" in log.read_text(), "the second takes over")
+    assert not second.communicate(timeout=30)[1]
+    assert log.read_text() == "1 by first\n2 by first\n3 by second\n"

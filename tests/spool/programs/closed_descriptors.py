@@ -1,0 +1,38 @@
+"""Programs of test_closed_descriptors.py."""
+
+import os
+import time
+from contextlib import ExitStack
+
+import inside
+from harness import wait_for
+from prelude import content, in_child, logger_of, start
+
+import queuelog
+
+
+def wait_for_the_next_ring():
+    """The writer rings the listener's bell, another descriptor of its own, not at every record."""
+    rung = time.monotonic()
+    wait_for(lambda: time.monotonic() > rung + inside.RING_INTERVAL, "the bell may be rung again")
+
+
+def a_process_that_closes_all_descriptors_logs_on_and_writes_into_no_other_file():
+    lines = logger_of("lines.log")
+    start()
+
+    def log():
+        lines.info("before")
+        wait_for_the_next_ring()
+        os.closerange(3, 100)
+        with ExitStack() as others:
+            for number in range(9):
+                others.enter_context(open(f"other{number}", "wb"))
+            for number in range(3):
+                lines.info("after %d", number)
+                wait_for_the_next_ring()
+            os._exit(0)
+
+    in_child(log)
+    queuelog.stop()
+    print(content("lines.log"), *[content(f"other{number}") for number in range(9)], end="")

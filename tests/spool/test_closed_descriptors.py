@@ -1,0 +1,9 @@
+"""What becomes of the spool's descriptors in a process that closes them."""
+
+
+def test_a_process_that_closes_all_descriptors_logs_on_and_writes_into_no_other_file(program):
+    """As daemons do: the numbers of the segment and of the bell then are other files.
+
+    Failures B3c: a process that does what it wants.
+    """
+    assert program().stdout.split() == ["before", "after", "0", "after", "1", "after", "2"]

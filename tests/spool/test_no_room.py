@@ -1,0 +1,59 @@
+"""Records for which the spool has no room: by its limit, or on its file system."""
+
+import logging
+import os
+
+import inside
+import pytest
+from disks import fill
+
+
+def test_a_record_that_is_longer_than_the_limit_is_written_directly(program, log):
+    """A reader that takes its length for a lie passes over all that follows in the segment."""
+    assert "are more than the backlog limit" in program().stderr
+    lines = log.read_text().split()
+    assert sorted(map(len, lines)) == [len("after"), len("before"), 500_000]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_the_count_of_dropped_records_is_in_the_log_in_its_encoding(program, log, encoding):
+    """A file in two encodings could not be read any more."""
+    program(encoding)
+    written = log.read_bytes().decode(encoding).splitlines()
+    numbers = [int(line) for line in written if line.isdigit()]
+    assert numbers == list(range(len(numbers)))
+    others = [line for line in written if not line.isdigit()]
+    assert others
+    assert all(f"{3000 - len(numbers)} records were dropped" in line for line in others)
+
+
+def test_records_of_a_handler_that_was_removed_do_not_fill_the_spool_for_ever(program, log):
+    """At half the limit they are given up, and counted, or they would keep all later ones there."""
+    program(name="log_to_a_server_that_is_not_there")
+    done = program(name="log_more_than_the_limit")
+    assert "1 records of name:syslog were dropped" in done.stderr
+    assert "were dropped by process" not in done.stderr
+    assert [int(line[:4]) for line in log.read_text().splitlines()] == list(range(3000))
+
+
+@pytest.mark.root
+def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
+    """Without room its first line went to the file; the next one would go into a removed segment.
+
+    Failures B13: a full disk that has room again.
+    """
+    mount(tmp_path, "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs")
+    directory = inside.spool_directory(tmp_path / "spool")
+    writer = inside.spool_writer(directory)
+    handler = logging.FileHandler(tmp_path / "app.log", delay=True)
+    inside.describe_handler(writer, handler)
+    fill(tmp_path / "fill")
+    inside.put_line(writer, handler, 1.0, b"line\n")
+    (segment,) = inside.segments(directory)
+    assert os.path.getsize(segment) == 0
+    os.utime(segment, (1.0, 1.0))
+    inside.spool_reader(directory).remove_stale()
+    assert os.path.exists(segment)
+    writer.close()
+    inside.spool_reader(directory).remove_stale()
+    assert not os.path.exists(segment)

@@ -1,0 +1,70 @@
+"""Who may do what with the spool, and what is refused in its place."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+NOBODY = 65534
+
+
+@pytest.mark.parametrize("kind", ["link", "file", pytest.param("foreign", marks=pytest.mark.root)])
+def test_an_unsafe_spool_is_refused(program, spool, tmp_path, kind):
+    """Somebody else may have put something where the spool should be."""
+    path = Path(spool)
+    if kind == "link":
+        path.symlink_to(tmp_path)
+    elif kind == "file":
+        path.touch()
+    else:
+        path.mkdir()
+        os.chown(path, NOBODY, NOBODY)
+    done = program(name="just_start", check=False)
+    assert "SpoolError" in done.stderr
+    assert "start(spool=" in done.stderr
+
+
+def test_a_file_as_parent_of_the_spool_is_refused(program, spool):
+    """The message names what is in the way."""
+    Path(spool).touch()
+    done = program(name="below_the_spool", check=False)
+    assert "SpoolError" in done.stderr
+    assert spool in done.stderr
+
+
+@pytest.mark.root
+def test_a_stranger_in_the_workers_part_of_the_spool_is_refused(program, spool):
+    """Each user's directory in it belongs to that user."""
+    Path(spool).mkdir(mode=0o700)
+    Path(spool, "0").mkdir()
+    os.chown(Path(spool, "0"), NOBODY, NOBODY)
+    done = program(name="just_start", check=False)
+    assert "SpoolError" in done.stderr
+    assert f"belongs to user {NOBODY}" in done.stderr
+
+
+def test_the_spool_is_for_its_user_only(program, spool):
+    """Log lines hold secrets: nobody else may read them, nor add any."""
+    program(check=False)
+    assert os.stat(spool).st_mode & 0o777 == 0o700
+    paths = [*Path(spool).rglob("*")]
+    assert len(paths) >= 4
+    for path in paths:
+        assert not path.stat().st_mode & 0o077, path
+
+
+@pytest.mark.root
+def test_the_first_start_of_a_user_ever(program):
+    """With a spool of his own choice, nothing of ours is there yet."""
+    uid = 54321
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as home:  # where strangers may go
+        os.chown(home, uid, uid)
+        program(home, uid)
+        assert Path(home, "app.log").read_text() == "x\n"
+
+
+@pytest.mark.root
+def test_a_worker_of_another_user_cannot_send_to_the_spool_of_the_arbiter(program):
+    """It reaches its own directory only."""
+    program()
