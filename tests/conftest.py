@@ -43,14 +43,16 @@ def log(tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path, spool):
-    """Return a function that makes a `Server`; ends what it made after the test."""
+def server(request, tmp_path, spool):
+    """Return a function that makes a `Server`; ends what it made after the test.
+
+    `confs` are names of files in `confs/` beside the test, which become part of its conf file.
+    """
     made = []
 
-    def make(**options):
-        extra = f"def on_starting(server):\n    queuelog.start(spool={spool!r})\n"
-        options["extra"] = extra + options.get("extra", "")
-        made.append(Server(tmp_path, **options))
+    def make(*, kind=Server, confs=(), **options):
+        paths = [request.path.parent / "confs" / f"{name}.py" for name in confs]
+        made.append(kind(tmp_path, spool=spool, confs=paths, **options))
         return made[-1]
 
     yield make
@@ -62,9 +64,9 @@ def server(tmp_path, spool):
 def python(tmp_path):
     """Return a function that runs a Python program in the test's directory."""
 
-    def run(program, *arguments, options=(), timeout=60, check=True):
+    def run(program, *arguments, prefix=(), options=(), timeout=60, check=True):
         done = subprocess.run(
-            [sys.executable, "-W", "error", *options, "-c", program, *map(str, arguments)],
+            [*prefix, sys.executable, "-W", "error", *options, "-c", program, *map(str, arguments)],
             cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr

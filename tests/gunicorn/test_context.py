@@ -29,7 +29,7 @@ def test_every_line_has_the_id_of_its_own_request(server, tmp_path, worker_class
     config["loggers"]["load"]["filters"] = ["logger"]
     name = "contextapp:tornado_app()" if worker_class == "tornado" else None
     running = server(
-        worker_class=worker_class, workers=2, config=config, extra="threads = 8\n",
+        worker_class=worker_class, config=config, extra="threads = 8\n",
         app=name or app_for(worker_class, "contextapp"),
     ).start()  # fmt: skip
     with ThreadPoolExecutor(12) as pool:

@@ -1,37 +1,21 @@
 """Processes that die, hang or misbehave: what was acknowledged is in the files, once and whole."""
 
 import fcntl
-import http.client
 import os
 import re
 import signal
-import socket
-import threading
-from contextlib import suppress
 
 import pytest
-from harness import LINE, Load, alive, wait_for
-from processes import memory, workers
+from counting import LINE
+from harness import Load, can_bind, start_hook
+from processes import memory, wait_for_end, workers
+from rotating import by_size
 from versions import LOGS_KILLS
+from waiting import wait_for
 
-SIZE = {
-    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 20_000, "backupCount": 1000,
-}  # fmt: skip
+SIZE = by_size(20_000)
 OWN_EMIT = {"class": "owners.OwnEmitHandler"}
 DEADLY = 500_000  # the first number of requests that are not the load's
-
-
-def deadly(server, path):
-    """Send a request that the worker may not survive."""
-    with suppress(OSError, http.client.HTTPException):
-        server.get(path, timeout=30)
-
-
-def logged(server, pattern):
-    """Wait until error.log matches `pattern`; return the match."""
-    return wait_for(
-        lambda: re.search(pattern, (server.log_dir / "error.log").read_bytes()), pattern.decode()
-    )
 
 
 @pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
@@ -40,7 +24,7 @@ def test_the_last_lines_before_a_sudden_death_arrive(server, how):
     running = server(app="crashapp:app").start()
     with Load(running) as load:
         for start in range(DEADLY, DEADLY + 500, 100):
-            deadly(running, f"/die?how={how}&start={start}&count=100")
+            running.try_get(f"/die?how={how}&start={start}&count=100")
         workers(running)
         load.wait_for_requests(20)
     assert running.stop() == 0
@@ -55,11 +39,11 @@ def test_the_last_lines_before_a_sudden_death_arrive(server, how):
 )
 def test_the_line_that_names_the_culprit_of_a_timeout_arrives(server, how, ending):
     """Failures B3b: log, then C code holds the GIL until the worker timeout."""
-    running = server(app="crashapp:app", workers=2, extra="timeout = 2\n").start()
-    deadly(running, f"/hold?how={how}&start={DEADLY}&count=1")
-    pid = logged(running, rb"WORKER TIMEOUT \(pid:(\d+)\)")[1]
+    running = server(app="crashapp:app", extra="timeout = 2\n").start()
+    running.try_get(f"/hold?how={how}&start={DEADLY}&count=1")
+    pid = running.logged(rb"WORKER TIMEOUT \(pid:(\d+)\)")[1]
     if how == "regex" or LOGS_KILLS:
-        logged(running, ending % pid)
+        running.logged(ending % pid)
     running.get("/log?start=0&count=100")
     assert running.stop() == 0
     running.count().check(at_least=101)
@@ -68,10 +52,10 @@ def test_the_line_that_names_the_culprit_of_a_timeout_arrives(server, how, endin
 
 def test_a_worker_that_times_out_is_replaced_and_its_lines_arrive(server):
     """Failures B3b: the arbiter sends SIGABRT, and SIGKILL to a worker that does not obey."""
-    running = server(workers=2, extra="timeout = 2\n").start()
-    deadly(running, "/hang")
-    pid = logged(running, rb"WORKER TIMEOUT \(pid:(\d+)\)")[1]
-    logged(running, rb"Worker exiting \(pid: %b\)" % pid)
+    running = server(extra="timeout = 2\n").start()
+    running.try_get("/hang")
+    pid = running.logged(rb"WORKER TIMEOUT \(pid:(\d+)\)")[1]
+    running.logged(rb"Worker exiting \(pid: %b\)" % pid)
     running.get("/log?start=0&count=100")
     assert running.stop() == 0
     lines = running.text("load.log").splitlines()
@@ -91,7 +75,7 @@ def test_signal_handlers_that_log_neither_deadlock_nor_lose_lines(server):
 @pytest.mark.parametrize("handler", [None, OWN_EMIT], ids=["lines", "records"])
 def test_objects_that_cannot_be_sent_do_no_harm(server, handler):
     """Failures B15: one record that cannot be pickled or unpickled ends the listener's thread."""
-    running = server(app="crashapp:app", workers=2, handler=handler).start()
+    running = server(app="crashapp:app", handler=handler).start()
     for start in range(0, 300, 30):
         running.get(f"/odd?start={start}&count=30")
     running.get("/log?start=300&count=100")
@@ -102,7 +86,7 @@ def test_objects_that_cannot_be_sent_do_no_harm(server, handler):
 @pytest.mark.parametrize("handler", [None, OWN_EMIT], ids=["lines", "records"])
 def test_a_record_that_cannot_be_formatted_is_lost_alone(server, handler):
     """Failures B15: `__str__` of an argument raises; the worker says so on stderr, and goes on."""
-    running = server(app="crashapp:app", workers=2, handler=handler).start()
+    running = server(app="crashapp:app", handler=handler).start()
     running.get("/unprintable?start=0&count=10")
     running.get("/log?start=10&count=100")
     assert running.stop() == 0
@@ -112,19 +96,13 @@ def test_a_record_that_cannot_be_formatted_is_lost_alone(server, handler):
 
 def test_the_arbiter_does_not_import_the_application(server, tmp_path):
     """Failures B15c: an application object in `extra` brings its module into the arbiter."""
-    modules = tmp_path / "modules"
-    hook = f"""
-def on_exit(server):
-    import sys
-    queuelog.stop()
-    with open({str(modules)!r}, "w") as file:
-        file.write(" ".join(sys.modules))
-"""
-    running = server(app="crashapp:app", workers=1, handler=OWN_EMIT, extra=hook).start()
+    running = server(
+        app="crashapp:app", workers=1, handler=OWN_EMIT, confs=["arbiter_says_what_it_imported"]
+    ).start()
     running.get("/odd?start=0&count=100")
     assert running.stop() == 0
     running.count().check(at_least=100)
-    loaded = modules.read_text().split()
+    loaded = (tmp_path / "modules").read_text().split()
     assert "owners" in loaded
     assert "crashapp" not in loaded
 
@@ -137,22 +115,14 @@ def test_sigkill_of_the_arbiter_ends_the_workers_and_loses_nothing(server):
         orphans = workers(running)
         running.send(signal.SIGKILL)
         running.process.wait()
-        wait_for(lambda: not any(map(alive, orphans)), "the orphans end")
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", running.port))
+        wait_for_end(orphans)
+    assert can_bind(running.port)
     running.start()
     assert running.stop() == 0
     running.count().check(at_least=1_000)
     errors = running.text("error.log")
     for pid in orphans:
         assert errors.count(b"Worker exiting (pid: %d)\n" % pid) == 1
-
-
-def start_with(spool, **options):
-    """Return the hook that starts queuelog with options."""
-    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"def on_starting(server):\n    queuelog.start(spool={spool!r}, {arguments})\n"
 
 
 def dropped(server):
@@ -176,7 +146,7 @@ def test_a_stuck_listener_costs_no_memory_and_drops_are_counted(server, spool, f
     os.mkdir(spool, 0o700)
     lock = os.open(f"{spool}/lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    hook = start_with(spool, backlog=2 << 20, full=full, wait=0.2)
+    hook = start_hook(spool, backlog=2 << 20, full=full, wait=0.2)
     running = server(workers=1, extra=hook, acks=2 * records).start()
     (worker,) = workers(running)
     running.get(f"/log?start={records}&count=1000")
@@ -196,7 +166,7 @@ def test_a_stuck_listener_costs_no_memory_and_drops_are_counted(server, spool, f
 
 def test_drops_are_reported_even_if_their_worker_logs_no_more(server, spool):
     """Failures B12: every dropped record is counted in the log, also of a worker that ends."""
-    hook = start_with(spool, backlog=1 << 16, full="drop")
+    hook = start_hook(spool, backlog=1 << 16, full="drop")
     running = server(workers=1, extra=hook).start()
     running.send(signal.SIGSTOP)
     running.get("/log?start=0&count=5000")
@@ -222,13 +192,11 @@ def test_a_stopped_arbiter_costs_no_memory_and_no_line(server):
 
 def test_at_the_limit_a_log_call_waits_for_the_listener(server, spool):
     """Failures B12: whoever waits for room at the limit loses nothing if there is some in time."""
-    hook = start_with(spool, backlog=1 << 16, full="wait", wait=60.0)
+    hook = start_hook(spool, backlog=1 << 16, full="wait", wait=60.0)
     running = server(workers=1, extra=hook).start()
     running.send(signal.SIGSTOP)
-    request = threading.Thread(target=deadly, args=(running, "/log?start=0&count=5000"))
-    request.start()
-    wait_for(lambda: running.acks.read_bytes()[500], "some lines are logged")
-    running.send(signal.SIGCONT)
-    request.join()
+    with running.getting("/log?start=0&count=5000"):
+        wait_for(lambda: running.acks.read_bytes()[500], "some lines are logged")
+        running.send(signal.SIGCONT)
     assert running.stop() == 0
     running.count().check(at_least=5_000)

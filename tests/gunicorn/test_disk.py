@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from disks import ROOT, UNPRIVILEGED, fill, frozen, run
-from harness import Load, children, count, open_files, wait_for
-from processes import memory, workers
+from counting import count
+from disks import UNPRIVILEGED, fill, frozen, run
+from harness import Load
+from processes import children, memory, open_files, workers
+from rotating import by_size
+from waiting import wait_for
 
 SHIM = Path(__file__).parents[1] / "support" / "disk_shim.c"
-SIZE = {"class": "logging.handlers.RotatingFileHandler", "maxBytes": 50_000, "backupCount": 1000}
 
 
 def small(mount, path, size):
@@ -21,8 +23,8 @@ def small(mount, path, size):
     mount(path, "-t", "tmpfs", "-o", f"size={size}", "none")
 
 
-@ROOT
-@pytest.mark.parametrize("handler", [None, SIZE], ids=["plain", "rotating"])
+@pytest.mark.root
+@pytest.mark.parametrize("handler", [None, by_size(50_000)], ids=["plain", "rotating"])
 def test_a_full_disk_with_room_again_loses_nothing(server, mount, handler):
     """Failures B13: 13,051 of 20,000 lines are lost, with a traceback for each."""
     running = server(handler=handler)
@@ -32,7 +34,7 @@ def test_a_full_disk_with_room_again_loses_nothing(server, mount, handler):
         load.wait_for_requests(20)
         fill(running.log_dir / "filler")
         load.wait_for_requests(200)
-        wait_for(lambda: any("cannot write" in line for line in running.reports()), "a report")
+        running.wait_for_report("cannot write")
         (running.log_dir / "filler").unlink()
         run("mount", "-o", "remount,size=64m", running.log_dir)
         load.wait_for_requests(50)
@@ -42,7 +44,7 @@ def test_a_full_disk_with_room_again_loses_nothing(server, mount, handler):
     assert "Traceback" not in running.errors()
 
 
-@ROOT
+@pytest.mark.root
 def test_a_disk_that_becomes_read_only_loses_nothing(server, mount):
     """The files are opened again when they can be."""
     running = server()
@@ -50,19 +52,15 @@ def test_a_disk_that_becomes_read_only_loses_nothing(server, mount):
     running.start()
     with Load(running, limit=1_000) as load:
         load.join()
-    for name, number in (("load.log", 1_000), ("access.log", load.answered)):
-        wait_for(lambda n=name, c=number: running.text(n).count(b"\n") >= c, f"all of {name}")
+    running.wait_for_lines(1_000)
+    wait_for(lambda: running.text("access.log").count(b"\n") >= load.answered, "all of access.log")
     # The kernel refuses while a file is open for writing, and the owner lets go of moved ones.
     for name in ("load.log", "access.log", "error.log"):
         (running.log_dir / name).rename(running.log_dir / f"{name}.1")
-
-    def closed():
-        return not [path for path in open_files(running.pid) if path.endswith(".log.1")]
-
-    wait_for(closed, "no file is open")
+    wait_for(lambda: not open_files(running.pid, ending=".log.1"), "no file is open")
     run("mount", "-o", "remount,ro", running.log_dir)
     running.get("/log?start=1000&count=1000")
-    wait_for(lambda: any("Read-only" in line for line in running.reports()), "a report")
+    running.wait_for_report("Read-only")
     running.get("/log?start=2000&count=1000")
     run("mount", "-o", "remount,rw", running.log_dir)
     running.get("/log?start=3000&count=1000")
@@ -74,13 +72,13 @@ def test_a_directory_that_is_removed_and_made_again_gets_what_was_logged_meanwhi
     """An admin makes it again, as it was: queuelog does not know its owner and mode."""
     running = server().start()
     running.get("/log?start=0&count=100")
-    wait_for(lambda: running.text("load.log").count(b"\n") == 100, "the lines before")
+    running.wait_for_lines(100)
     shutil.rmtree(running.log_dir)
     running.acks.write_bytes(bytes(len(running.acks.read_bytes())))  # those lines were removed
     with Load(running) as load:
         load.wait_for_requests(50)
         assert not running.log_dir.exists()
-        wait_for(lambda: any("cannot write" in line for line in running.reports()), "a report")
+        running.wait_for_report("cannot write")
         running.log_dir.mkdir()
         load.wait_for_requests(50)
     assert running.stop() == 0
@@ -95,7 +93,7 @@ def test_a_directory_whose_permission_is_revoked_loses_nothing(server):
         running.log_dir.chmod(0)
         try:
             load.wait_for_requests(100)
-            wait_for(lambda: any("Permission" in line for line in running.reports()), "a report")
+            running.wait_for_report("Permission")
         finally:
             running.log_dir.chmod(0o700)
         load.wait_for_requests(20)
@@ -104,7 +102,7 @@ def test_a_directory_whose_permission_is_revoked_loses_nothing(server):
     assert len(running.reports()) < 30
 
 
-@ROOT
+@pytest.mark.root
 def test_a_broken_file_system_can_be_repaired_under_a_running_server(server, disk):
     """After an error ext4 refuses every write, and cannot be unmounted while a file is open."""
     running = server()
@@ -124,7 +122,7 @@ def test_a_broken_file_system_can_be_repaired_under_a_running_server(server, dis
             run("sync", "-f", running.log_dir)  # what the disk has not got is lost with it
             trigger.write_text("1")
         load.wait_for_requests(100)
-        wait_for(lambda: any("Read-only" in line for line in running.reports()), "a report")
+        running.wait_for_report("Read-only")
 
         def unmounted():
             with suppress(subprocess.CalledProcessError):
@@ -160,17 +158,17 @@ def test_input_output_errors_lose_nothing(server, tmp_path):
         load.wait_for_requests(20)
         flag.touch()
         load.wait_for_requests(100)
-        wait_for(lambda: any("Input/output" in line for line in running.reports()), "a report")
+        running.wait_for_report("Input/output")
         flag.unlink()
         load.wait_for_requests(20)
     assert running.stop() == 0
     running.count().check(at_least=2_800)
 
 
-@ROOT
+@pytest.mark.root
 def test_log_calls_go_on_while_the_disk_stands_still(server, disk):
     """Frozen, every write to it blocks; requests are answered, forks go on, nothing is lost."""
-    running = server(workers=2)
+    running = server()
     disk(running.log_dir)
     running.start()
     with Load(running) as load:
@@ -187,10 +185,10 @@ def test_log_calls_go_on_while_the_disk_stands_still(server, disk):
     running.count().check(at_least=6_000)
 
 
-@ROOT
+@pytest.mark.root
 def test_a_server_can_be_ended_and_started_while_the_disk_stands_still(server, disk):
     """TERM takes bounded time, and what is in the spool is written by the next start."""
-    running = server(workers=2, extra="graceful_timeout = 2\n")
+    running = server(extra="graceful_timeout = 2\n")
     disk(running.log_dir)
     running.start()
     with Load(running) as load:
@@ -208,7 +206,7 @@ def test_a_server_can_be_ended_and_started_while_the_disk_stands_still(server, d
 # --- the spool itself
 
 
-@ROOT
+@pytest.mark.root
 def test_a_full_spool_sends_lines_to_their_files_directly(server, spool, mount):
     """Nothing is lost or doubled, and nobody waits; it is said."""
     Path(spool).mkdir(mode=0o700)
@@ -225,7 +223,7 @@ def test_a_full_spool_sends_lines_to_their_files_directly(server, spool, mount):
     assert any("cannot write to the spool" in line for line in running.reports())
 
 
-@ROOT
+@pytest.mark.root
 def test_a_spool_without_room_is_refused_at_the_start(python, spool, mount, tmp_path):
     """The message says what to do."""
     Path(spool).mkdir(mode=0o700)
@@ -274,26 +272,17 @@ def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
 
 
 def test_without_a_memory_file_system_the_spool_is_in_the_temporary_directory(
-    python, tmp_path, monkeypatch
+    program, tmp_path, monkeypatch
 ):
     """/dev/shm is missing in some containers."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    python(
-        "import logging, os\n"
-        "from queuelog import _spool\n"
-        "_spool._SHM = '/nowhere'\n"
-        "import queuelog\n"
-        "logging.getLogger().addHandler(logging.FileHandler('a.log'))\n"
-        "queuelog.start(); logging.error('here'); queuelog.stop()\n"
-        "assert open('a.log').read() == 'here\\n'\n"
-        "assert os.path.isdir(f'queuelog-{os.getuid()}/locks')\n"
-    )
+    program()
 
 
-@ROOT
+@pytest.mark.root
 def test_a_backlog_costs_no_memory_in_the_arbiter(server, disk):
     """A disk that stands still for long: what waits is in the spool, not in a process."""
-    running = server(workers=2)
+    running = server()
     disk(running.log_dir)
     running.start()
     running.get("/log?start=900000&count=1000")

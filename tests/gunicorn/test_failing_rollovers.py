@@ -8,11 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from disks import ROOT, fill, run
-from harness import Load, alive, children, count, wait_for
+from counting import count
+from disks import fill, run
+from harness import Load
+from processes import children, wait_for_end
+from rotating import by_size
+from waiting import wait_for
 
-pytestmark = ROOT
-GZIP = {"class": "rotators.GzipHandler", "maxBytes": 200_000, "backupCount": 1000}
+pytestmark = pytest.mark.root
+GZIP = by_size(200_000, **{"class": "rotators.GzipHandler"})
 
 
 def decompressed(running):
@@ -55,11 +59,9 @@ def test_a_rotator_without_room_to_compress_loses_nothing(server, mount, kill):
                 load.go_on(random.uniform(0, 0.5))
                 old = children(running.pid)
                 running.kill()
-                wait_for(lambda old=old: not any(map(alive, old)), "the workers end")
+                wait_for_end(old)
             else:
-                wait_for(
-                    lambda: any("cannot roll over" in r for r in running.reports()), "a report"
-                )
+                running.wait_for_report("cannot roll over")
                 load.wait_for_requests(100)
             (running.log_dir / "filler").unlink()
             run("mount", "-o", f"remount,size={size}m", running.log_dir)
@@ -78,7 +80,7 @@ def test_a_rotator_that_fails_again_and_again_pushes_no_backups_out(server):
     """Each try begins with moving every backup on, and the oldest away."""
     running = server(
         handler={**GZIP, "maxBytes": 50_000, "backupCount": 4},
-        extra="from queuelog import _files\n_files._RETRY_ROLLOVER = 0.05\n",
+        extra="import inside; inside.roll_over_again_after(0.05)\n",
     )
     broken = running.directory / "rotator-is-broken"
 
@@ -100,9 +102,7 @@ def test_a_rotator_that_fails_again_and_again_pushes_no_backups_out(server):
     assert "Traceback" not in running.errors()
 
 
-@pytest.mark.parametrize(
-    "handler", [GZIP, {**GZIP, "class": "logging.handlers.RotatingFileHandler"}]
-)
+@pytest.mark.parametrize("handler", [GZIP, by_size(200_000)], ids=["compressing", "plain"])
 def test_a_rollover_that_the_directory_refuses_loses_nothing(server, disk, handler):
     """Nothing can be renamed, made or removed there, but the file itself can be written."""
     running = server(handler=handler)
@@ -112,7 +112,7 @@ def test_a_rollover_that_the_directory_refuses_loses_nothing(server, disk, handl
         wait_for(lambda: len(list(running.log_dir.glob("load.log*"))) > 1, "a rollover")
         run("chattr", "+i", running.log_dir)
         try:
-            wait_for(lambda: any("cannot roll over" in r for r in running.reports()), "a report")
+            running.wait_for_report("cannot roll over")
             load.wait_for_requests(100)
         finally:
             run("chattr", "-i", running.log_dir)

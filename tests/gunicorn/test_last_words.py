@@ -1,7 +1,8 @@
 """What goes wrong outside of any log call reaches the files that it reaches without queuelog."""
 
 import pytest
-from harness import children, wait_for
+from processes import children
+from waiting import wait_for
 
 HOOKED = ("warning", "thread", "asyncio", "view", "unraisable")
 
@@ -51,16 +52,7 @@ def test_the_stacks_of_a_crash_are_in_a_file(server, tmp_path, how):
     assert running.stop() == 0
 
 
-def test_an_uncaught_exception_of_a_program_is_logged(python, spool, tmp_path):
+def test_an_uncaught_exception_of_a_program_is_logged(program, tmp_path):
     """sys.excepthook runs before the interpreter's exit, when queuelog.stop() writes the rest."""
-    done = python(
-        "import logging, queuelog, sys\n"
-        "logging.basicConfig(filename='app.log')\n"
-        "queuelog.start(spool=sys.argv[1])\n"
-        "sys.excepthook = lambda *error: logging.critical('uncaught', exc_info=error)\n"
-        "raise RuntimeError('on-exit')\n",
-        spool,
-        check=False,
-    )
-    assert done.returncode == 1
+    assert program(check=False).returncode == 1
     assert whole((tmp_path / "app.log").read_bytes(), "exit")

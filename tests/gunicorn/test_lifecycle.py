@@ -4,111 +4,15 @@ import os
 import re
 import signal
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from harness import Load, Server, alive, children, open_files, wait_for
-from processes import descriptors, threads, workers
+from admin import reload
+from harness import Load
+from processes import descriptors, open_files, threads, wait_for_end, workers
 from versions import WARNS_ITSELF
+from waiting import wait_for
 
 SLOW = {"class": "owners.SlowHandler"}
-
-# Interrupts the listener once in every batch, each time at a later point, without its thread.
-INTERRUPTED = """
-import itertools, logging, sys
-import queuelog
-from queuelog import _bridge
-from queuelog._delivery import Interrupted
-
-class OwnEmit(logging.FileHandler):
-    def emit(self, record):
-        super().emit(record)
-
-log = logging.getLogger()
-log.setLevel("INFO")
-log.handlers = [OwnEmit("1.log"), logging.FileHandler("2.log"), OwnEmit("3.log")]
-queuelog.start(spool=sys.argv[1])
-listener = _bridge._bridge._listener
-assert listener.stop(10)
-for at in range(1, 12):
-    calls = itertools.count(1)
-    listener.delivery.stopping = lambda: next(calls) == at
-    for number in range(3):
-        log.info("%d-%d", at, number)
-    batch = True
-    while batch:
-        try:
-            if batch := listener.dequeue(False):
-                listener.handle(batch)
-        except Interrupted:
-            print(at)
-queuelog.stop()
-"""
-
-
-class Daemon(Server):
-    """A Gunicorn that leaves its terminal, so that it is known by its pid file only."""
-
-    def __init__(self, directory, *, extra="", **options):
-        self._pidfile = Path(directory) / "pid"
-        self._running = None
-        settings = f"daemon = True\npidfile = {str(self._pidfile)!r}\n"
-        super().__init__(directory, extra=extra + settings, **options)
-
-    def start(self):
-        """Start Gunicorn, and wait for its workers."""
-        super().start(wait=False)
-        assert self.process.wait(30) == 0
-        text = wait_for(lambda: self._pidfile.exists() and self._pidfile.read_text(), "a pid file")
-        self._running = int(text)
-        wait_for(self.answers, "the server answers")
-        wait_for(lambda: len(children(self.pid)) >= self.workers, "all workers")
-        return self
-
-    @property
-    def pid(self):
-        """The arbiter's process id."""
-        return self._running
-
-    def answers(self):
-        """Tell if a request is answered."""
-        with suppress(OSError):
-            return self.get("/pid")
-
-    def stop(self, number=signal.SIGTERM, timeout=30):
-        """End the server; nobody can know its exit code."""
-        self.send(number)
-        wait_for(lambda: not alive(self.pid), "the daemon ends", timeout)
-        return 0
-
-    def kill(self):
-        """End every process of the server at once, if any is left."""
-        if self._running is not None and alive(self._running):
-            os.killpg(os.getpgid(self._running), signal.SIGKILL)
-
-
-@pytest.fixture
-def daemon(tmp_path, spool):
-    """Return a function that makes a `Daemon`; ends what it made after the test."""
-    made = []
-
-    def make(extra="", **options):
-        hook = f"def on_starting(server):\n    queuelog.start(spool={spool!r})\n"
-        made.append(Daemon(tmp_path, extra=hook + extra, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.kill()
-
-
-def reload(server):
-    """Send SIGHUP, and wait until every worker is a new one."""
-    old = workers(server)
-    server.send(signal.SIGHUP)
-    wait_for(lambda: not old & set(children(server.pid)), "the old workers end")
-    workers(server)
 
 
 def state(server):
@@ -140,7 +44,7 @@ def test_workers_that_were_forked_under_load_end_at_once(server):
             old = workers(running)
             for pid in old:
                 os.kill(pid, signal.SIGTERM)
-            wait_for(lambda old=old: not any(map(alive, old)), "the workers end")
+            wait_for_end(old)
         pids = workers(running)
         load.wait_for_requests(20)
         assert running.stop() == 0
@@ -172,13 +76,7 @@ def test_a_backlog_is_written_at_the_stop(server):
 
 def test_lines_of_the_arbiter_before_the_fork_do_no_harm(server):
     """Failures B4: a queue that the arbiter used before the fork loses every worker's records."""
-    hook = """
-def when_ready(server):
-    import logging
-    for number in range(10):
-        logging.getLogger("load").info("number=%08d x", 900_000 + number)
-"""
-    running = server(extra=hook).start()
+    running = server(confs=["arbiter_logs_before_the_fork"]).start()
     with Load(running, limit=2_000) as load:
         load.join()
     assert running.stop() == 0
@@ -234,9 +132,9 @@ def test_forks_between_two_records_of_a_slow_handler_double_nothing(server):
     assert running.text("error.log").count(b"Worker exiting") > 20
 
 
-def test_the_listener_can_be_interrupted_between_any_two_writes(python, spool, tmp_path):
+def test_the_listener_can_be_interrupted_between_any_two_writes(program, tmp_path):
     """Failures B10f: a fork waits for the listener, which stops before its batch is done."""
-    interrupted = python(INTERRUPTED, spool).stdout.split()
+    interrupted = program().stdout.split()
     assert len(interrupted) >= 6  # after the first of three records of each `emit`, and a file
     expected = [f"{at}-{number}" for at in range(1, 12) for number in range(3)]
     for name in ("1.log", "2.log", "3.log"):
@@ -256,7 +154,7 @@ def test_the_arbiter_alone_has_each_log_file_open_once(server):
     assert logs == {str(running.log_dir / name): 1 for name in names}
     for pid in workers(running):
         assert threads(pid) == 1
-        assert not [path for path in open_files(pid) if path.startswith(str(running.log_dir))]
+        assert not open_files(pid, below=running.log_dir)
     assert threads(running.pid) == 2
 
 
@@ -276,7 +174,7 @@ def test_sigusr1_makes_moved_files_complete(server):
     assert moved.stat().st_size == size > 0
     pids = running.pid, *workers(running)
     wait_for(
-        lambda: not [path for pid in pids for path in open_files(pid) if path.endswith(".moved")],
+        lambda: not any(open_files(pid, ending=".moved") for pid in pids),
         "the moved files are closed",
     )
     assert running.stop() == 0
@@ -286,7 +184,7 @@ def test_sigusr1_makes_moved_files_complete(server):
 
 def test_more_and_fewer_workers_lose_nothing(server):
     """Failures B8b, here of sync workers: those that SIGTTOU ends take lines with them."""
-    running = server(workers=2).start()
+    running = server().start()
     with Load(running) as load:
         for number in (3, 4):
             running.send(signal.SIGTTIN)
@@ -310,7 +208,7 @@ def test_forks_warn_of_nothing_of_ours(server, action):
         load.wait_for_requests(20)
         reload(running)
         running.send(signal.SIGTTIN)
-        workers(running, 5)
+        workers(running, 3)
         load.wait_for_requests(20)
     assert running.stop() == 0
     running.count().check(at_least=800)

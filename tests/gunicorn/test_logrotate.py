@@ -11,8 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from harness import EXAMPLES, LINE, Load, count, logconfig, open_files, wait_for
-from processes import workers
+from counting import LINE, count
+from harness import EXAMPLES, Load, logconfig
+from processes import open_files, workers
+from rotating import by_second, by_size
+from waiting import wait_for
 from worker_classes import ASGI, app_for
 
 LOGROTATE = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -78,7 +81,7 @@ def test_rotation_by_logrotate_under_load_loses_nothing(server, tmp_path, worker
     config = logconfig(tmp_path / "logs")
     config["loggers"]["load"]["handlers"] = ["load", "error"]
     running = server(
-        worker_class=worker_class, app=WORKERS[worker_class], workers=2, config=config
+        worker_class=worker_class, app=WORKERS[worker_class], config=config
     ).start()  # fmt: skip
     rotation = Rotation(running, MODES[mode])
     with Load(running) as load:
@@ -95,34 +98,15 @@ def test_rotation_by_logrotate_under_load_loses_nothing(server, tmp_path, worker
     assert len(list(running.log_dir.glob("load.log*"))) > ROTATIONS
 
 
-# Stands for a disk that stalls: writes to load.log wait while the file FLAG is there.
-STALL = """
-import os, time
-write = os.write
-def stalling(fd, data):
-    stalls = os.path.exists(FLAG) and os.readlink(f"/proc/self/fd/{fd}") == PATH
-    if stalls:
-        open(FLAG + ".stalls", "w").close()
-        while os.path.exists(FLAG):
-            time.sleep(0.01)
-    size = write(fd, data)
-    if stalls:
-        open(FLAG + ".written", "w").close()
-    return size
-os.write = stalling
-"""
 # Lets the stalled write go when gzip has read everything, and ends when it was done.
-COMPRESS = """#!/bin/sh
-gzip && rm -f FLAG && until [ -e FLAG.written ]; do sleep 0.01; done
-"""
+COMPRESS = "#!/bin/sh\ngzip && rm -f FLAG && until [ -e FLAG.written ]; do sleep 0.01; done\n"
 
 
 @pytest.mark.parametrize("when", ["before the removal", "after the removal", "nobody removes"])
 def test_a_write_that_a_stalled_disk_holds_up_during_a_rotation_is_kept(server, tmp_path, when):
     """Failures E3: written behind gzip's last read, or to the removed file, the lines are lost."""
     flag, path = tmp_path / "stall", tmp_path / "logs" / "load.log"
-    extra = STALL.replace("FLAG", repr(str(flag))).replace("PATH", repr(str(path)))
-    running = server(workers=2, extra=extra).start()
+    running = server(confs=["writes_that_stall"]).start()
     compress = tmp_path / "compress"
     compress.write_text(COMPRESS.replace("FLAG", str(flag)))
     compress.chmod(0o755)
@@ -152,7 +136,7 @@ def test_a_file_on_the_root_logger_follows_logrotate(server, tmp_path, worker_cl
     config["root"]["handlers"] = ["load"]
     config["loggers"]["load"] = {"level": "INFO"}
     running = server(
-        worker_class=worker_class, app=WORKERS[worker_class], workers=2, config=config
+        worker_class=worker_class, app=WORKERS[worker_class], config=config
     ).start()  # fmt: skip
     rotation = Rotation(running, MODES["create and USR1"])
     with Load(running) as load:
@@ -174,7 +158,7 @@ def test_copytruncate_goes_on_at_the_beginning_of_the_file(server, worker_class)
 
     A writer that does not append would leave a file that begins with as many zeros as it had bytes.
     """
-    running = server(worker_class=worker_class, app=WORKERS[worker_class], workers=2).start()
+    running = server(worker_class=worker_class, app=WORKERS[worker_class]).start()
     rotation = Rotation(running, "copytruncate")
     with Load(running) as load:
         rotation.rotate_under_load(load)
@@ -216,7 +200,7 @@ def assert_lost_only_between(paths, missing):
 
 def test_the_example_of_a_logrotate_conf_works(server):
     """The very file that users copy, with their paths."""
-    running = server(workers=2).start()
+    running = server().start()
     text = (EXAMPLES / "logrotate.conf").read_text()
     assert text.count("/var/log/example/*.log") == 1
     conf = text.replace("/var/log/example/*.log", f"{running.log_dir}/*.log")
@@ -232,25 +216,25 @@ def test_the_example_of_a_logrotate_conf_works(server):
 @pytest.mark.parametrize("directives", ["create", f"create\n{USR1}"])
 def test_a_moved_file_is_let_go_while_nobody_logs(server, directives):
     """It is complete then, for whoever compresses it, and its space is free when it is removed."""
-    running = server(workers=2).start()
+    running = server().start()
     running.get("/log?start=0&count=10")
-    wait_for(lambda: running.text("load.log").count(b"\n") == 10, "the lines")
+    running.wait_for_lines(10)
     Rotation(running, directives).rotate()
 
     def holders():
         pids = [running.pid, *workers(running)]
-        return [path for pid in pids for path in open_files(pid) if path.endswith(".log.1")]
+        return [path for pid in pids for path in open_files(pid, ending=".log.1")]
 
     wait_for(lambda: not holders(), "nobody has a moved file open")
     assert (running.log_dir / "load.log.1").read_bytes().count(b"\n") == 10
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_permissions_and_owner_of_the_new_file_stay_as_logrotate_made_them(server):
     """The arbiter opens what is there."""
-    running = server(workers=2).start()
+    running = server().start()
     running.get("/log?start=0&count=10")
-    wait_for(lambda: running.text("load.log").count(b"\n") == 10, "the lines")
+    running.wait_for_lines(10)
     Rotation(running, "create 0604 nobody nogroup").rotate()
     running.get("/log?start=10&count=10")
     path = running.log_dir / "load.log"
@@ -260,14 +244,14 @@ def test_permissions_and_owner_of_the_new_file_stay_as_logrotate_made_them(serve
     assert found.st_uid != 0
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_logrotate_can_act_as_another_user(server):
     """It takes a directory that others may write to only with `su`; the arbiter is root."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:  # pytest's is closed to others
         log_dir = Path(directory)
         log_dir.chmod(0o775)
         shutil.chown(log_dir, "nobody", "nogroup")
-        running = server(workers=2, config=logconfig(log_dir)).start()
+        running = server(config=logconfig(log_dir)).start()
         running.log_dir = log_dir
         for path in log_dir.iterdir():
             shutil.chown(path, "nobody", "nogroup")
@@ -293,7 +277,7 @@ DIRECTIVES = {
 def test_other_directives_lose_nothing(server, tmp_path, name):
     """Names, directories and times of rotation are logrotate's; queuelog needs to know of none."""
     (tmp_path / "old").mkdir()
-    running = server(workers=2).start()
+    running = server().start()
     directives = DIRECTIVES[name].replace("{old}", str(tmp_path / "old"))
     rotation = Rotation(running, directives, force="maxsize" not in name)
     with Load(running) as load:
@@ -311,7 +295,7 @@ def test_other_directives_lose_nothing(server, tmp_path, name):
 
 def test_a_silent_server_needs_no_file(server):
     """With `missingok` and `nocreate`: it is made when there is something to write, not before."""
-    running = server(workers=2).start()
+    running = server().start()
     running.get("/log?start=0&count=10")
     path = running.log_dir / "load.log"
     wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") == 10, "the lines")
@@ -325,13 +309,9 @@ def test_a_silent_server_needs_no_file(server):
     running.count().check(at_least=20)
 
 
-HANDLERS = "logging.handlers."
 BOTH = {
-    "time": ({"class": f"{HANDLERS}TimedRotatingFileHandler", "when": "S"}, "create"),
-    "size": (
-        {"class": f"{HANDLERS}RotatingFileHandler", "maxBytes": 20_000, "backupCount": 1000},
-        "create\ndateext\ndateformat -%s",
-    ),
+    "time": (by_second(), "create"),
+    "size": (by_size(20_000), "create\ndateext\ndateformat -%s"),
 }
 
 
@@ -339,7 +319,7 @@ BOTH = {
 def test_a_file_that_its_handler_rotates_as_well_loses_nothing(server, by):
     """A mistake in the configuration: as long as the names of the backups differ, no line pays."""
     handler, directives = BOTH[by]
-    running = server(workers=2, handler=handler).start()
+    running = server(handler=handler).start()
     rotation = Rotation(running, directives)
     with Load(running) as load:
         for _ in range(6):

@@ -1,21 +1,13 @@
 """Rotation under load: no line lost, doubled or torn, and every backup within its limit."""
 
-import signal
-
 import pytest
 from harness import Load
-
-SIZE = {
-    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 100_000, "backupCount": 1000,
-}  # fmt: skip
-TIMED = {
-    "class": "logging.handlers.TimedRotatingFileHandler", "when": "S", "backupCount": 1000,
-}  # fmt: skip
+from rotating import by_second, by_size
 
 
 def test_size_rotation_of_four_workers_loses_nothing(server):
     """Failures A3: RotatingFileHandler in each worker loses 13 to 27 % of the lines."""
-    running = server(handler=SIZE).start()
+    running = server(workers=4, handler=by_size(100_000)).start()
     with Load(running, limit=20_000) as load:
         load.join()
     assert running.stop() == 0
@@ -28,17 +20,17 @@ def test_size_rotation_of_four_workers_loses_nothing(server):
 @pytest.mark.parametrize("backup_count", [0, 1000])
 def test_timed_rotation_of_four_workers_loses_nothing(server, backup_count):
     """Failures A1 and A2: TimedRotatingFileHandler in each worker loses up to 89 %."""
-    running = server(handler={**TIMED, "backupCount": backup_count}).start()
+    running = server(workers=4, handler=by_second(backupCount=backup_count)).start()
     with Load(running) as load:
         load.go_on(3.5)
-    assert running.stop(signal.SIGTERM) == 0
+    assert running.stop() == 0
     running.count().check(at_least=800)
     assert len(list(running.log_dir.glob("load.log.*"))) >= 3
 
 
 def test_a_record_is_in_the_file_of_its_second(server):
     """Failures A2: half of the lines land in the wrong file."""
-    running = server(handler={**TIMED, "utc": True}).start()
+    running = server(handler=by_second(utc=True)).start()
     with Load(running) as load:
         load.go_on(3.5)
     running.stop()

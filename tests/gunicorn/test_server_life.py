@@ -10,23 +10,25 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import APPS, Load, Server, alive, children, open_files, wait_for
-from processes import descriptors, threads, workers
+from admin import reload
+from harness import APPS, Load, Server, start_hook
+from processes import alive, children, descriptors, open_files, threads, workers
+from rotating import by_size
 from versions import HAS_DIRTY, LEAKS_THREADS
+from waiting import wait_for
 
 NUMBERS = 2_000
 DIRTY = 900_000  # the first number that dirty workers log
 NOBODY = 65534
-SIZE = {
-    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 20_000, "backupCount": 1000,
-}  # fmt: skip
+SIZE = by_size(20_000)
+ACTIVATE = Path(__file__).parent / "programs" / "activate.py"
 
 
 def owner_alone(running):
     """Assert that no process of the server but the arbiter has a log file open."""
 
     def held(pid):
-        return [path for path in open_files(pid) if path.startswith(f"{running.log_dir}/")]
+        return open_files(pid, below=running.log_dir)
 
     def below(pid):
         return [pid, *(deeper for child in children(pid) for deeper in below(child))]
@@ -102,8 +104,6 @@ def test_workers_that_end_after_a_random_number_of_requests(server):
 @pytest.fixture
 def unprivileged(spool):
     """Return a function that makes a server whose workers run as nobody; ends it after the test."""
-    if os.getuid() != 0:
-        pytest.skip("only root can start workers as another user")
     # Not below pytest's directory, which is for one user only.
     directory = Path(tempfile.mkdtemp(prefix="queuelog-test-"))
     directory.chmod(0o755)
@@ -111,12 +111,9 @@ def unprivileged(spool):
     shutil.copytree(APPS, directory / "apps")
     made = []
 
-    def make(options=""):
-        extra = (
-            f"user = group = {NOBODY}\n"
-            "preload_app = True\n"  # another user may not be able to read this Python
-            f"def on_starting(server):\n    queuelog.start(spool={spool!r}{options})\n"
-        )
+    def make(**options):
+        # Another user may not be able to read this Python, so the application is preloaded.
+        extra = f"user = group = {NOBODY}\npreload_app = True\n{start_hook(spool, **options)}"
         env = {"PYTHONPATH": str(directory / "apps")}
         made.append(Server(directory, handler=SIZE, app="lifeapp:app", env=env, extra=extra))
         made[-1].acks.chmod(0o666)
@@ -128,6 +125,7 @@ def unprivileged(spool):
     shutil.rmtree(directory)
 
 
+@pytest.mark.root
 def test_workers_of_another_user_log_into_files_that_they_cannot_open(unprivileged):
     """Started as root with `user`: the files and their directory belong to root."""
     running = unprivileged().start()
@@ -139,17 +137,17 @@ def test_workers_of_another_user_log_into_files_that_they_cannot_open(unprivileg
     assert stat.S_IMODE(running.log_dir.stat().st_mode) == 0o755
 
 
+@pytest.mark.root
 def test_workers_of_another_user_add_files_where_they_are_allowed_to(unprivileged):
     """A directory named by `adopt` is open to them; root writes nothing anywhere else for them."""
     probe = unprivileged()
     allowed = probe.directory / "allowed"
     allowed.mkdir()
     outside = probe.log_dir / "outside.log"
-    running = unprivileged(f", adopt=[{str(allowed)!r}]").start()
+    running = unprivileged(adopt=[str(allowed)]).start()
     running.get(f"/configure?path={allowed}/inside.log")
     running.get(f"/configure?path={outside}")
-    wait_for(lambda: "is not below a directory that start(adopt=[…]) allows" in running.errors(),
-             "a report")  # fmt: skip
+    running.wait_for_report("is not below a directory that start(adopt=[…]) allows")
     wait_for((allowed / "inside.log").exists, "the allowed file")
     live(running)
     assert re.fullmatch(r"by \d+\n(by \d+\n)?", (allowed / "inside.log").read_text())
@@ -193,7 +191,7 @@ def test_captured_output_is_in_the_error_log(server, tmp_path):
 def test_dirty_workers_log_through_the_same_owner(server):
     """They are forked by an arbiter of their own, below ours; their hooks need not be set."""
     running = server(
-        app="lifeapp:app", workers=2, extra="dirty_apps = ['lifeapp:Dirty']\ndirty_workers = 2\n"
+        app="lifeapp:app", extra="dirty_apps = ['lifeapp:Dirty']\ndirty_workers = 2\n"
     ).start()  # fmt: skip
     wait_for(lambda: running.text("error.log").count(b"Spawned dirty worker") == 2, "dirty workers")
     for number in range(20):
@@ -220,10 +218,7 @@ def test_the_thread_of_the_control_socket_does_no_harm(server, tmp_path, action)
     with Load(running) as load:
         for _ in range(3):
             load.wait_for_requests(10)
-            old = workers(running)
-            running.send(signal.SIGHUP)
-            wait_for(lambda old=old: not old & set(children(running.pid)), "new workers")
-            workers(running)
+            reload(running)
             load.wait_for_requests(10)
             counts.append(threads(running.pid))
     assert LEAKS_THREADS or max(counts) <= 4, counts  # two of ours, and at most two of Gunicorn's
@@ -234,22 +229,10 @@ def test_the_thread_of_the_control_socket_does_no_harm(server, tmp_path, action)
     assert "queuelog" not in running.errors()
 
 
-ACTIVATE = """
-import os, socket, sys
-sock = socket.socket()
-sock.bind(("127.0.0.1", int(sys.argv[1])))
-sock.listen(64)
-os.dup2(sock.fileno(), 3)
-os.set_inheritable(3, True)
-os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
 def test_a_socket_of_systemd_is_served(server):
     """Socket activation: descriptor 3 is the listening socket, and stays it."""
     running = server()
-    running._command = [sys.executable, "-c", ACTIVATE, str(running.port), *running._command]
+    running._command = [sys.executable, ACTIVATE, str(running.port), *running._command]
     live(running.start())  # which could not have bound this port itself
 
 
@@ -319,12 +302,11 @@ def test_a_mistake_in_the_conf_file_is_said_and_does_no_harm(server, what):
     """No process is left, and no lock: put right, the server starts."""
     extra, message = MISTAKES[what]
     running = server()
-    right = running._settings["extra"]
-    running.write_conf(extra=right + extra)
+    running.write_conf(extra=extra)
     running.start(wait=False)
     pid = running.pid
     assert running.process.wait(30) != 0
     assert message in running.errors() + running.text("error.log").decode()
     assert not alive(pid)
-    running.write_conf(extra=right)
+    running.write_conf(extra="")
     live(running.start())

@@ -8,17 +8,19 @@ import signal
 from contextlib import contextmanager
 
 import pytest
-from disks import ROOT, frozen
-from harness import Load, alive, children, logconfig, wait_for
-from processes import workers
+from admin import reload
+from disks import frozen
+from harness import Load, logconfig
+from processes import children, wait_for_end, workers
+from waiting import wait_for
 
-pytestmark = ROOT
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture
 def stalling(server, disk):
     """Return a server that logs to a disk of its own, which can be frozen."""
-    running = server(workers=2, extra="graceful_timeout = 2\n")
+    running = server(extra="graceful_timeout = 2\n")
     disk(running.log_dir)
     config = logconfig(running.log_dir)
     for handler in config["handlers"].values():
@@ -46,10 +48,7 @@ def test_new_workers_come_while_the_disk_stands_still(stalling):
             stalling.send(signal.SIGTTIN)
             workers(stalling, 3)
             load.wait_for_requests(50)
-            old = workers(stalling, 3)
-            stalling.send(signal.SIGHUP)
-            wait_for(lambda: old.isdisjoint(children(stalling.pid)), "the old workers end")
-            workers(stalling, 2)
+            reload(stalling, before=3)
         load.wait_for_requests(20)
     assert stalling.stop() == 0
     stalling.count().check(at_least=3_800)
@@ -69,7 +68,7 @@ def test_an_upgrade_while_the_disk_stands_still(stalling):
             (new,) = wait_for(upgraded, "a new arbiter")
             workers(stalling, arbiter=new)
             stalling.send(signal.SIGTERM)
-            wait_for(lambda: not any(map(alive, before)), "the old workers end")
+            wait_for_end(before)
         assert old.wait(30) == 0
         load.wait_for_requests(50)
     stalling.end_process(new)
@@ -83,7 +82,7 @@ def test_a_server_that_was_ended_is_started_again_while_the_disk_stands_still(st
         with stalled(stalling, load):
             before = workers(stalling)
             stalling.send(signal.SIGTERM)
-            wait_for(lambda: not any(map(alive, before)), "the workers end")
+            wait_for_end(before)
             stalling.start()
         assert old.wait(30) == 0
         load.wait_for_requests(50)

@@ -4,50 +4,26 @@ import re
 import signal
 
 import pytest
-from harness import Load, children, logconfig, open_files, wait_for
+from admin import reload, upgrade
+from harness import Load, logconfig
 from one_owner import OneOwner
-from processes import workers
+from processes import open_files, workers
+from rotating import by_size
+from waiting import wait_for
 from worker_classes import ASGI, UVICORN, WSGI, app_for
 
-SIZE = {
-    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 200_000, "backupCount": 1000,
-    "delay": True,
-}  # fmt: skip
 PATCHED = "from gevent import monkey; monkey.patch_all()"
 PSYCOGREEN = f"{PATCHED}; import driverapp; driverapp.patch()"
-HOOKS = {
-    "post_fork": f"""
-def post_fork(server, worker):
-    {PSYCOGREEN}
-    queuelog.setup()
-""",
-    "on_starting": f"""
-_start = on_starting
-
-def on_starting(server):
-    _start(server)
-    {PSYCOGREEN}
-""",
-}
 CASES = {
     **{name: (name, "", app_for(name)) for name in [*WSGI, *ASGI, *UVICORN]},
     "gevent-patched-at-the-top": ("gevent", PATCHED, "driverapp:app"),
 }
-# Blocks the whole arbiter, as code that gevent has not patched does.
-BUSY = """
-def on_reload(server):
-    from gevent.monkey import get_original
-    queuelog.setup()
-    open("reloading", "w").close()
-    while not os.path.exists("go-on"):
-        get_original("time", "sleep")(0.01)
-"""
-# What is at the top of the conf file, and what behind the import of queuelog.
+# What is at the top of the conf file, what behind the import of queuelog, and which hook there is.
 ORDERS = {
-    "before the import": (PSYCOGREEN, ""),
-    "after the import": ("", PSYCOGREEN),
-    "after the start": ("", HOOKS["on_starting"]),
-    "in the worker": ("", HOOKS["post_fork"]),
+    "before the import": {"top": PSYCOGREEN},
+    "after the import": {"extra": PSYCOGREEN},
+    "after the start": {"confs": ["patched_after_the_start"]},
+    "in the worker": {"confs": ["patched_in_the_worker"]},
 }
 
 
@@ -69,20 +45,6 @@ def move(running, name):
     return moved
 
 
-def at_the_top(running, text):
-    """Put `text` at the top of the conf file."""
-    running.conf.write_text(f"{text}\n{running.conf.read_text()}")
-
-
-def upgrade(running):
-    """Send SIGUSR2 to the first arbiter; return the second's pid, when its workers are there."""
-    running.send(signal.SIGUSR2)
-    arbiters = rb"Listening at: \S+ \((?!%d\))(\d+)\)" % running.pid
-    found = wait_for(lambda: re.search(arbiters, running.text("error.log")), "a second arbiter")
-    workers(running, arbiter=int(found[1]))
-    return int(found[1])
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_every_worker_class_logs_everything_through_its_life(server, spool, tmp_path, case):
     """Failures B6, B8, E1b, E3: boot, load, HUP, moved files, USR1, USR2 and TERM; nothing is lost.
@@ -90,23 +52,20 @@ def test_every_worker_class_logs_everything_through_its_life(server, spool, tmp_
     Run with -s, it prints its row of a table.
     """
     worker_class, top, app = CASES[case]
-    extra = HOOKS["post_fork"] if top else ""
-    config = on_the_root(tmp_path / "logs", SIZE)
-    running = server(config=config, worker_class=worker_class, app=app, workers=2, extra=extra)
-    at_the_top(running, top)
-    running.start()
-    old = workers(running)
+    config = on_the_root(tmp_path / "logs", by_size(200_000, delay=True))
+    running = server(
+        config=config, worker_class=worker_class, app=app, top=top,
+        confs=["patched_in_the_worker"] if top else [],
+    ).start()  # fmt: skip
     with OneOwner(running, spool) as owner, Load(running) as load:
         load.wait_for_requests(30)
-        running.send(signal.SIGHUP)
-        wait_for(lambda: not old & set(children(running.pid)), "the old workers end")
-        workers(running)
+        reload(running)
         move(running, "access.log")
         moved = move(running, "load.log")
         load.wait_for_requests(30)
         running.send(signal.SIGUSR1)
-        wait_for(lambda: b"Handling signal: usr1" in running.text("error.log"), "USR1")
-        wait_for(lambda: not moved_files(running.pid), "the moved files are closed")
+        running.logged(b"Handling signal: usr1")
+        wait_for(lambda: not open_files(running.pid, ending=".moved"), "the moved files are closed")
         size = moved.stat().st_size
         load.wait_for_requests(30)
         second = upgrade(running)
@@ -116,7 +75,7 @@ def test_every_worker_class_logs_everything_through_its_life(server, spool, tmp_
         owner.wait_for([running.pid, second])
         last = workers(running, arbiter=second)
     for pid in (second, *last):
-        assert not moved_files(pid)
+        assert not open_files(pid, ending=".moved")
     assert moved.stat().st_size == size
     running.end_process(second)
     count = running.count()
@@ -134,21 +93,14 @@ def test_every_worker_class_logs_everything_through_its_life(server, spool, tmp_
         assert error.count(b"shutdown in") >= ended > 1, "lines of the lifespan's shutdown"
 
 
-def moved_files(pid):
-    """Return which of the files that were moved away a process has open."""
-    return [path for path in open_files(pid) if path.endswith(".moved")]
-
-
 @pytest.mark.parametrize("order", ORDERS)
 def test_gevent_may_patch_at_any_time(server, order):
     """Failures B6: the listener is a real thread, and goes on while the arbiter does not.
 
     At each place the wait callback of a C driver is set, too, as psycogreen does.
     """
-    top, extra = ORDERS[order]
-    running = server(worker_class="gevent", app="driverapp:app", workers=2, extra=extra + BUSY)
-    at_the_top(running, top)
-    running.start()
+    options = {**ORDERS[order], "confs": [*ORDERS[order].get("confs", ()), "busy_in_a_reload"]}
+    running = server(worker_class="gevent", app="driverapp:app", **options).start()
     workers(running)
     with Load(running) as load:
         load.wait_for_requests(30)
@@ -168,7 +120,7 @@ def test_gevent_may_patch_at_any_time(server, order):
 @pytest.mark.parametrize("worker_class", ["gthread", "gevent"])
 def test_a_traceback_stays_in_one_piece_among_concurrent_ones(server, worker_class):
     """Lines of a traceback are not mixed with other lines, whatever logs at the same time."""
-    running = server(worker_class=worker_class, workers=2).start()
+    running = server(worker_class=worker_class).start()
     with Load(running):
         for _ in range(50):
             running.get("/fail")

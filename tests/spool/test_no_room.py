@@ -52,8 +52,8 @@ def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
     (segment,) = inside.segments(directory)
     assert os.path.getsize(segment) == 0
     os.utime(segment, (1.0, 1.0))
-    inside.spool_reader(directory).remove_stale()
+    inside.remove_stale(directory)
     assert os.path.exists(segment)
     writer.close()
-    inside.spool_reader(directory).remove_stale()
+    inside.remove_stale(directory)
     assert not os.path.exists(segment)

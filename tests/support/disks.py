@@ -6,11 +6,6 @@ import os
 import subprocess
 from contextlib import contextmanager, suppress
 
-import pytest
-
-ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount file systems")
-
-
 # Starts a program without what lets root write everywhere; nobody else needs it.
 UNPRIVILEGED = (
     ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()

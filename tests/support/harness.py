@@ -1,4 +1,4 @@
-"""What the tests share: a real Gunicorn, load on it, and the count of what reached the files."""
+"""A real Gunicorn, and load on it."""
 
 from __future__ import annotations
 
@@ -11,69 +11,38 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from counting import count
+from processes import children, obeys, wait_for_end
+from waiting import wait_for
 
 APPS = Path(__file__).parents[1] / "apps"
 # The script, as users run it: started again on SIGUSR2, `python -m gunicorn` of old versions has
 # modules of its own for the standard library's (`http`).
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 EXAMPLES = Path(__file__).parents[2] / "examples"
-LINE = re.compile(rb"(?P<time>[\d.]+) (?P<pid>\d+) number=(?P<number>\d{8}) x*")
-DEADLINE = 30.0  # seconds: how long a condition may take to come true
-
-
-def wait_for(condition, what, deadline=DEADLINE):
-    """Wait until `condition()` is true, and return its value; fail after `deadline` seconds."""
-    end = time.monotonic() + deadline
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"waited {deadline} s in vain: {what}"
-        time.sleep(0.01)
 
 
 def free_port():
     """Return a port that nobody listens on, nor will: those of outgoing connections are higher."""
     while True:
         port = random.SystemRandom().randrange(10_000, 32_000)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
+        if can_bind(port):
             return port
 
 
-def alive(pid):
-    """Tell if a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def can_bind(port):
+    """Tell if nobody listens on a port."""
+    with socket.socket() as sock, suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
-def children(pid):
-    """Return the process ids of the running children of `pid`."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(child) for child in task.read_text().split() if alive(int(child))]
-    return found
-
-
-def open_files(pid):
-    """Return the paths of the regular files that a process has open."""
-    found = []
-    with suppress(OSError):
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            with suppress(OSError):
-                found.append(os.readlink(entry.path))
-    return [path for path in found if path.startswith("/")]
-
-
-CONF = """
+CONF = """{top}
 import logging, os
 import queuelog
 from queuelog.gunicorn import *
@@ -83,8 +52,20 @@ workers = {workers}
 control_socket_disable = True
 graceful_timeout = 10
 logconfig_dict = {logconfig!r}
+{hooks}
 {extra}
 """
+
+
+def start_hook(spool, **options):
+    """Return the hook that starts queuelog with a spool and options."""
+    arguments = "".join(f", {name}={value!r}" for name, value in options.items())
+    return f"def on_starting(server):\n    queuelog.start(spool={spool!r}{arguments})\n"
+
+
+def executed(path):
+    """Return the line of a conf file that executes another file in its place, at reloads, too."""
+    return f"exec(compile(open({str(path)!r}).read(), {str(path)!r}, 'exec'))\n"
 
 
 def logconfig(log_dir, handler=None):
@@ -114,11 +95,17 @@ def logconfig(log_dir, handler=None):
 
 
 class Server:
-    """A real Gunicorn with queuelog, in a directory of its own."""
+    """A real Gunicorn with queuelog, in a directory of its own.
+
+    Its conf file starts with the line `top`, and ends with the files `confs` and the text `extra`.
+    It has a hook that starts queuelog with `spool`, if there is one; conf files find that in the
+    environment, as SPOOL.
+    """
 
     def __init__(
-        self, directory, *, handler=None, workers=4, worker_class="sync", app="loadapp:app",
-        extra="", config=None, options=(), env=None, acks=1_000_000, prefix=(),
+        self, directory, *, spool=None, handler=None, workers=2, worker_class="sync",
+        app="loadapp:app", top="", confs=(), extra="", config=None, options=(), env=None,
+        acks=1_000_000, prefix=(),
     ):  # fmt: skip
         self.directory = Path(directory)
         self.log_dir = self.directory / "logs"
@@ -130,12 +117,16 @@ class Server:
             self.acks.write_bytes(bytes(acks))
         self.config = config or logconfig(self.log_dir, handler)
         self.conf = self.directory / "gunicorn.conf.py"
-        self._settings = {"worker_class": worker_class, "workers": workers, "extra": extra}
+        hooks = (start_hook(spool) if spool else "") + "".join(map(executed, confs))
+        self._settings = {
+            "worker_class": worker_class, "workers": workers, "top": top, "hooks": hooks,
+            "extra": extra,
+        }  # fmt: skip
         self.write_conf()
         self._command = [*prefix, sys.executable, *options, GUNICORN, "-c", str(self.conf), app]
         self._env = {
             **os.environ, "PYTHONPATH": f"{APPS}:{Path(__file__).parent}", "ACKS": str(self.acks),
-            "PYTHONWARNINGS": "default", **(env or {}),
+            "PYTHONWARNINGS": "default", **({"SPOOL": spool} if spool else {}), **(env or {}),
         }  # fmt: skip
         self.process = None
         self.stderr = self.directory / "stderr"
@@ -153,9 +144,13 @@ class Server:
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         if wait:
-            wait_for(self.answers, "the server answers")
-            wait_for(lambda: len(children(self.pid)) >= self.workers, "all workers")
+            self.wait_until_up()
         return self
+
+    def wait_until_up(self):
+        """Wait until a request is answered, and all workers are there and obey signals."""
+        wait_for(self.answers, "the server answers")
+        wait_for(lambda: sum(map(obeys, children(self.pid))) >= self.workers, "all workers")
 
     @property
     def pid(self):
@@ -179,6 +174,21 @@ class Server:
         finally:
             connection.close()
 
+    def try_get(self, path, timeout=30):
+        """Send a request that need not be answered."""
+        with suppress(OSError, http.client.HTTPException):
+            self.get(path, timeout)
+
+    @contextmanager
+    def getting(self, path):
+        """Send a request that need not be answered, and go on meanwhile."""
+        thread = threading.Thread(target=self.try_get, args=(path,))
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
     def send(self, number):
         """Send a signal to the arbiter."""
         os.kill(self.pid, number)
@@ -195,7 +205,7 @@ class Server:
     def end_process(self, pid, number=signal.SIGTERM):
         """End a process of the server's group that is not our child."""
         os.kill(pid, number)
-        wait_for(lambda: not alive(pid), f"process {pid} ends")
+        wait_for_end([pid])
 
     def kill(self):
         """End every process of the server at once, if any is left."""
@@ -212,6 +222,18 @@ class Server:
         """Return what queuelog said on stderr, by line."""
         return [line for line in self.errors().splitlines() if line.startswith("queuelog[")]
 
+    def wait_for_report(self, text):
+        """Wait until queuelog has said something on stderr."""
+        wait_for(lambda: any(text in line for line in self.reports()), f"a report: {text}")
+
+    def wait_for_lines(self, number, name="load.log"):
+        """Wait until there are so many lines in a log file and its backups."""
+        wait_for(lambda: self.text(name).count(b"\n") == number, f"{number} lines in {name}")
+
+    def logged(self, pattern):
+        """Wait until error.log matches `pattern`; return the match."""
+        return wait_for(lambda: re.search(pattern, self.text("error.log")), f"{pattern} is logged")
+
     def text(self, name):
         """Return the contents of a log file and of its backups."""
         return b"".join(path.read_bytes() for path in sorted(self.log_dir.glob(f"{name}*")))
@@ -219,45 +241,6 @@ class Server:
     def count(self):
         """Count the load's lines in all files against the acknowledgements."""
         return count(self.acks.read_bytes(), self.log_dir.glob("load.log*"))
-
-
-@dataclass
-class Count:
-    """What was acknowledged, and what of it is in the files."""
-
-    expected: int
-    found: int
-    missing: list[int] = field(repr=False)
-    doubled: list[int] = field(repr=False)
-    torn: list[bytes]
-
-    def check(self, at_least=1):
-        """Assert that nothing is missing, doubled or torn, and that something was there at all."""
-        sample = (self.missing[:5], self.doubled[:5], self.torn[:3])
-        assert (self.missing, self.doubled, self.torn) == ([], [], []), (self, sample)
-        assert self.expected >= at_least, self
-
-
-def count(acks, paths):
-    """Count numbered lines in files. A number that was written but not acknowledged is allowed."""
-    numbers, torn = Counter(), []
-    for path in paths:
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            match = LINE.fullmatch(line)
-            if match is None:
-                torn.append(line)
-            else:
-                numbers[int(match["number"])] += 1
-        if not path.read_bytes().endswith(b"\n") and path.stat().st_size:
-            torn.append(path.read_bytes()[-80:])
-    acknowledged = [number for number, ack in enumerate(acks) if ack]
-    return Count(
-        expected=len(acknowledged),
-        found=sum(numbers.values()),
-        missing=[number for number in acknowledged if number not in numbers],
-        doubled=[number for number, times in numbers.items() if times > 1],
-        torn=torn,
-    )
 
 
 class Load:

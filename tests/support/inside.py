@@ -6,15 +6,19 @@ import os
 from contextlib import contextmanager
 
 from queuelog import lifecycle
-from queuelog.base import fork, spec
+from queuelog.base import directories, fork, spec
 from queuelog.base.locks import FileLock, LogFileLock
 from queuelog.owner import listener as _listener
-from queuelog.sinks import registry
+from queuelog.owner.transfer import Interrupted
+from queuelog.sinks import registry, rollover
 from queuelog.sinks.file import FileSink
-from queuelog.spool import frame, writer as _writer
-from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool import frame
+from queuelog.spool import writer as _writer
+from queuelog.spool.directory import SpoolDirectory, default_path
 from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
+
+__all__ = ["Interrupted"]  # what a fork lets the listener raise between two writes
 
 
 def listener():
@@ -69,6 +73,11 @@ def closing_files(**limits):
             setattr(registry, name, value)
 
 
+def interrupt_when(condition):
+    """Let the listener's delivery be interrupted, as a fork does, as soon as this is true."""
+    listener().delivery.transfer.stopping = condition
+
+
 # --- forks
 
 
@@ -88,6 +97,22 @@ def takes_part_in_forks():
 
 
 # --- the spool
+
+
+def take_for_memory(path):
+    """Let this process take a directory for the memory file system."""
+    directories.MEMORY = path
+
+
+def base_directory():
+    """Return the directory of this user's spools and locks."""
+    return directories.base_directory()
+
+
+def default_spool(paths):
+    """Return the spool that a service with these log files has by default."""
+    return default_path(paths)
+
 
 RING_INTERVAL = _writer.RING_INTERVAL
 
@@ -149,3 +174,8 @@ def descriptor(sink):
     """Return the descriptor of a file sink, which opens its file if need be."""
     sink._file.size()
     return sink._file._fd
+
+
+def roll_over_again_after(seconds):
+    """Let the next try of a rollover that has failed come after so many seconds."""
+    rollover._RETRY = seconds

@@ -8,7 +8,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from harness import wait_for
+from processes import open_files
+from waiting import wait_for
 
 PAUSE = 0.02  # seconds between two looks
 
@@ -27,10 +28,11 @@ class OneOwner:
         self._file = f"{server.log_dir}/load.log"
         self._spool = Path(spool)
         self._loggers = set()
+        self._others = set()  # processes that are not of this server
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.owners = []  # in order of time, those that were seen with the file
-        self.others = []
+        self.intruders = []
 
     def wait_for(self, pids):
         """Wait until these processes, and no others, have owned the file one after the other."""
@@ -44,7 +46,7 @@ class OneOwner:
         before = self._owner()
         for pid in self._processes():
             known = pid in self._loggers  # before the look at its files, which takes a while
-            paths = _open_files(pid)
+            paths = open_files(pid)
             if any(
                 re.search(rf"/{pid}-\d+-\d+$", p) for p in paths if p.startswith(f"{self._spool}/")
             ):
@@ -52,7 +54,7 @@ class OneOwner:
             held = [path for path in paths if path.startswith(self._file)]
             if known and held:
                 if pid not in (before, self._owner()):
-                    self.others.append((pid, before, held))
+                    self.intruders.append((pid, before, held))
                 elif pid not in self.owners[-1:]:
                     self.owners.append(pid)
 
@@ -63,11 +65,18 @@ class OneOwner:
         return None
 
     def _processes(self):
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with suppress(OSError):
-                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                if int(stat[2]) == self._group:
-                    yield int(pid)
+        pids = {int(pid) for pid in os.listdir("/proc") if pid.isdigit()}
+        self._others &= pids
+        for pid in pids - self._others:
+            if self._is_member(pid):
+                yield pid
+            else:  # whoever is not born in a group never comes into it
+                self._others.add(pid)
+
+    def _is_member(self, pid):
+        with suppress(OSError):
+            return os.getpgid(pid) == self._group
+        return False
 
     def __enter__(self):
         self._thread.start()
@@ -77,14 +86,5 @@ class OneOwner:
         self._stop.set()
         self._thread.join()
         if kind is None:
-            assert not self.others, self.others[:3]
+            assert not self.intruders, self.intruders[:3]
             assert self.owners
-
-
-def _open_files(pid):
-    found = []
-    with suppress(OSError):
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            with suppress(OSError):
-                found.append(os.readlink(entry.path))
-    return found

@@ -7,7 +7,49 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from harness import children, wait_for
+from waiting import wait_for
+
+
+def alive(pid):
+    """Tell if a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_end(pids):
+    """Wait until none of these processes runs any more."""
+    wait_for(lambda: not any(map(alive, pids)), f"{pids} end")
+
+
+def group(leader):
+    """Return the process ids of the running members of a process group."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        with suppress(OSError):
+            if os.getpgid(pid) == leader and alive(pid):
+                found.append(pid)
+    return found
+
+
+def children(pid):
+    """Return the process ids of the running children of `pid`."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in task.read_text().split() if alive(int(child))]
+    return found
+
+
+def open_files(pid, *, below="/", ending=""):
+    """Return the paths of the files that a process has open: those that begin and end so."""
+    found = []
+    with suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                found.append(os.readlink(entry.path))
+    return [path for path in found if path.startswith(str(below)) and path.endswith(ending)]
 
 
 def threads(pid):
