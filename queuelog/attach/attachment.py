@@ -17,15 +17,20 @@ from queuelog.handlers import Queue, QueueHandler
 class Attachment:
     """Replaces handlers, and puts them back.
 
-    `take_over(handler)` makes the owner able to write what `handler` would write, and lets go of
-    what this process has open for it; it returns False if the handler must stay.
+    `is_known(handler)` tells if the owner can write what `handler` would write, and `take_over` is
+    called with each one that was replaced.
     """
 
     def __init__(
-        self, queue: Queue, connection: Connection, take_over: Callable[[logging.Handler], bool]
+        self,
+        queue: Queue,
+        connection: Connection,
+        is_known: Callable[[logging.Handler], bool],
+        take_over: Callable[[logging.Handler], None],
     ) -> None:
         self._queue = queue
         self._connection = connection
+        self._is_known = is_known
         self._take_over = take_over
 
     def attach(self) -> None:
@@ -40,7 +45,11 @@ class Attachment:
     def _replacement(self, handler: logging.Handler) -> logging.Handler | None:
         if isinstance(handler, QueueHandler) or reason_to_stay(handler, self._connection.own):
             return None
-        return self.queue_handler(handler) if self._take_over(handler) else None
+        if not self._is_known(handler):
+            return None
+        new = self.queue_handler(handler)  # first: it takes on what the handler is still
+        self._take_over(handler)
+        return new
 
     def queue_handler(
         self, handler: logging.Handler, description: bytes | None = None

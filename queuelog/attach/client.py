@@ -28,7 +28,7 @@ class Client:
         self.owner = connection.owner
         self._connection = connection
         self._queue = queue
-        self._attachment = Attachment(queue, connection, self._take_over)
+        self._attachment = Attachment(queue, connection, self._is_known, _let_go)
 
     def attach(self) -> None:
         """Take over what is configured by now, and let programs below know."""
@@ -39,7 +39,7 @@ class Client:
         """Give the loggers the handlers that they have in the process above."""
         environment.restore(self._connection.loggers, self._attachment.queue_handler)
 
-    def _take_over(self, handler: logging.Handler) -> bool:
+    def _is_known(self, handler: logging.Handler) -> bool:
         known = spec.spec_of(handler).sink_id in self._connection.known
         if not isinstance(handler, logging.FileHandler):
             return known
@@ -54,7 +54,6 @@ class Client:
                 logging.WARNING,
             )
             return False
-        detach_stream(handler)
         return True
 
     def before_fork(self) -> None:
@@ -67,6 +66,11 @@ class Client:
         """Write to segments of its own; return what the child is."""
         self._queue.after_fork_in_child()
         return self
+
+
+def _let_go(handler: logging.Handler) -> None:
+    if isinstance(handler, logging.FileHandler):
+        detach_stream(handler)
 
 
 def client_from_environment() -> Client | None:

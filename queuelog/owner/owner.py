@@ -61,7 +61,9 @@ class Owner:
             wait=options.wait,
             own=options.own,
         )
-        self._attachment = Attachment(self._queue, self._connection, self._take_over)
+        self._attachment = Attachment(
+            self._queue, self._connection, lambda _: True, self._take_over
+        )
 
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.
@@ -105,9 +107,8 @@ class Owner:
         self._connection.known = self._sinks.ids()
         environment.publish(self._connection)
 
-    def _take_over(self, handler: logging.Handler) -> bool:
+    def _take_over(self, handler: logging.Handler) -> None:
         self._sinks.add(handler, attachment.replaced())
-        return True
 
     def stop(self) -> None:
         """Put the handlers back and write what is in the spool."""

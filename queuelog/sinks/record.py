@@ -24,10 +24,8 @@ class RecordSink:
     has_schedule = True  # whatever state the handler has, it would be gone
 
     def __init__(self, sink_id: str, handler: logging.Handler) -> None:
-        """Take `handler`. Its filters have run in the worker: they do not run again."""
         self._id = sink_id
         self.handler: Any = handler
-        self._filters, handler.filters = handler.filters, []
         # Errors shall come to us, who can keep the record, and not be printed and forgotten.
         vars(handler)["handleError"] = _raise
         if isinstance(handler, logging.FileHandler) and handler.stream is not None:
@@ -58,13 +56,15 @@ class RecordSink:
             self.handler.flush()
 
     def _handle(self, record: logging.LogRecord) -> None:
-        formatter = self.handler.formatter
+        handler = self.handler
+        formatter, filters = handler.formatter, handler.filters
+        handler.filters = []  # they have run in the worker: they do not run again
         if hasattr(record, IS_LINE):
-            self.handler.formatter = _PLAIN
+            handler.formatter = _PLAIN
         try:
-            self.handler.handle(record)
+            handler.handle(record)
         finally:
-            self.handler.formatter = formatter
+            handler.formatter, handler.filters = formatter, filters
 
     def resume(self, items: Items, mark: Mark) -> int:
         """Go on at the record that was interrupted: nobody can know how far the handler was."""
@@ -99,7 +99,6 @@ class RecordSink:
 
     def close(self) -> None:
         """Give the handler back as it was."""
-        self.handler.filters = self._filters
         vars(self.handler).pop("handleError", None)
 
 
