@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 
 from queuelog import lifecycle
-from queuelog.base import directories, fork, spec
+from queuelog.base import directories, fork, report, spec
 from queuelog.base.locks import FileLock, LogFileLock
 from queuelog.owner import listener as _listener
 from queuelog.owner.transfer import Interrupted
@@ -76,6 +76,12 @@ def closing_files(**limits):
 def interrupt_when(condition):
     """Let the listener's delivery be interrupted, as a fork does, as soon as this is true."""
     listener().delivery.transfer.stopping = condition
+
+
+def forget_reports():
+    """Let this process report again what it has reported."""
+    report._next.clear()
+    report._suppressed.clear()
 
 
 # --- forks
