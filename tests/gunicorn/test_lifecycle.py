@@ -109,7 +109,7 @@ def test_workers_that_end_after_fifty_requests_lose_nothing(server):
     """Failures B10f: with `max_requests` the workers hang at their end, one after another."""
     running = server(extra="max_requests = 50\n").start()
     before = state(running)
-    with Load(running, per_request=2, limit=3_000) as load:
+    with Load(running, per_request=2, limit=3_000, pause=0.002) as load:
         load.join()
     workers(running)
     wait_for(lambda: state(running) == before, f"threads and descriptors are {before} again")
@@ -125,7 +125,7 @@ def test_workers_that_end_after_fifty_requests_lose_nothing(server):
 def test_forks_between_two_records_of_a_slow_handler_double_nothing(server):
     """Failures B10f: a fork interrupts the listener, which has to go on where it was."""
     running = server(handler=SLOW, extra="max_requests = 10\n").start()
-    with Load(running, per_request=1, limit=600) as load:
+    with Load(running, per_request=2, limit=600, pause=0.002) as load:
         load.join()
     assert running.stop() == 0
     running.count().check(at_least=500)
