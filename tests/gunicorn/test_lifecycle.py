@@ -56,7 +56,7 @@ def test_workers_that_were_forked_under_load_end_at_once(server):
 def test_every_way_to_stop_keeps_the_last_lines(server, number):
     """Failures B1: what workers and arbiter log while they end is in the files."""
     running = server().start()
-    with Load(running) as load:
+    with Load(running, pause=0.002) as load:
         load.wait_for_requests(40)
         pids = workers(running)
         assert running.stop(number) == 0
@@ -67,7 +67,7 @@ def test_every_way_to_stop_keeps_the_last_lines(server, number):
 def test_a_backlog_is_written_at_the_stop(server):
     """Failures B1s: a listener slower than the workers loses 71 to 96 % at the stop."""
     running = server(handler=SLOW, extra="graceful_timeout = 1\n").start()
-    with Load(running, limit=4_000) as load:
+    with Load(running, limit=4_000, pause=0) as load:
         load.join()
     assert len(running.text("load.log").splitlines()) < 3_500
     assert running.stop(timeout=60) == 0
@@ -162,7 +162,7 @@ def test_sigusr1_makes_moved_files_complete(server):
     """Failures E1b: after SIGUSR1 nothing is written to a file that was moved away."""
     running = server().start()
     moved = running.log_dir / "load.log.moved"
-    with Load(running) as load:
+    with Load(running, pause=0.002) as load:
         load.wait_for_requests(20)
         wait_for(lambda: b"number=" in running.text("load.log"), "the first batch")
         for name in ("load.log", "error.log", "access.log"):
