@@ -13,7 +13,7 @@ import queue
 from operator import attrgetter
 from typing import Any, Protocol
 
-from queuelog.base import last_resort, spec
+from queuelog.base import SinkSpec, write_line
 from queuelog.base.filehandler import WRITING, encoding, preamble, writes_lines
 from queuelog.spool import frame
 
@@ -85,7 +85,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         self.filters = handler.filters
         self._block, self._timeout = block, timeout
         self.writes_lines = writes_lines(handler)
-        self.description = description or spec.encode(spec.spec_of(handler))
+        self.description = description or SinkSpec.of(handler).encode()
         self._sink = queue.register(self.description)
         if self.writes_lines:
             assert isinstance(handler, logging.FileHandler)
@@ -165,10 +165,15 @@ class QueueHandler(logging.handlers.QueueHandler):
         except queue.Full:
             self.queue.drop(item)
         except OSError as error:
-            kind, _, payload = frame.decode(item)
-            if kind == frame.RECORD:
-                payload = json.loads(payload)["msg"].encode(errors="backslashreplace") + b"\n"
-            last_resort.write(spec.parse(self.description).path, payload, error)
+            write_past_owner(self.description, item, error)
+
+
+def write_past_owner(description: bytes, item: bytes, reason: OSError) -> None:
+    """Write a frame's line to its file directly, or to stderr: the spool cannot be written."""
+    kind, _, line = frame.decode(item)
+    if kind == frame.RECORD:
+        line = json.loads(line)["msg"].encode(errors="backslashreplace") + b"\n"
+    write_line(SinkSpec.parse(description).path, line, reason)
 
 
 def _text(value: Any) -> str:

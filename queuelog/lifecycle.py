@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from queuelog.attach.client import Client, client_from_environment
+from queuelog.attach.attachment import Client, client_from_environment
 from queuelog.attach.options import Options, path, paths, strings
 from queuelog.attach.tree import ConfigurationHook
 from queuelog.base import fork

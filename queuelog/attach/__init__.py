@@ -4,6 +4,6 @@ In: handlers that the user or an application has configured. Out: queue handlers
 records into the spool; for programs below, an environment variable that tells them the same.
 
     attachment   which handlers are replaced    environment  what programs below inherit
-    client       a process that does not own    options      the arguments of start(), checked
-    tree         the loggers and handlers       check        what will happen to each handler
+    tree         the loggers and handlers       options      the arguments of start(), checked
+    check        what will happen to each
 """

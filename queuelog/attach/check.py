@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from queuelog.attach import tree
 from queuelog.attach.attachment import reason_to_stay
 from queuelog.attach.options import strings
+from queuelog.base import obstacle, sink_id_of
 from queuelog.base.filehandler import class_name, encoding, writes_lines
-from queuelog.base.spec import obstacle, spec_of
 from queuelog.handlers import QueueHandler
 
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -94,7 +94,7 @@ def _entry(
             "the application configures it; only a handler of the Gunicorn conf file can be owned"
         )
     name = handler.name or class_name(handler)
-    return Entry(logger, name, kept, policy, spec_of(handler).sink_id, path), handler
+    return Entry(logger, name, kept, policy, sink_id_of(handler), path), handler
 
 
 def _policy(handler: Any) -> str:

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queuelog.attach import tree
-from queuelog.base import spec
-from queuelog.base.report import report
+from queuelog.base import SinkSpec, report
 from queuelog.errors import ConfigurationError
 from queuelog.handlers import QueueHandler
 from queuelog.spool.frame import FORMAT
@@ -83,8 +82,9 @@ def find() -> Connection | None:
         return None
     try:
         fields = json.loads(text)
-        found = Connection(**fields) if fields.get("format") == FORMAT else None
-    except (ValueError, TypeError, AttributeError) as error:
+        same = fields.get("format") == FORMAT
+        found = Connection(**_with_tuples(fields)) if same else None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigurationError(
             f"the environment variable {VARIABLE} is not what queuelog.start() wrote: {error}. "
             f"Leave it alone, or remove it"
@@ -94,7 +94,11 @@ def find() -> Connection | None:
             f"the environment variable {VARIABLE} is not of format {FORMAT}: the server that "
             f"started this process uses another version of queuelog. Install the same one for both"
         )
-    return dataclasses.replace(found, own=tuple(found.own), known=tuple(found.known))
+    return found
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "own": tuple(fields["own"]), "known": tuple(fields["known"])}
 
 
 def restore(loggers: dict[str, Any], make: Make) -> None:
@@ -166,7 +170,7 @@ def _make(described: dict[str, Any], make: Make) -> QueueHandler:
         original = logging.Handler()  # no file handler: its records go to the owner whole
     else:
         fmt, datefmt, style = described["format"]
-        original = spec.build(spec.parse(description))
+        original = SinkSpec.parse(description).build()
         original.setFormatter(logging.Formatter(fmt, datefmt, style))
     original.setLevel(described["level"])
     original.name = described["name"]

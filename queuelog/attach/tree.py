@@ -123,4 +123,4 @@ class ConfigurationHook:
         """Call no more, unless somebody has put a class of his own on top of ours."""
         if logging.config.dictConfigClass is self._installed:
             logging.config.dictConfigClass = self._previous
-            self._installed = None
+        self._installed = None

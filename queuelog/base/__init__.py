@@ -1,6 +1,30 @@
 """What every room stands on: reports, locks, directories, forks, and what a sink number means.
 
 Nothing here knows of spools, sinks or loggers. In: paths, handlers of the standard library. Out:
-descriptions of handlers (`spec`), exclusive locks (`locks`), directories that are safe to use
-(`directories`), a last resort for a line (`last_resort`) and for an error message (`report`).
+descriptions of handlers (`spec`), what they do with their files (`filehandler`), exclusive locks
+(`locks`), directories that are safe to use, a last resort for a line and for an error message.
 """
+
+from queuelog.base import filehandler
+from queuelog.base.descriptor import Descriptor
+from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
+from queuelog.base.reporter import report, write_line
+from queuelog.base.spec import SinkSpec, file_id, is_file, obstacle, sink_id_of
+from queuelog.base.unpatched import native
+
+__all__ = [
+    "ELSEWHERE",
+    "Descriptor",
+    "SinkSpec",
+    "base_directory",
+    "file_id",
+    "filehandler",
+    "is_file",
+    "native",
+    "obstacle",
+    "own_directory",
+    "report",
+    "shared_parent",
+    "sink_id_of",
+    "write_line",
+]

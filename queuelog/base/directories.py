@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 
 from queuelog.errors import SpoolError
 
@@ -29,11 +30,7 @@ def shared_parent(path: str, mode: int, uid: int) -> None:
         SpoolError: it is no directory, or others could replace what lies in it.
         OSError: it cannot be made.
     """
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    fd = _open(path, uid)
-    try:
-        found = os.fstat(fd)
+    with _directory(path, uid) as (fd, found, _):
         for_others = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
         if found.st_uid not in (0, uid) or for_others:
             raise SpoolError(
@@ -44,8 +41,6 @@ def shared_parent(path: str, mode: int, uid: int) -> None:
         missing = mode & ~found.st_mode
         if missing and found.st_uid == os.geteuid():
             os.fchmod(fd, stat.S_IMODE(found.st_mode) | missing)
-    finally:
-        os.close(fd)
 
 
 def own_directory(path: str, mode: int | None, uid: int) -> None:
@@ -57,31 +52,35 @@ def own_directory(path: str, mode: int | None, uid: int) -> None:
         SpoolError: it is no directory, or another user's.
         OSError: it cannot be made.
     """
-    made = False
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-        made = True
-    fd = _open(path, uid)
-    try:
+    with _directory(path, uid) as (fd, found, made):
         if made and uid != os.geteuid():
             os.fchown(fd, uid, -1)
-        found = os.fstat(fd)
-        if found.st_uid != uid:
+        elif found.st_uid != uid:
             raise SpoolError(
                 f"{path} belongs to user {found.st_uid}, not to {uid}: remove it, {ELSEWHERE}"
             )
         if mode not in (None, stat.S_IMODE(found.st_mode)) and uid == os.geteuid():
             os.fchmod(fd, mode)
-    finally:
-        os.close(fd)
 
 
-def _open(path: str, uid: int) -> int:
-    # O_NOFOLLOW: in a directory for all, as /dev/shm is, anyone may have put a link there first.
+@contextlib.contextmanager
+def _directory(path: str, uid: int) -> Iterator[tuple[int, os.stat_result, bool]]:
+    """Open a directory, which is made if it is not there; yield it, what it is, and if it is new.
+
+    No link is followed: in a directory for all anyone may have put one there first.
+    """
+    made = False
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        made = True
     try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise SpoolError(
             f"cannot use {path} as part of the spool: {error.strerror}. It must be a directory of "
             f"user {uid}, and no link: remove it, {ELSEWHERE}"
         ) from error
+    try:
+        yield fd, os.fstat(fd), made
+    finally:
+        os.close(fd)

@@ -7,31 +7,21 @@ import fcntl
 import hashlib
 import os
 
+from queuelog.base.descriptor import Descriptor
 from queuelog.base.directories import base_directory, own_directory
 
 
-class FileLock:
+class FileLock(Descriptor):
     """An exclusive `flock` on a small file that says who holds it; never waits.
 
-    It is released by `release`, by the end of the process, and by nothing else; a forked child
-    must call `release` as well, since it shares the lock with its parent, who keeps it.
+    It is released by `close`, by the end of the process, and by nothing else; a forked child must
+    call `close` as well, since it shares the lock with its parent, who keeps it. `note` is what
+    others read of the holder.
     """
 
     def __init__(self, path: str, note: str) -> None:
-        """`note` is what others read of the holder."""
         self._path = path
         self._note = note
-        self._fd = -1
-
-    @property
-    def held(self) -> bool:
-        """Whether this process holds the lock."""
-        return self._fd >= 0
-
-    @property
-    def is_there(self) -> bool:
-        """Whether this process holds the lock, and nobody has removed its file."""
-        return self._fd >= 0 and os.fstat(self._fd).st_nlink > 0
 
     def acquire(self) -> bool:
         """Try to take the lock; return whether it is ours.
@@ -44,14 +34,14 @@ class FileLock:
         """
         if self.is_there:
             return True
-        self.release()
+        self.close()
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             return False
-        self._fd = fd
+        self.fd = fd
         with contextlib.suppress(OSError):  # no room: the lock counts, not the note
             os.ftruncate(fd, 0)
             os.pwrite(fd, self._note.encode(), 0)
@@ -63,19 +53,14 @@ class FileLock:
             return file.read()
         return "a process that is gone"
 
-    def release(self) -> None:
-        """Close this process's descriptor; harmless if it holds none."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
 
 class LogFileLock(FileLock):
     """The lock of a log file: beside the spools of this user, never beside the file."""
 
     def __init__(self, sink_id: str, note: str) -> None:
+        self._locks = os.path.join(base_directory(), "locks")
         name = hashlib.sha256(os.fsencode(sink_id)).hexdigest()[:32]
-        super().__init__(os.path.join(base_directory(), "locks", name), note)
+        super().__init__(os.path.join(self._locks, name), note)
 
     def acquire(self) -> bool:
         """Try to take the lock; return whether it is ours.
@@ -85,7 +70,6 @@ class LogFileLock(FileLock):
             OSError: the directory or the file cannot be made.
         """
         if not self.is_there:
-            locks = os.path.dirname(self._path)
-            own_directory(os.path.dirname(locks), None, os.geteuid())
-            own_directory(locks, 0o700, os.geteuid())
+            own_directory(os.path.dirname(self._locks), None, os.geteuid())
+            own_directory(self._locks, 0o700, os.geteuid())
         return super().acquire()

@@ -53,6 +53,77 @@ class SinkSpec(NamedTuple):
         """What the sink is known by: the path of its file, or "name:" and the handler's name."""
         return file_id(self.path) if self.path else f"name:{self.name}"
 
+    @classmethod
+    def of(cls, handler: logging.Handler) -> SinkSpec:
+        """Return the specification of `handler`."""
+        name = class_name(handler)
+        if isinstance(handler, logging.FileHandler):
+            return cls(handler.baseFilename, "", name, _arguments(handler))
+        return cls("", handler.name or name, name, {})
+
+    def encode(self) -> bytes:
+        """Return the specification as JSON."""
+        fields = {"path": self.path, "name": self.name, "class": self.cls, "args": self.args}
+        return json.dumps({k: v for k, v in fields.items() if v != ""}, sort_keys=True).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> SinkSpec:
+        """Check a specification and return it.
+
+        Raises:
+            ValueError: it is not one; the message says what is wrong with it.
+        """
+        try:
+            found = json.loads(data)
+            path, name = found.get("path", ""), found.get("name", "")
+            class_, args = found["class"], found.get("args", {})
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+            raise ValueError(f"not the specification of a sink: {error!r}") from None
+        if not all(isinstance(text, str) for text in (path, name, class_)) or not isinstance(
+            args, dict
+        ):
+            raise ValueError("a field of the specification has the wrong type")
+        if bool(path) == bool(name):
+            raise ValueError("a specification has either a path or a name")
+        if path and (not os.path.isabs(path) or os.path.normpath(path) != path or "\0" in path):
+            raise ValueError(f"not a normal absolute path: {path!r}")
+        return cls(path, name, class_, args)
+
+    def build(self) -> logging.FileHandler:
+        """Make the handler that is described; opens nothing.
+
+        Raises:
+            ValueError: the class is not one that may be described, or an argument is wrong.
+        """
+        if self.cls not in _CLASSES:
+            raise ValueError(f"{self.cls} cannot be built from a specification")
+        cls, types = _CLASSES[self.cls]
+        args = dict(self.args)
+        for name, value in args.items():
+            if name not in types or type(value) is not types[name]:
+                raise ValueError(f"argument {name!r} of {self.cls} cannot be {value!r}")
+        if any(isinstance(value, int) and not 0 <= value < 1 << 53 for value in args.values()):
+            raise ValueError(f"an argument of {self.cls} is out of range")
+        # The stdlib's doRollover() tries the name of every backup, and adds the interval until it
+        # is later than now: neither may keep the listener for ever.
+        if args.get("interval") == 0 or args.get("backupCount", 0) > _MOST_BACKUPS:
+            raise ValueError(
+                f"{self.cls} would never finish a rollover: interval must be at least 1, and "
+                f"backupCount at most {_MOST_BACKUPS}"
+            )
+        if "atTime" in args:
+            args["atTime"] = dt.time.fromisoformat(args["atTime"])
+        handler = cls(self.path, delay=True, **args)
+        preamble(handler)
+        return handler
+
+
+def sink_id_of(handler: logging.Handler) -> str:
+    """Return what the sink is known by that `handler` writes to."""
+    if isinstance(handler, logging.FileHandler):
+        return file_id(handler.baseFilename)
+    return f"name:{handler.name or class_name(handler)}"
+
 
 def file_id(path: str) -> str:
     """Return one id for one file, through whatever links its directory is named."""
@@ -63,69 +134,6 @@ def file_id(path: str) -> str:
 def is_file(sink_id: str) -> bool:
     """Tell if a sink is a log file, and not a handler that is known by its name."""
     return os.path.isabs(sink_id)
-
-
-def spec_of(handler: logging.Handler) -> SinkSpec:
-    """Return the specification of `handler`."""
-    if isinstance(handler, logging.FileHandler):
-        return SinkSpec(handler.baseFilename, "", class_name(handler), _arguments(handler))
-    return SinkSpec("", handler.name or class_name(handler), class_name(handler), {})
-
-
-def encode(spec: SinkSpec) -> bytes:
-    """Return the specification as JSON."""
-    fields = {"path": spec.path, "name": spec.name, "class": spec.cls, "args": spec.args}
-    return json.dumps({k: v for k, v in fields.items() if v != ""}, sort_keys=True).encode()
-
-
-def parse(data: bytes) -> SinkSpec:
-    """Check a specification and return it.
-
-    Raises:
-        ValueError: it is not one; the message says what is wrong with it.
-    """
-    try:
-        found = json.loads(data)
-        path, name = found.get("path", ""), found.get("name", "")
-        cls, args = found["class"], found.get("args", {})
-    except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-        raise ValueError(f"not the specification of a sink: {error!r}") from None
-    if not all(isinstance(text, str) for text in (path, name, cls)) or not isinstance(args, dict):
-        raise ValueError("a field of the specification has the wrong type")
-    if bool(path) == bool(name):
-        raise ValueError("a specification has either a path or a name")
-    if path and (not os.path.isabs(path) or os.path.normpath(path) != path or "\0" in path):
-        raise ValueError(f"not a normal absolute path: {path!r}")
-    return SinkSpec(path, name, cls, args)
-
-
-def build(spec: SinkSpec) -> logging.FileHandler:
-    """Make the handler that `spec` describes; opens nothing.
-
-    Raises:
-        ValueError: the class is not one that may be described, or an argument is wrong.
-    """
-    if spec.cls not in _CLASSES:
-        raise ValueError(f"{spec.cls} cannot be built from a specification")
-    cls, types = _CLASSES[spec.cls]
-    args = dict(spec.args)
-    for name, value in args.items():
-        if name not in types or type(value) is not types[name]:
-            raise ValueError(f"argument {name!r} of {spec.cls} cannot be {value!r}")
-    if any(isinstance(value, int) and not 0 <= value < 1 << 53 for value in args.values()):
-        raise ValueError(f"an argument of {spec.cls} is out of range")
-    # The stdlib's doRollover() tries the name of every backup, and adds the interval until it is
-    # later than now: neither may keep the listener for ever.
-    if args.get("interval") == 0 or args.get("backupCount", 0) > _MOST_BACKUPS:
-        raise ValueError(
-            f"{spec.cls} would never finish a rollover: interval must be at least 1, and "
-            f"backupCount at most {_MOST_BACKUPS}"
-        )
-    if "atTime" in args:
-        args["atTime"] = dt.time.fromisoformat(args["atTime"])
-    handler = cls(spec.path, delay=True, **args)
-    preamble(handler)
-    return handler
 
 
 def obstacle(handler: logging.FileHandler) -> str:

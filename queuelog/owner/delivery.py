@@ -11,17 +11,15 @@ import os
 import time
 from contextlib import suppress
 
-from queuelog.base.report import report
+from queuelog.base import report
 from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Cursor, Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Sinks
-from queuelog.sinks.routing import Router
+from queuelog.sinks.registry import Router, Sinks
 from queuelog.spool import frame
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
-from queuelog.spool.segments import Segments
 
 
 class Delivery:
@@ -36,11 +34,12 @@ class Delivery:
         self._ledger = ownership.ledger
         self._sinks = sinks
         self._limit = limit
-        self._segments = Segments(self._directory, limit)
-        self._reader = SpoolReader(self._segments)
+        self._reader = SpoolReader(self._directory, limit)
         self._router = Router(sinks)
         self.transfer = Transfer(self._ledger, sinks)
-        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
+        self.lagging = Lagging(
+            self._reader, self._ledger, self._router, self.transfer, self._is_crowded
+        )
 
     def own(self) -> bool:
         """Become the owner of the spool and its files, if nobody else is; return if we are.
@@ -123,7 +122,7 @@ class Delivery:
         self._sinks.let_go_of_idle()  # first: all else may need a descriptor
         if self._ownership.mend():
             self._sinks.tick()
-            self._segments.remove_stale()
+            self._reader.segments.remove_stale()
             self._report_drops()
             self._release()
 
@@ -155,14 +154,15 @@ class Delivery:
 
     def _release(self) -> None:
         positions = self._ledger.state.positions()
-        for name in self._segments.release(positions):
+        for name in self._reader.segments.release(positions):
             for offsets in positions:
                 offsets.pop(name, None)
         consumed = sum(min(o.get(name, 0) for o in positions) for name in positions[0])
+        consumed += sum(self._reader.segments.left_alone.values())  # no backlog of ours
         with suppress(OSError):  # it helps a spool that is nearly full, and needs room itself
             self._directory.publish_consumed(consumed)
 
     def close(self) -> None:
         """Give up the spool; also in a forked child, which must not keep it."""
-        self._segments.close()
+        self._reader.segments.close()
         self._ownership.release()

@@ -10,13 +10,13 @@ from __future__ import annotations
 import queue
 from typing import Any
 
-from queuelog.base.report import report
+from queuelog.base import report
+from queuelog.handlers import write_past_owner
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.listener import QueueListener
-from queuelog.spool import frame
+from queuelog.spool import SpoolWriter, frame
 from queuelog.spool.doorbell import Doorbell
 from queuelog.spool.merge import Batch
-from queuelog.spool.writer import SpoolWriter
 
 _POLL = 0.05  # seconds: such a queue cannot ring
 _MOST = 1000  # items that are moved at once
@@ -53,16 +53,21 @@ class ForeignQueue:
             except queue.Empty:
                 return False
             try:
-                description, moved = item
-                kind, created, payload = frame.decode(moved)
-                sink = self._spool.register(description)
-                self._spool.put(frame.encode(kind, sink, created, payload), block=False)
-            except (queue.Full, OSError):
+                self._move(*item)
+            except queue.Full:
                 self._waiting.append(item)
                 return False
             except Exception as error:
                 report("foreign", f"passed over a queue item that is not ours: {error!r}")
         return True
+
+    def _move(self, description: bytes, item: bytes) -> None:
+        kind, created, payload = frame.decode(item)
+        moved = frame.encode(kind, self._spool.register(description), created, payload)
+        try:
+            self._spool.put(moved, block=False)
+        except OSError as error:
+            write_past_owner(description, item, error)
 
     def after_fork_in_child(self) -> None:
         """Restart the feeder thread: multiprocessing does it for its own children only."""
@@ -72,9 +77,7 @@ class ForeignQueue:
             reset()
 
     def close(self) -> None:
-        """Let go of the spool, with all that has arrived."""
-        while self.move():
-            pass
+        """Let go of the spool's segment."""
         self._spool.close()
 
 
@@ -84,6 +87,12 @@ class ForeignListener(QueueListener):
     def __init__(self, bell: Doorbell, delivery: Delivery, foreign: ForeignQueue) -> None:
         super().__init__(bell, delivery)
         self._foreign = foreign
+
+    def drain(self, timeout: float) -> bool:
+        """Write all that is in the foreign queue and in the spool; see `QueueListener.drain`."""
+        done = super().drain(timeout)
+        self._foreign.close()  # what was moved meanwhile is in a segment of ours
+        return super().drain(timeout) and done
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait a while first."""

@@ -12,12 +12,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from queuelog.base import spec
-from queuelog.base.report import report
+from queuelog.base import is_file, report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Sinks
-from queuelog.sinks.routing import Router
+from queuelog.sinks.registry import Router
 from queuelog.spool.merge import Groups, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
@@ -37,14 +35,13 @@ class Lagging:
         self,
         reader: SpoolReader,
         ledger: Ledger,
-        sinks: Sinks,
+        router: Router,
         transfer: Transfer,
         is_crowded: Callable[[], bool],
     ) -> None:
         self._reader = reader
         self._ledger = ledger
-        self._sinks = sinks
-        self._router = Router(sinks)
+        self._router = router
         self._transfer = transfer
         self._is_crowded = is_crowded
         self._tries: dict[str, _Try] = {}  # by sink id
@@ -69,7 +66,7 @@ class Lagging:
         """Know what lags by the path that it has by now: a directory may have become a link."""
         lagging = self._ledger.state.lagging
         for old in list(lagging):
-            new = self._sinks.current_id(old)
+            new = self._router.sinks.current_id(old)
             if new != old and new not in lagging:
                 cursor = lagging[new] = lagging.pop(old)
                 if old in cursor.marks:
@@ -120,7 +117,7 @@ class Lagging:
 
         Until then another process may come that knows it, such as the new arbiter of an upgrade.
         """
-        if spec.is_file(sink_id) or not self._is_crowded():
+        if is_file(sink_id) or not self._is_crowded():
             return False
         lost = sum(map(len, wanted.values()))
         report(

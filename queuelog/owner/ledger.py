@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from queuelog.base import ELSEWHERE, Descriptor
 from queuelog.errors import SpoolError
 from queuelog.sinks.protocol import Mark
+from queuelog.spool import Offsets
 from queuelog.spool.frame import FORMAT
-from queuelog.spool.segments import Offsets
 
 _SIZE = 1 << 20  # bytes, at least
 
@@ -79,12 +80,11 @@ class State:
         return [self.main.offsets, *(cursor.offsets for cursor in self.lagging.values())]
 
 
-class Ledger:
+class Ledger(Descriptor):
     """The state on disk (on tmpfs, that is). Only the owner of the spool opens it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._fd = -1
         self._size = 0  # of the file
         self._end = 0  # of the last line
         self._number = 0  # of the last line
@@ -97,13 +97,17 @@ class Ledger:
             SpoolError: it is of another version.
         """
         with suppress(FileNotFoundError):
-            self._read()
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                self._read(fd)
+            finally:
+                os.close(fd)
 
-    def _read(self) -> tuple[int, State, int]:
+    def _read(self, fd: int) -> tuple[int, State, int]:
         """Return number, state and end of the last whole line; damaged ones count as nothing."""
         newest: dict[str, Any] = {"number": 0}
         position = end = 0
-        with open(self._path, "rb") as file:
+        with open(fd, "rb", closefd=False) as file:
             for line in file:
                 position += len(line)
                 found = _parse(line)
@@ -114,7 +118,7 @@ class Ledger:
                 f"the spool {os.path.dirname(self._path)} is left alone: another version of "
                 f"queuelog wrote it (format {newest.get('format', 0)}, this one has {FORMAT}). "
                 f"Start that version once, to write what waits there, and then remove the "
-                f"directory; or choose another place with start(spool=…)"
+                f"directory; {ELSEWHERE}"
             )
         self._size = max(_SIZE, position)
         return newest["number"], _state(newest), end
@@ -130,21 +134,16 @@ class Ledger:
         """
         if self.is_there:
             return
-        lost = self._fd >= 0
+        lost = self.is_open
         self.close()
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if lost:
             self._size, self._end = _SIZE, 0
         else:
-            self._number, self.state, self._end = self._read()
-        os.posix_fallocate(self._fd, 0, self._size)
+            self._number, self.state, self._end = self._read(self.fd)
+        os.posix_fallocate(self.fd, 0, self._size)
         if lost:
             self.save()
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it is open, and nobody has removed it."""
-        return self._fd >= 0 and os.fstat(self._fd).st_nlink > 0
 
     def save(self) -> None:
         """Write the state.
@@ -155,18 +154,12 @@ class Ledger:
         self._number += 1
         line = _format(self._number, self.state)
         if 3 * len(line) > self._size:  # this one must not reach into the last, if that is longer
-            os.posix_fallocate(self._fd, self._size, 6 * len(line) - self._size)
+            os.posix_fallocate(self.fd, self._size, 6 * len(line) - self._size)
             self._size = 6 * len(line)
         if self._end + len(line) > self._size:
             self._end = 0
-        os.pwrite(self._fd, line, self._end)
+        os.pwrite(self.fd, line, self._end)
         self._end += len(line)
-
-    def close(self) -> None:
-        """Close the file; harmless if it is closed."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 def _format(number: int, state: State) -> bytes:

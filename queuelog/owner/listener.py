@@ -15,8 +15,7 @@ import os
 import time
 from typing import Any
 
-from queuelog.base.report import report
-from queuelog.base.unpatched import native
+from queuelog.base import native, report
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.transfer import Interrupted
 from queuelog.spool.doorbell import Doorbell

@@ -7,11 +7,10 @@ import logging
 import os
 
 from queuelog.attach import attachment, environment, tree
-from queuelog.attach.attachment import Attachment
-from queuelog.attach.client import Client
+from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
-from queuelog.base.report import report
+from queuelog.base import report
 from queuelog.errors import ConfigurationError, QueuelogError
 from queuelog.handlers import Queue
 from queuelog.owner.delivery import Delivery
@@ -19,8 +18,7 @@ from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.ownership import Ownership
 from queuelog.sinks.registry import Sinks
-from queuelog.spool.directory import SpoolDirectory, default_path
-from queuelog.spool.writer import SpoolWriter
+from queuelog.spool import SpoolDirectory, SpoolWriter, default_path
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
@@ -39,9 +37,10 @@ class Owner:
         files = [h.baseFilename for h in tree.handlers() if isinstance(h, logging.FileHandler)]
         path = options.spool or default_path(files)
         directory = SpoolDirectory(path, options.worker_uid())
-        directory.create()
         ownership = Ownership(directory)
-        ownership.ledger.check()
+        with directory.errors():
+            ownership.ledger.check()
+        directory.create()
         self.owner = os.getpid()
         self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")
         delivery = Delivery(ownership, self._sinks, options.backlog)
@@ -114,8 +113,9 @@ class Owner:
         """Put the handlers back and write what is in the spool."""
         environment.withdraw()
         attachment.detach()  # first: what is logged from now on must not need a listener
+        stopped = self._listener.stop(STOP_WAIT)
         self._queue.close()
-        if not self._listener.stop(STOP_WAIT):
+        if not stopped:
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
         unwritten = self._drain()
@@ -151,6 +151,7 @@ class Owner:
 
     def after_fork_in_child(self) -> Client:
         """Let go of all that only the owner may hold; return what the child is."""
+        self._connection.known = self._sinks.ids()
         self._queue.after_fork_in_child()
         with contextlib.suppress(OSError):
             self._listener.close()

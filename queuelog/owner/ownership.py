@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from queuelog.base import report
 from queuelog.base.locks import FileLock
-from queuelog.base.report import report
 from queuelog.owner.ledger import Ledger
-from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool import SpoolDirectory
 from queuelog.spool.doorbell import Doorbell
 
 
@@ -23,7 +23,7 @@ class Ownership:
     @property
     def held(self) -> bool:
         """Whether this process has it."""
-        return self._lock.held
+        return self._lock.is_open
 
     def acquire(self) -> bool:
         """Take the lock, the bell and the ledger, and again what was removed; tell if that worked.
@@ -63,4 +63,4 @@ class Ownership:
         """Let others have it; in a forked child, let go of what was inherited."""
         self.ledger.close()
         self.bell.close()
-        self._lock.release()
+        self._lock.close()

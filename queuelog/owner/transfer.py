@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from queuelog.base.report import report
+from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger
 from queuelog.sinks.protocol import Items, Mark
 from queuelog.sinks.registry import Sinks

@@ -5,7 +5,7 @@ say, or records handed to a handler that writes itself. Before each piece is wri
 out a mark (`protocol`), by which it can tell after a crash what of the batch it has.
 
     protocol  what every sink can do         file      a log file
-    registry  all sinks by id                follow    its descriptor, which follows moved files
-    routing   which sink an item is for      rollover  when and how it rolls over
+    registry  all sinks, and for which of    follow    its descriptor, which follows moved files
+              them an item is                rollover  when and how it rolls over
     convert   lines and records              record    a handler that writes itself
 """

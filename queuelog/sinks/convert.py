@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import logging
 
-from queuelog.base import filehandler
-from queuelog.base.report import report
+from queuelog.base import filehandler, report
 
 IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 
+from queuelog.base import report
 from queuelog.base.filehandler import detach_stream, preamble
 from queuelog.base.locks import LogFileLock
-from queuelog.base.report import report
 from queuelog.errors import FileInUseError
 from queuelog.sinks.convert import line_of
-from queuelog.sinks.follow import FollowedFile
-from queuelog.sinks.position import Position
+from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
 from queuelog.sinks.protocol import Items, Mark, SaveMark
 from queuelog.sinks.rollover import Backup, Rollover
 from queuelog.spool import frame
@@ -109,10 +107,7 @@ class FileSink:
         if backup is None:
             self._file.append(data, self._preamble, save)
         else:
-            size = os.lstat(backup.path).st_size
-            position = Position(backup.path, backup.device, backup.inode, size)
-            save(position)
-            position.append(data, os.O_NOFOLLOW)
+            append_to_backup(backup.path, (backup.device, backup.inode), data, save)
 
     def resume(self, items: Items, mark: Mark) -> int:
         """Complete the line that was cut short behind `mark`; return how many are written.
@@ -170,4 +165,4 @@ class FileSink:
     def close(self) -> None:
         """Close the file and let other processes own it."""
         self._file.close()
-        self._lock.release()
+        self._lock.close()

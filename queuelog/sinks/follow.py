@@ -9,19 +9,96 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
-from queuelog.base.report import report
-from queuelog.base.unpatched import native
-from queuelog.sinks.position import APPEND, Position, write_all
+from queuelog.base import Descriptor, native, report
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
 
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
-class FollowedFile:
+
+class Position(NamedTuple):
+    """The end of `path`, when it was the file `inode` of `device` and `size` bytes long."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+
+    def written(self, expected: bytes) -> int | None:
+        """Return how many bytes of `expected` are in the file since; None if nobody can tell.
+
+        Raises:
+            OSError: the file is there, but cannot be read.
+        """
+        with suppress(FileNotFoundError):
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                found = os.fstat(fd)
+                if (found.st_dev, found.st_ino) == (self.device, self.inode):
+                    grown = os.pread(fd, len(expected), self.size)
+                    if found.st_size >= self.size and expected.startswith(grown):
+                        return len(grown)
+                    # Truncated before it was written, the file is the batch, or its beginning.
+                    whole = os.pread(fd, len(expected) + 1, 0)
+                    return len(whole) if whole and expected.startswith(whole) else None
+            finally:
+                os.close(fd)
+        return None
+
+    def append(self, rest: bytes, flags: int) -> None:
+        """Append what is missing of a line; `flags` are further ones for `os.open`.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with _opened(self.path, (self.device, self.inode), flags) as fd:
+            _write_all(fd, rest)
+
+
+Save = Callable[[Position], None]
+
+
+def append_to_backup(path: str, identity: tuple[int, int], data: bytes, save: Save) -> None:
+    """Append `data` to a file that was rolled over; first `save` the position.
+
+    Raises:
+        OSError: it could not be written, or only in part, or it is another file by now.
+    """
+    with _opened(path, identity, os.O_NOFOLLOW) as fd:
+        save(Position(path, *identity, os.fstat(fd).st_size))
+        _write_all(fd, data)
+
+
+@contextmanager
+def _opened(path: str, identity: tuple[int, int], flags: int) -> Iterator[int]:
+    fd = os.open(path, _APPEND | os.O_NONBLOCK | flags)
+    try:
+        found = os.fstat(fd)
+        if (found.st_dev, found.st_ino) != identity:
+            raise OSError(f"{path} is another file by now")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`, in as many calls as it takes.
+
+    Raises:
+        OSError: a part could not be written.
+    """
+    written = os.write(fd, data)
+    while written < len(data):  # a full disk, or the kernel's limit of 2 GiB a write
+        written += os.write(fd, data[written:])
+
+
+class FollowedFile(Descriptor):
     """The file that has `path` now. `nofollow` refuses a link there, and in its directories."""
 
     def __init__(self, path: str, *, nofollow: bool) -> None:
@@ -29,12 +106,6 @@ class FollowedFile:
         self.identity = (0, 0)  # device and inode of the descriptor
         self.truncate = False  # on the next opening
         self.flags = os.O_NOFOLLOW if nofollow else 0
-        self._fd = -1
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a descriptor."""
-        return self._fd >= 0
 
     def size(self) -> int:
         """Return the size in bytes of the file that has the path now, which is made if need be.
@@ -43,9 +114,9 @@ class FollowedFile:
             OSError: it cannot be opened.
         """
         self._open_current()
-        return os.fstat(self._fd).st_size
+        return os.fstat(self.fd).st_size
 
-    def append(self, data: bytes, preamble: bytes, save: Callable[[Position], None]) -> None:
+    def append(self, data: bytes, preamble: bytes, save: Save) -> None:
         """Write `data` to the end, behind `preamble` in an empty file; first `save` the position.
 
         Raises:
@@ -58,7 +129,7 @@ class FollowedFile:
             if self.is_moved():  # while the mark was saved
                 continue
             try:
-                write_all(self._fd, data if size else preamble + data)
+                _write_all(self.fd, data if size else preamble + data)
             except OSError:
                 self.close()  # a broken file system can only be unmounted and repaired then
                 raise
@@ -78,30 +149,30 @@ class FollowedFile:
         read since the write reads to the end, and has it.
         """
         written = time.monotonic()
-        found = os.fstat(self._fd)
+        found = os.fstat(self.fd)
         if written - looked > _AT_ONCE and self.is_moved():
             sleep = native("time", "sleep")
             while found.st_nlink and time.monotonic() - written < _REMOVAL:
                 sleep(0.01)
-                found = os.fstat(self._fd)
+                found = os.fstat(self.fd)
         if found.st_nlink or not self.is_moved():  # /dev/stdout may lead to a file without a name
             return False
         return found.st_atime_ns <= found.st_mtime_ns
 
     def _open_current(self) -> None:
-        if self._fd >= 0:
+        if self.is_open:
             if not self.is_moved():
                 return
             self.close()
             self._wait_for_another()
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         truncate = os.O_TRUNC if self.truncate else 0
-        fd = self._open(APPEND | os.O_CREAT | os.O_NONBLOCK | truncate)
+        fd = self._open(_APPEND | os.O_CREAT | os.O_NONBLOCK | truncate)
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or (self.flags and found.st_nlink != 1):
             os.close(fd)
             raise OSError(f"{self.path} is no longer a regular file of one name")
-        self._fd, self.identity, self.truncate = fd, (found.st_dev, found.st_ino), False
+        self.fd, self.identity, self.truncate = fd, (found.st_dev, found.st_ino), False
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.
@@ -132,9 +203,3 @@ class FollowedFile:
             found = os.stat(self.path)
             return (found.st_dev, found.st_ino) != self.identity
         return True
-
-    def close(self) -> None:
-        """Close the descriptor; harmless if there is none."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

@@ -8,8 +8,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base.filehandler import detach_stream
-from queuelog.base.report import report
+from queuelog.base import filehandler, report
 from queuelog.sinks.convert import IS_LINE, record_of, record_payload
 from queuelog.sinks.protocol import Items, Mark, SaveMark
 from queuelog.spool import frame
@@ -86,7 +85,7 @@ class RecordSink:
             with suppress(FileNotFoundError):
                 if os.path.samestat(held, os.stat(self.handler.baseFilename)):
                     return
-            detach_stream(self.handler)
+            filehandler.detach_stream(self.handler)
 
     def is_idle(self, seconds: float) -> bool:
         """Never: the handler's own state would be lost."""
@@ -95,7 +94,7 @@ class RecordSink:
     def let_go(self) -> None:
         """Close the handler's file, which opens it again by itself; every batch was flushed."""
         if isinstance(self.handler, logging.FileHandler):
-            detach_stream(self.handler)
+            filehandler.detach_stream(self.handler)
 
     def close(self) -> None:
         """Give the handler back as it was."""

@@ -10,16 +10,17 @@ import os
 import resource
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from operator import itemgetter
 
-from queuelog.base import spec
+from queuelog.base import SinkSpec, file_id, is_file, report, sink_id_of
 from queuelog.base.filehandler import detach_stream, rotates, writes_lines
 from queuelog.base.locks import LogFileLock
-from queuelog.base.report import report
-from queuelog.base.spec import SinkSpec
 from queuelog.sinks.file import FileSink
-from queuelog.sinks.protocol import Sink
+from queuelog.sinks.protocol import Items, Sink
 from queuelog.sinks.record import RecordSink
-from queuelog.spool.directory import Target
+from queuelog.spool import Target
+from queuelog.spool.merge import Groups
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
 SHORT_IDLE = 1.0  # ... if there are many: each takes two of this process's descriptors
@@ -54,7 +55,7 @@ class Sinks:
             ValueError: the handler's encoding is unknown.
         """
         self._resolved.clear()
-        sink_id = spec.spec_of(handler).sink_id
+        sink_id = sink_id_of(handler)
         self._added.discard(sink_id)
         sink = self._sinks.get(sink_id)
         if not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
@@ -104,7 +105,7 @@ class Sinks:
         return self._resolved[target]
 
     def _find(self, target: Target) -> str:
-        found = spec.parse(target.description)
+        found = SinkSpec.parse(target.description)
         sink_id = found.sink_id
         if sink_id in self._sinks:
             return sink_id
@@ -127,14 +128,14 @@ class Sinks:
     def known_id(self, target: Target) -> str:
         """Return the id of a target's sink, whether or not that exists; "" if it is refused."""
         try:
-            return self._resolved.get(target) or spec.parse(target.description).sink_id
+            return self._resolved.get(target) or SinkSpec.parse(target.description).sink_id
         except ValueError:
             return ""
 
     def current_id(self, sink_id: str) -> str:
         """Return the id by which a sink is known now: it changes with the path of its file."""
-        known = sink_id in self._resolved.values() or not spec.is_file(sink_id)
-        return sink_id if known else spec.file_id(sink_id)
+        known = sink_id in self._resolved.values() or not is_file(sink_id)
+        return sink_id if known else file_id(sink_id)
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all sinks."""
@@ -178,13 +179,52 @@ class Sinks:
     def close_inherited(self) -> None:
         """In a forked child: hold no log file, leave nothing for `logging.shutdown` to flush."""
         for sink in self._sinks.values():
-            sink.close()  # the application may use its handler again ...
-            sink.let_go()  # ... which opens its file by itself
+            with suppress(OSError):  # what a handler could not flush, its owner will
+                sink.close()  # the application may use its handler again ...
+                sink.let_go()  # ... which opens its file by itself
+
+
+class Router:
+    """Divides batches among the sinks."""
+
+    def __init__(self, sinks: Sinks) -> None:
+        self.sinks = sinks
+        self._refused = 0  # records
+
+    def group(self, groups: Groups) -> tuple[dict[str, Items], set[str]]:
+        """Merge items by the id of their sink, in order of time, each as its sink wants it.
+
+        Also return the ids of the sinks that nobody here knows.
+        """
+        merged: dict[str, Items] = {}
+        unknown = set()
+        for (target, kind), items in groups.items():
+            try:
+                sink_id = self.sinks.resolve(target)
+            except ValueError as error:
+                self._refused += len(items)
+                report("refused", f"refused {self._refused} records so far; the last: {error}")
+            except (UnknownSinkError, OSError, RuntimeError) as error:
+                sink_id = self.sinks.known_id(target)
+                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                unknown.add(sink_id)
+            else:
+                accepted = self.sinks[sink_id].accept(kind, items)
+                merged.setdefault(sink_id, []).extend(accepted)
+        for items in merged.values():
+            items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
+        return merged, unknown
+
+    def only(self, groups: Groups, sink_id: str) -> Groups:
+        """Return those items that belong to one sink, by whatever name."""
+        names = sink_id, self.sinks.current_id(sink_id)
+        known_id = self.sinks.known_id
+        return {key: items for key, items in groups.items() if known_id(key[0]) in names}
 
 
 def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:
     try:
-        return spec.build(found)
+        return found.build()
     except ValueError:
         if not trusted:
             raise

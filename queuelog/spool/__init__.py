@@ -9,4 +9,12 @@ knows, nor how a record is written.
     directory  what lies where, for whom     segments    the files of all writers, being read
     writer     appends to this process's     merge       batches of them
     doorbell   wakes the reader
+
+Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """
+
+from queuelog.spool import frame
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target, default_path
+from queuelog.spool.writer import SpoolWriter
+
+__all__ = ["Offsets", "SpoolDirectory", "SpoolWriter", "Target", "default_path", "frame"]

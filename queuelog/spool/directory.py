@@ -24,13 +24,16 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
+from queuelog.base import ELSEWHERE, base_directory, own_directory, shared_parent
 from queuelog.errors import SpoolError
 
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
 _DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
 _MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
 _CONSUMED = struct.Struct("<Q")
+
+
+Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
 
 
 class Target(NamedTuple):

@@ -9,7 +9,9 @@ import contextlib
 import os
 import select
 
-from queuelog.base.unpatched import native
+from queuelog.base import Descriptor, native
+
+_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def ring(path: str) -> None:
@@ -21,24 +23,18 @@ def ring(path: str) -> None:
     that set it to its default.
     """
     with contextlib.suppress(OSError):
-        bell = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        bell = os.open(path, _FLAGS)
         try:
             os.write(bell, b"\0")
         finally:
             os.close(bell)
 
 
-class Doorbell:
+class Doorbell(Descriptor):
     """The reader's end. It is closed until the process owns the spool."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._fd = -1
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it is open, and nobody has removed it."""
-        return self._fd >= 0 and os.fstat(self._fd).st_nlink > 0
 
     def open(self) -> None:
         """Open the FIFO, another one if it was removed.
@@ -48,8 +44,7 @@ class Doorbell:
         """
         if not self.is_there:
             self.close()
-            flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._fd = os.open(self._path, flags)
+            self.fd = os.open(self._path, _FLAGS)
 
     def wait(self, wake: int, timeout: float, *, bell: bool) -> None:
         """Wait up to `timeout` seconds until descriptor `wake` is readable or, with `bell`, a ring.
@@ -58,15 +53,9 @@ class Doorbell:
         """
         poll = native("select", "poll")()
         poll.register(wake, select.POLLIN)
-        if bell and self._fd >= 0:
-            poll.register(self._fd, select.POLLIN)
+        if bell and self.is_open:
+            poll.register(self.fd, select.POLLIN)
         for fd, _ in poll.poll(timeout * 1000):
-            if fd == self._fd:
+            if fd == self.fd:
                 with contextlib.suppress(OSError):
                     os.read(fd, 1 << 16)
-
-    def close(self) -> None:
-        """Close the FIFO; harmless if it is closed."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

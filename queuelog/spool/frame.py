@@ -9,7 +9,7 @@ A frame is a fixed header, little-endian, and a payload::
         16     2  sink number, valid within one segment
         18     2  kind
 
-A segment is `SEGMENT_HEADER`, which names the version of the format, and frames behind it. A reader
+A segment is a sequence of frames, the first of which names the version of the format. A reader
 never trusts a frame: whoever may log may also write nonsense into his segment.
 """
 
@@ -22,12 +22,12 @@ from typing import NamedTuple
 
 # The version of what one process leaves to another: segments, ledger, the variable QUEUELOG.
 FORMAT = 1
-SEGMENT_HEADER = struct.pack("<4sI", b"qlog", FORMAT)
 
 DESCRIPTION = 1  # payload: what the sink number stands for in this segment
 LINE = 2  # payload: bytes for the sink's file, terminator included
 RECORD = 3  # payload: JSON of the record's attributes, for a handler that writes itself
-_KINDS = (DESCRIPTION, LINE, RECORD)
+VERSION = 4  # payload: a name and FORMAT; first in a segment, anywhere else it is nothing
+_KINDS = (DESCRIPTION, LINE, RECORD, VERSION)
 
 _HEADER = struct.Struct("<IIdI")
 _BODY = struct.Struct("<IdI")
@@ -69,6 +69,9 @@ def encode(kind: int, sink: int, created: float, payload: bytes) -> bytes:
     """Return the frame as bytes."""
     body = _BODY.pack(len(payload), created, kind << 16 | sink) + payload
     return zlib.crc32(body).to_bytes(4, "little") + body
+
+
+SEGMENT_HEADER = encode(VERSION, 0, 0.0, b"queuelog segment, format %d\n" % FORMAT)
 
 
 def sink_of(frame: bytes) -> int:

@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from queuelog.spool import frame
-from queuelog.spool.directory import Target
-from queuelog.spool.segments import HEADER_SIZE, Offsets, Part, Segments
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target
+from queuelog.spool.segments import Part, Segments
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
 MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it
@@ -37,16 +37,17 @@ class Batch(NamedTuple):
 class SpoolReader:
     """The queue as the listener sees it; one thread at a time uses it, in the spool's owner.
 
-    Segments that the offsets do not name are read from their beginning.
+    Segments that the offsets do not name are read from their beginning. `limit` is the backlog
+    limit in bytes.
     """
 
-    def __init__(self, segments: Segments) -> None:
-        self._segments = segments
+    def __init__(self, directory: SpoolDirectory, limit: int) -> None:
+        self.segments = Segments(directory, limit)
         self._holding_since = 0.0  # 0 while nobody holds up the others
 
     def read_new(self, start: Offsets) -> Batch:
         """Return what was written behind the offsets `start`; a piece, if it is much."""
-        batch = self._read(dict.fromkeys(self._segments.names()), start)
+        batch = self._read(dict.fromkeys(self.segments.names()), start)
         if not batch.more:
             self._holding_since = 0.0
         return batch
@@ -58,10 +59,10 @@ class SpoolReader:
     def read_again(self, start: Offsets, ends: Offsets) -> Batch:
         """Return the batch that was read before from `start`, and that had these `ends`."""
         parts = []
-        for name in sorted(ends, key=_order):
-            segment = self._segments.get(name)
+        for name in sorted(ends, key=lambda name: (_started([name]), _order(name))):
+            segment = self.segments.get(name)
             if segment is not None:
-                parts.append(segment.read_to(_position(start, name), ends[name], math.inf))
+                parts.append(segment.read_to(start.get(name, 0), ends[name], math.inf))
         return _merge(parts, more=False)
 
     def _read(self, stops: dict[str, int | None], start: Offsets) -> Batch:
@@ -106,17 +107,17 @@ class SpoolReader:
         """
         parts: list[Part] = []
         for name, stop in stops.items():
-            segment = self._segments.get(name)
+            segment = self.segments.get(name)
             if segment is None:
                 continue
-            offset = _position(start, name)
+            offset = start.get(name, 0)
             if stop is None:
                 part = segment.read(offset, room, until)
                 done = segment.is_done(part.end)
             else:
                 part = segment.read_to(offset, stop, room, until)
                 done = part.end >= stop
-            if part.end > start.get(name, 0):
+            if part.end > offset:
                 parts.append(part)
             room -= part.end - offset
             if room <= 0 or part.late:
@@ -124,10 +125,6 @@ class SpoolReader:
             if not done:
                 break
         return parts, False, False
-
-
-def _position(start: Offsets, name: str) -> int:
-    return max(start.get(name, 0), HEADER_SIZE)
 
 
 def _latest(parts: list[Part]) -> float:

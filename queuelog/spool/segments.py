@@ -16,16 +16,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from queuelog.base.report import report
+from queuelog.base import report
 from queuelog.spool import frame
-from queuelog.spool.directory import SpoolDirectory, Target
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target
 
 CHUNK = 1 << 18  # bytes that are scanned at once
 STALE = 60.0  # seconds after which nobody is about to write a segment's header
 HEADER_SIZE = len(frame.SEGMENT_HEADER)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
 
 
 class Part(NamedTuple):
@@ -54,7 +52,7 @@ class Segment:
         self._limit = limit
         self.complete = False  # nothing can be appended any more, as far as we know
         self._corrupt = False  # nothing that is appended can be read any more
-        self._known = HEADER_SIZE  # descriptions before this offset are in targets
+        self._known = 0  # descriptions before this offset are in targets
 
     def size(self) -> int:
         """Return the size in bytes."""
@@ -120,6 +118,8 @@ class Segment:
             kind, sink = frame.split_tag(tag)
             if kind == frame.DESCRIPTION:
                 self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.trusted))
+            elif kind == frame.VERSION:
+                del items[tag]
         for tag in list(items):
             if frame.split_tag(tag)[1] not in self.targets:
                 skipped += len(items.pop(tag))
@@ -150,7 +150,7 @@ class Segments:
         self._limit = limit
         self._open: dict[str, Segment] = {}
         self._count: Counter[str] = Counter()  # of the open ones, by user
-        self._left_alone: set[str] = set()
+        self.left_alone: dict[str, int] = {}  # size in bytes
         self.most = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3)
 
     def names(self) -> Iterable[str]:
@@ -168,7 +168,7 @@ class Segments:
         if self._count[user] >= self.most:
             report("spool-crowded", f"{self.most} segments are open: further ones wait for them")
             return None
-        if name in self._left_alone:
+        if name in self.left_alone:
             return None
         path = self._directory.segment(name)
         try:
@@ -200,7 +200,7 @@ class Segments:
         segment = Segment(name, fd, self._limit, trusted=trusted)
         if os.pread(fd, HEADER_SIZE, 0) != frame.SEGMENT_HEADER:
             if trusted:
-                self._left_alone.add(name)
+                self.left_alone[name] = found.st_size
                 report(
                     f"format {path}",
                     f"segment {path} is left alone: it is damaged, or another version of queuelog "

@@ -21,7 +21,7 @@ from os import write
 from time import monotonic
 from typing import Any, NoReturn
 
-from queuelog.base.unpatched import native
+from queuelog.base import native
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
@@ -41,20 +41,13 @@ class _Tail:
     def __init__(self, path: str, owner: int | None, capacity: int) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self.fd = os.open(path, flags, 0o600)
-        try:
-            # Before the header: the reader leaves alone what has none, the rest only while locked.
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if owner is not None:
-                os.fchown(self.fd, owner, -1)
-            self.size = write(self.fd, frame.SEGMENT_HEADER)
-            if self.size < len(frame.SEGMENT_HEADER):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            os.close(self.fd)
-            os.unlink(path)
-            raise
+        # Before the first byte: the reader leaves empty segments alone, others only while locked.
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if owner is not None:
+            os.fchown(self.fd, owner, -1)
         found = os.fstat(self.fd)
         self.identity = found.st_dev, found.st_ino
+        self.size = 0
         self.capacity = capacity  # about
         self.described: set[bytes] = set()  # sink numbers as they stand in a frame
 
@@ -173,7 +166,7 @@ class SpoolWriter:
                 tail = self._tail
                 if tail is None or (tail.size >= tail.capacity and not nested):
                     tail = self._next_segment()
-                data = item if sink in tail.described else self._described(item)
+                data = item if sink in tail.described else self._introduced(tail, item)
                 written = write(tail.fd, data)
                 if written != len(data):
                     self._cut(tail, written)
@@ -184,9 +177,13 @@ class SpoolWriter:
             finally:
                 self._busy = nested
 
-    def _described(self, item: bytes) -> bytes:
-        """Return a frame behind the description of its sink."""
-        return self._descriptions[frame.sink_of(item)] + item
+    def _introduced(self, tail: _Tail, item: bytes) -> bytes:
+        """Return a frame behind the description of its sink, in a new segment behind the header.
+
+        Should a nested call write both, before this one does, they stand there twice: no harm.
+        """
+        header = b"" if tail.size else frame.SEGMENT_HEADER
+        return header + self._descriptions[frame.sink_of(item)] + item
 
     def _unwritable(self, number: int | None, reason: str) -> OSError:
         return OSError(number, f"cannot write to the spool {self._directory.path} ({reason})")

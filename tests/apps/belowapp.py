@@ -11,38 +11,12 @@ import subprocess
 import sys
 from urllib.parse import parse_qs
 
+import belowprograms
 import loadapp
+from belowprograms import configured, log, nested
 from loadapp import log_numbers
 
 import queuelog
-
-PROGRAM = """
-import sys
-import queuelog
-queuelog.setup()
-from loadapp import log_numbers
-log_numbers(*map(int, sys.argv[1:3]))
-"""
-CONFIGURED = (
-    """
-import logging, os, sys
-logging.basicConfig(filename=sys.argv[3], format="%(process)d %(message)s", level="INFO")
-"""
-    + PROGRAM
-    + """
-logging.info("configured here")
-logging.getLogger("load").warning("number=%08d ", int(sys.argv[1]) + int(sys.argv[2]))
-"""
-)
-NESTED = """
-import subprocess, sys
-import queuelog
-queuelog.setup()
-from belowapp import PROGRAM, log_numbers
-start, count = map(int, sys.argv[1:])
-log_numbers(start, 1)
-subprocess.run([sys.executable, "-c", PROGRAM, str(start + 1), str(count - 1)], check=True)
-"""
 
 
 def child(start, count):
@@ -61,9 +35,10 @@ def grandchild(start, count):
     assert process.exitcode == 0
 
 
-def run(program, *arguments):
-    """Run a program that was started anew."""
-    subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True)
+def run(function, *arguments):
+    """Run a program that was started anew: a function of belowprograms.py."""
+    command = [sys.executable, belowprograms.__file__, function.__name__]
+    subprocess.run([*command, *map(str, arguments)], check=True)
 
 
 def in_process(method, target, start, count):
@@ -99,11 +74,11 @@ def by_fork(start, count):
 
 WAYS = {
     "os.fork": by_fork,
-    "subprocess": lambda start, count: run(PROGRAM, start, count),
+    "subprocess": lambda start, count: run(log, start, count),
     "subprocess, configured": lambda start, count: run(
-        CONFIGURED, start, count - 1, os.environ["CHILD_LOG"]
+        configured, start, count - 1, os.environ["CHILD_LOG"]
     ),
-    "subprocess below a subprocess": lambda start, count: run(NESTED, start, count),
+    "subprocess below a subprocess": lambda start, count: run(nested, start, count),
     "fork": lambda start, count: in_process("fork", log_numbers, start, count),
     "spawn": lambda start, count: in_process("spawn", child, start, count),
     "fork below spawn": lambda start, count: in_process("spawn", grandchild, start, count),

@@ -5,11 +5,11 @@ GET /hold?start=S&count=N   logs the numbers, then C code holds the GIL: no sign
 """
 
 import asyncio
-import itertools
 import time
 from urllib.parse import parse_qs
 
 import loadapp
+from deaf import hold_the_gil
 from loadapp import log_numbers
 
 PAUSE = 0.01  # seconds
@@ -26,7 +26,7 @@ def hold(query):
     """Log, and do not come back."""
     wanted = numbers(query)
     log_numbers(wanted.start, len(wanted))
-    sum(itertools.repeat(0))
+    hold_the_gil()
 
 
 def app(environ, start_response):

@@ -25,13 +25,22 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import Load, Server, alive, children, count, logconfig, wait_for
-from processes import descriptors, memory, threads, workers
+from counting import count
+from harness import Load, Server, logconfig
+from processes import (
+    children,
+    descriptors,
+    group,
+    memory,
+    threads,
+    wait_for_end,
+    workers,
+)
+from rotating import by_size
+from waiting import wait_for
 
 # Not too many backups: at each rollover the handler asks for every one of them whether it exists.
-HANDLER = {
-    "class": "logging.handlers.RotatingFileHandler", "maxBytes": 256_000, "backupCount": 2_000,
-}  # fmt: skip
+HANDLER = by_size(256_000, backupCount=2_000)
 SOAK_BYTES = 1_000_000  # or the oldest backups of an hour would be removed before they are counted
 TIMED = {
     "class": "logging.handlers.TimedRotatingFileHandler", "when": "S", "interval": 5,
@@ -59,20 +68,9 @@ def kill_arbiters(server, load, times, chance):
         server.process.wait()
         load.go_on(chance.uniform(0.0, 1.0))
         with load.paused():  # a sync worker looks for its parent only when no request is waiting
-            wait_for(lambda pids=orphans: not any(map(_serves, pids)), "the orphans' end")
+            wait_for(lambda pids=orphans: not any(map(descriptors, pids)), "the orphans' end")
         server.start()
         load.wait_for_requests(20)
-
-
-def _serves(pid):
-    return Path(f"/proc/{pid}/fd").exists() and bool(_descriptors(pid))
-
-
-def _descriptors(pid):
-    try:
-        return os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return []
 
 
 def kill_groups(server, load, times, chance):
@@ -105,30 +103,17 @@ def upgrade(server, load, times, chance):
         load.go_on(chance.uniform(0.0, 1.0))
         killed, left = chance.sample([first, second], 2)
         os.kill(killed, signal.SIGKILL)
-        wait_for(lambda pid=killed: not alive(pid), "its end")
+        wait_for_end([killed])
         load.wait_for_requests(20)
-        group = [left, *children(left)]
+        others = [left, *children(left)]
         os.kill(left, signal.SIGTERM)
-        wait_for(lambda pids=group: not any(map(alive, pids)), "the end of the other one")
+        wait_for_end(others)
         server.process.wait()
         with load.paused():
-            wait_for(lambda pid=first: not _group(pid), "the orphans' end")
+            wait_for(lambda pid=first: not group(pid), "the orphans' end")
         for path in server.directory.glob("pid*"):
             path.unlink()
         server.start()
-
-
-def _group(leader):
-    """Return the processes of a server that still run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (path / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == leader and fields[0] != "Z":
-            found.append(path.name)
-    return found
 
 
 def soak(server, load, times, chance):
@@ -177,13 +162,15 @@ def attack(name, times, seed):
     """Run one attack; return its rows of the table, and whether every line was right."""
     directory = tempfile.mkdtemp(prefix="campaign-")
     spool = tempfile.mkdtemp(prefix="campaign-", dir="/dev/shm")
-    hook = f"pidfile = 'pid'\ndef on_starting(server):\n    queuelog.start(spool='{spool}/x')\n"
     (Path(directory) / "logs").mkdir()
     size = {"maxBytes": SOAK_BYTES} if name == "soak" else {}
     config = logconfig(f"{directory}/logs", {**HANDLER, **size})
     config["handlers"]["timed"] = {**TIMED, "filename": f"{directory}/logs/timed.log"}
     config["loggers"]["load"]["handlers"].append("timed")
-    server = Server(directory, config=config, extra=hook, acks=NUMBERS)
+    server = Server(
+        directory, spool=f"{spool}/x", config=config, workers=4, extra="pidfile = 'pid'\n",
+        acks=NUMBERS,
+    )  # fmt: skip
     try:
         server.start()
         with Load(server, limit=NUMBERS, pause=PAUSE) as load:

@@ -22,7 +22,7 @@ DEADLY = 500_000  # the first number of requests that are not the load's
 def test_the_last_lines_before_a_sudden_death_arrive(server, how):
     """Failures B3c: log, then segfault or `os._exit`; and the others go on logging."""
     running = server(app="crashapp:app").start()
-    with Load(running) as load:
+    with Load(running, pause=0.002) as load:
         for start in range(DEADLY, DEADLY + 500, 100):
             running.try_get(f"/die?how={how}&start={start}&count=100")
         workers(running)

@@ -212,10 +212,10 @@ def test_a_full_spool_sends_lines_to_their_files_directly(server, spool, mount):
     Path(spool).mkdir(mode=0o700)
     small(mount, spool, "2m")
     running = server().start()
-    with Load(running) as load:
+    with Load(running, per_request=200) as load:
         load.wait_for_requests(20)
         running.send(signal.SIGSTOP)
-        load.wait_for_requests(2_000)
+        load.wait_for_requests(200)
         running.send(signal.SIGCONT)
         load.wait_for_requests(50)
     assert running.stop() == 0

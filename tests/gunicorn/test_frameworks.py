@@ -17,10 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import inside
 import pytest
-from harness import EXAMPLES, Load, Server, children, free_port, open_files, wait_for
-
-from queuelog._spool import default_path
+from harness import EXAMPLES, Load, Server, free_port
+from processes import children, open_files
+from waiting import wait_for
 
 TIME = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 TRACEBACK = re.compile(
@@ -78,9 +79,9 @@ class Example(Server):
         self.log_dir = directory / "logs"
         self.log_dir.mkdir()
         self.port = free_port()
-        self.workers = 4
+        self.workers = 2
         self._command = [
-            sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "--workers", "4",
+            sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "--workers", "2",
             "-b", f"127.0.0.1:{self.port}", *framework.arguments,
         ]  # fmt: skip
         self._env = {
@@ -129,7 +130,7 @@ class Example(Server):
 
     def held_by(self, pid):
         """Return the names of the log files that a process has open."""
-        return {os.path.basename(p) for p in open_files(pid) if p.startswith(f"{self.log_dir}/")}
+        return {os.path.basename(path) for path in open_files(pid, below=self.log_dir)}
 
     def check_log(self, at_least):
         """Count the numbers in the framework's log and its backups: every one is there once."""
@@ -169,7 +170,7 @@ def example(tmp_path, spool):
     yield make
     for one in made:
         one.kill()
-        shutil.rmtree(default_path([f"{one.log_dir}/error.log"]), ignore_errors=True)
+        shutil.rmtree(inside.default_spool([f"{one.log_dir}/error.log"]), ignore_errors=True)
 
 
 def held_by_workers(server):
@@ -211,11 +212,11 @@ def test_a_framework_logs_through_the_one_owner(example, name):
             rotate(server)
             # One that is still starting opens the file for a moment, while it configures logging.
             wait_for(
-                lambda: held_by_workers(server) == [set()] * 4, "the workers' files are closed"
+                lambda: held_by_workers(server) == [set()] * 2, "the workers' files are closed"
             )
             wait_for(lambda: server.held_by(server.pid) == names, f"the owner has {names} open")
         load.wait_for_requests(20)
-        assert held_by_workers(server) == [set()] * 4
+        assert held_by_workers(server) == [set()] * 2
     assert load.failed == 0
     assert server.stop() == 0
     server.check_log(at_least=1000)
@@ -223,7 +224,7 @@ def test_a_framework_logs_through_the_one_owner(example, name):
     assert len(TRACEBACK.findall(failures)) == failures.count(b"Traceback") == failed
     requests = Counter(int(start) for start in ACCESS.findall(server.text("access.log")))
     assert requests == Counter(server.acknowledged[::20])
-    assert server.text("error.log").count(b"Booting worker with pid") == 4
+    assert server.text("error.log").count(b"Booting worker with pid") == 2
     assert "queuelog[" not in server.errors()
     assert framework.module == "flask" or "Traceback" not in server.errors()  # Flask: on stderr too
 

@@ -56,7 +56,7 @@ def test_workers_that_were_forked_under_load_end_at_once(server):
 def test_every_way_to_stop_keeps_the_last_lines(server, number):
     """Failures B1: what workers and arbiter log while they end is in the files."""
     running = server().start()
-    with Load(running) as load:
+    with Load(running, pause=0.002) as load:
         load.wait_for_requests(40)
         pids = workers(running)
         assert running.stop(number) == 0
@@ -67,7 +67,7 @@ def test_every_way_to_stop_keeps_the_last_lines(server, number):
 def test_a_backlog_is_written_at_the_stop(server):
     """Failures B1s: a listener slower than the workers loses 71 to 96 % at the stop."""
     running = server(handler=SLOW, extra="graceful_timeout = 1\n").start()
-    with Load(running, limit=4_000) as load:
+    with Load(running, limit=4_000, pause=0) as load:
         load.join()
     assert len(running.text("load.log").splitlines()) < 3_500
     assert running.stop(timeout=60) == 0
@@ -109,7 +109,7 @@ def test_workers_that_end_after_fifty_requests_lose_nothing(server):
     """Failures B10f: with `max_requests` the workers hang at their end, one after another."""
     running = server(extra="max_requests = 50\n").start()
     before = state(running)
-    with Load(running, per_request=2, limit=3_000) as load:
+    with Load(running, per_request=2, limit=3_000, pause=0.002) as load:
         load.join()
     workers(running)
     wait_for(lambda: state(running) == before, f"threads and descriptors are {before} again")
@@ -125,7 +125,7 @@ def test_workers_that_end_after_fifty_requests_lose_nothing(server):
 def test_forks_between_two_records_of_a_slow_handler_double_nothing(server):
     """Failures B10f: a fork interrupts the listener, which has to go on where it was."""
     running = server(handler=SLOW, extra="max_requests = 10\n").start()
-    with Load(running, per_request=1, limit=600) as load:
+    with Load(running, per_request=2, limit=600, pause=0.002) as load:
         load.join()
     assert running.stop() == 0
     running.count().check(at_least=500)
@@ -162,7 +162,7 @@ def test_sigusr1_makes_moved_files_complete(server):
     """Failures E1b: after SIGUSR1 nothing is written to a file that was moved away."""
     running = server().start()
     moved = running.log_dir / "load.log.moved"
-    with Load(running) as load:
+    with Load(running, pause=0.002) as load:
         load.wait_for_requests(20)
         wait_for(lambda: b"number=" in running.text("load.log"), "the first batch")
         for name in ("load.log", "error.log", "access.log"):

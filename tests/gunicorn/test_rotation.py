@@ -8,7 +8,7 @@ from rotating import by_second, by_size
 def test_size_rotation_of_four_workers_loses_nothing(server):
     """Failures A3: RotatingFileHandler in each worker loses 13 to 27 % of the lines."""
     running = server(workers=4, handler=by_size(100_000)).start()
-    with Load(running, limit=20_000) as load:
+    with Load(running, limit=20_000, pause=0) as load:
         load.join()
     assert running.stop() == 0
     running.count().check(at_least=20_000)

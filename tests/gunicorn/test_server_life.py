@@ -93,7 +93,7 @@ def test_workers_that_end_after_a_random_number_of_requests(server):
     """Failures B10f, with `max_requests_jitter`: each end, and each start, loses nothing."""
     extra = "max_requests = 20\nmax_requests_jitter = 20\n"
     running = server(handler=SIZE, extra=extra).start()
-    with Load(running, per_request=2, limit=NUMBERS) as load:
+    with Load(running, per_request=2, limit=NUMBERS, pause=0.002) as load:
         load.join()
     workers(running)
     assert running.stop() == 0

@@ -250,7 +250,7 @@ class Load:
     """
 
     def __init__(
-        self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.002, timeout=10
+        self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.02, timeout=10
     ):  # fmt: skip
         self._server = server
         self._per_request = per_request

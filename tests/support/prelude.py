@@ -7,6 +7,7 @@ levels that it inherits, does without it.
 import logging
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import queuelog
@@ -88,6 +89,18 @@ def run(log, **options):
     start(**options)
     in_worker(log)
     queuelog.stop()
+
+
+@contextmanager
+def raises(kind, text=""):
+    """Expect the block to raise an error of this kind that says `text`."""
+    try:
+        yield
+    except kind as error:
+        if text not in str(error):
+            raise
+    else:
+        raise AssertionError(f"no {kind.__name__} was raised")
 
 
 def let_others_pass():

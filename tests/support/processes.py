@@ -58,8 +58,11 @@ def threads(pid):
 
 
 def descriptors(pid):
-    """Return how many descriptors a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """Return how many descriptors a process has open; none, if it has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 def _status(pid, name):

@@ -36,8 +36,11 @@ def loggers():
 
 
 def die_between_two_sinks():
+    def rotator(source, dest):
+        os.kill(os.getpid(), signal.SIGKILL)
+
     failing, other = loggers()
-    other.handlers[0].rotator = lambda source, dest: os.kill(os.getpid(), signal.SIGKILL)
+    other.handlers[0].rotator = rotator
     start()
     failing.info("failing")
     for number in range(3):

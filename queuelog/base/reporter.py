@@ -1,8 +1,8 @@
-"""The last-resort reporter: says what went wrong, when nothing else can, without harm.
+"""The last resorts: of an error message, when nothing else can say it, and of a line.
 
-It is used by every process and every thread, also in signal handlers and while the disk is full.
-So it takes no lock, never raises, and says each thing at most once in `INTERVAL` seconds: a failure
-that repeats with every record must not fill stderr as well.
+They are used by every process and every thread, also in signal handlers and while the disk is full.
+So they take no lock, never raise, and each thing is said at most once in `INTERVAL` seconds: a
+failure that repeats with every record must not fill stderr as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import time
 
 INTERVAL = 10.0  # seconds between two reports with one key
-STDERR = 2
+_STDERR = 2
 
 _logger = logging.getLogger("queuelog")
 _next: dict[str, float] = {}
@@ -37,8 +37,28 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
     if hidden:
         message = f"{message} ({hidden} more like this since the last report)"
     with contextlib.suppress(OSError):
-        os.write(STDERR, f"queuelog[{os.getpid()}]: {message}\n".encode(errors="backslashreplace"))
+        os.write(_STDERR, f"queuelog[{os.getpid()}]: {message}\n".encode(errors="backslashreplace"))
     _logger.disabled = False  # a configuration that does not name it has disabled it, by default
     with contextlib.suppress(Exception):  # a user's handler or filter may raise anything
         if log and _logger.hasHandlers():
             _logger.log(level, "%s", message)
+
+
+def write_line(path: str, line: bytes, reason: OSError) -> None:
+    """Append `line` to the log file `path`, as a lone process would; else write it to stderr.
+
+    `path` is "" if there is no file; `reason` says why the spool cannot be written.
+    """
+    report(
+        "spool-write",
+        f"{reason.strerror}: lines go to their files directly until it can be written again",
+    )
+    with contextlib.suppress(OSError):
+        if path:
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                line = line[os.write(fd, line) :]
+            finally:
+                os.close(fd)
+    with contextlib.suppress(OSError):
+        os.write(_STDERR, line)

@@ -1,4 +1,7 @@
-"""Handlers that only their own process can make: the arbiter's it owns, a worker's stay there."""
+"""What stays in the worker: consoles, and handlers that only the process can make that has them.
+
+Of the arbiter's own such handlers, it owns the files.
+"""
 
 import importlib
 import re
@@ -16,6 +19,24 @@ CONCURRENT = {
         "when": "S", "backupCount": 99,
     },
 }  # fmt: skip
+
+
+def test_consoles_and_devices_stay_where_they_are(program):
+    """/dev/null, /dev/stdout and StreamHandlers are no log files."""
+    assert sorted(program().stdout.splitlines()) == ["console x", "device x"]
+
+
+def test_other_handlers_stay_in_the_worker(program):
+    """Only files, and what `own` names, are the arbiter's."""
+    program()
+
+
+@pytest.mark.parametrize("kind", ["subclass", "namer"])
+def test_what_the_arbiter_cannot_build_stays_in_the_worker(program, tmp_path, kind):
+    """The worker writes it itself, and says what to do about it."""
+    done = program(kind)
+    assert (tmp_path / "mine.log").read_text().splitlines()[-1] == "x"
+    assert "Configure it before queuelog.start()" in done.stderr
 
 
 def held_by_workers(server):

@@ -1,0 +1,53 @@
+"""Programs below those of environment.py: they log by what they inherit, and nothing else.
+
+Without the prelude, which would set a level.
+"""
+
+import logging
+import sys
+
+import queuelog
+
+ARGUMENTS = sys.argv[2:]
+
+
+def hello():
+    queuelog.setup()
+    logging.getLogger("a").info("hello %s", "you")
+
+
+def umlaut():
+    queuelog.setup()
+    logging.getLogger("a").info("ü")
+
+
+def levels():
+    queuelog.setup()
+    logging.getLogger("a").info("root only")
+    logging.getLogger("a").debug("not at all")
+    logging.getLogger("a").warning("a")
+    logging.getLogger("b").error("b")
+    logging.getLogger("c").warning("not at all")
+    logging.getLogger("c").error("c")
+    queuelog.setup()
+    logging.getLogger("c").error("c")
+
+
+def two_lines():
+    queuelog.setup()
+    log = logging.getLogger("a")
+    log.info("x")
+    log.info("y")
+
+
+def call():
+    queuelog.setup()
+    getattr(queuelog, ARGUMENTS[0])()
+
+
+def configure_itself():
+    queuelog.setup()
+    assert not logging.getLogger("a").handlers
+    logging.getLogger("a").addHandler(logging.FileHandler("a.log"))
+    queuelog.setup()
+    logging.getLogger("a").error("here")

@@ -1,0 +1,112 @@
+"""Programs of test_configuration.py."""
+
+import gc
+import logging.config
+import logging.handlers
+import os
+import threading
+
+import inside
+from harness import wait_for
+from prelude import ARGUMENTS, descriptors, held, in_worker, root, run, start
+
+import queuelog
+
+
+def configure(fmt="%(levelname)s %(message)s", **options):
+    """Configure a file on the root logger; with `options`, one that rolls over."""
+    cls = "logging.handlers.RotatingFileHandler" if options else "logging.FileHandler"
+    file = {"class": cls, "filename": "app.log", "formatter": "line", **options}
+    logging.config.dictConfig(
+        {
+            "version": 1, "disable_existing_loggers": False,
+            "formatters": {"line": {"format": fmt}}, "handlers": {"file": file},
+            "root": {"level": "INFO", "handlers": ["file"]},
+        }
+    )  # fmt: skip
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+def an_incremental_configuration_changes_levels():
+    def change(handler, **others):
+        logging.config.dictConfig(
+            {"version": 1, "incremental": True, "handlers": {"file": {"level": handler}}, **others}
+        )
+
+    def log():
+        configure()
+        root.info("1")
+        root.debug("2")
+        change("ERROR", root={"level": "DEBUG"})
+        root.warning("3")
+        root.error("4")
+        change("DEBUG")
+        root.debug("5")
+        assert not held(), held()
+
+    run(log)
+
+
+def sizes():
+    """Return how many there are of all that could leak."""
+    gc.collect()
+    return {
+        "descriptors": descriptors(),
+        "Python's threads": threading.active_count(),
+        "threads": threads(),
+        "handlers to close": len(logging._handlerList),
+        "names of handlers": len(logging._handlers),
+        "descriptions": inside.descriptions(),
+        "sinks": inside.sinks(),
+        "handlers": sum(isinstance(found, logging.Handler) for found in gc.get_objects()),
+    }
+
+
+def repeat():
+    def configure_and_log(numbers):
+        for number in numbers:
+            configure()
+            queuelog.setup()
+            root.info("%03d", number)
+        size = (numbers.stop) * len("INFO 000\n")
+        wait_for(lambda: os.path.getsize("app.log") >= size, "the lines")
+
+    configure_and_log(range(10))
+    before = sizes()
+    configure_and_log(range(10, 110))
+    after = sizes()
+    assert after == before, (before, after)
+
+
+def repeated_configuration_leaks_nothing():
+    configure()
+    start()
+    if ARGUMENTS[0] == "worker":
+        in_worker(repeat)
+    else:
+        repeat()
+    assert inside.sinks() == 1
+    queuelog.stop()
+
+
+def a_reload_in_the_arbiter_leaks_nothing():
+    def rotating(size):
+        configure("%(message)s", maxBytes=size, backupCount=9)
+
+    rotating(0)
+    start()
+    seen = []
+    for _ in range(10):
+        rotating(0)
+        queuelog.setup()
+        in_worker(lambda: root.info("12345678"))
+        inside.listener().pause()
+        inside.listener().drain(9)
+        seen.append((descriptors(), threads()))
+        inside.listener().resume()
+    assert max(seen)[0] <= min(seen)[0] + 2, seen
+    rotating(10)
+    in_worker(lambda: root.info("after"))

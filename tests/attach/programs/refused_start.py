@@ -1,0 +1,72 @@
+"""Programs of test_refused_start.py."""
+
+import logging
+import logging.config
+import logging.handlers
+import sys
+
+from prelude import ARGUMENTS, add, add_log, descriptors, raises, root, run, start
+
+import queuelog
+
+
+def a_start_that_fails_leaves_everything_as_it_was():
+    one = add(logging.FileHandler("app.log"))
+    two = add(logging.FileHandler("two.log", delay=True, encoding="no-such"))
+    with raises(queuelog.ConfigurationError, "no-such"):
+        start()
+    assert root.handlers == [one, two]
+    root.removeHandler(two)
+    root.info("x")
+    run(lambda: root.info("y"))
+
+
+def a_start_that_is_refused_for_a_handler_keeps_its_name():
+    bad = add(logging.FileHandler("app.log", delay=True, encoding="no-such"))
+    bad.set_name("bad")
+    with raises(queuelog.ConfigurationError):
+        start()
+    assert logging._handlers.get("bad") is bad
+    bad.encoding = "utf-8"
+    root.info("x")
+    start()
+
+
+def own_the_file():
+    add_log()
+    start()
+    print("up", flush=True)
+    sys.stdin.readline()
+
+
+class Mail(logging.Handler):
+    def emit(self, record):
+        print("mail", record.getMessage())
+
+
+def a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was():
+    file = add_log()
+    file.set_name("main")
+    file.addFilter(lambda _: True)
+    other = logging.FileHandler("other.log")
+    memory = logging.handlers.MemoryHandler(9, target=other)
+    root.addHandler(memory)
+    mail = Mail()
+    mail.set_name("mail")
+    mail.addFilter(lambda _: True)
+    root.addHandler(mail)
+    before = descriptors()
+    try:
+        queuelog.start(spool=ARGUMENTS[0], own=["mail"])
+    except queuelog.FileInUseError as error:
+        print(error.owner)
+    else:
+        raise AssertionError
+    assert root.handlers == [file, memory, mail]
+    assert memory.target is other
+    assert [len(handler.filters) for handler in (file, mail)] == [1, 1]
+    assert logging._handlers["main"] is file
+    assert logging._handlers["mail"] is mail
+    assert logging.config.dictConfigClass is logging.config.DictConfigurator
+    assert descriptors() <= before
+    root.error("goes on")

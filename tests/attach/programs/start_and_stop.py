@@ -1,0 +1,144 @@
+"""Programs of test_start_and_stop.py."""
+
+import atexit
+import logging
+import logging.config
+import multiprocessing
+import os
+import sys
+import threading
+
+import inside
+from harness import wait_for
+from prelude import ARGUMENTS, add_log, in_child, in_worker, raises, root, start
+
+import queuelog
+
+
+def setup_without_start_shows_the_lines_to_add():
+    queuelog.setup()
+
+
+def every_call_may_be_repeated():
+    add_log()
+    queuelog.stop()
+    for _ in range(2):
+        for _ in range(2):
+            start()
+            queuelog.setup()
+
+        def log():
+            queuelog.setup()
+            root.info("x")
+
+        in_worker(log)
+        queuelog.stop()
+        queuelog.stop()
+
+
+def the_arbiters_functions_refuse_to_run_in_a_worker():
+    def call():
+        with raises(queuelog.WrongProcessError, str(os.getppid())):
+            getattr(queuelog, ARGUMENTS[0])()
+
+    add_log()
+    start()
+    in_worker(call)
+
+
+def the_interpreters_exit_writes_everything():
+    add_log()
+    start()
+    for number in range(1000):
+        root.info("%d", number)
+
+
+def an_exception_and_exit_hooks_lose_nothing():
+    atexit.register(lambda: root.info("earlier hook"))
+    add_log()
+    start()
+    atexit.register(lambda: root.info("later hook"))
+    root.info("x")
+    raise SystemExit(3)
+
+
+def after_stop_a_configuration_is_nobodys_business():
+    add_log()
+    start()
+    assert logging.config.dictConfigClass is not logging.config.DictConfigurator
+    queuelog.stop()
+    assert logging.config.dictConfigClass is logging.config.DictConfigurator
+    assert not inside.takes_part_in_forks()
+    file = {"class": "logging.FileHandler", "filename": "app.log"}
+    logging.config.dictConfig({"version": 1, "handlers": {"f": file}, "root": {"handlers": ["f"]}})
+    assert type(root.handlers[0]) is logging.FileHandler
+    root.info("x")
+
+
+def threads_may_log_while_it_starts_and_stops():
+    over, sent = threading.Event(), [0] * 3
+
+    def log(number):
+        while not over.is_set():
+            root.info("%d %d", number, sent[number])
+            sent[number] += 1
+
+    def wait_for_lines():
+        goal = sum(sent) + 300
+        wait_for(lambda: sum(sent) >= goal, "300 more lines")
+
+    add_log()
+    threads = [threading.Thread(target=log, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(8):
+        wait_for_lines()
+        start()
+        wait_for_lines()
+        queuelog.stop()
+    over.set()
+    for thread in threads:
+        thread.join()
+    start()
+    queuelog.stop()
+    print(sent)
+
+
+def children_of_every_kind_need_no_setup():
+    add_log()
+    start()
+
+    def log():
+        root.info("child")
+        in_child(lambda: root.info("grandchild"))
+
+    in_child(log)
+    process = multiprocessing.get_context("fork").Process(target=root.info, args=["mp"])
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    if os.fork() == 0:
+        root.info("exits")
+        sys.exit(0)
+    assert os.wait()[1] == 0
+    root.info("parent")
+
+
+def a_child_outlives_its_parent():
+    add_log()
+    start()
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.close(write)
+        os.read(read, 1)
+        root.info("orphan")
+        os._exit(0)
+    root.info("parent")
+    queuelog.stop()
+    os.close(write)
+    assert os.wait()[1] == 0
+
+
+def start_again():
+    add_log()
+    start()

@@ -1,0 +1,71 @@
+"""start(), setup() and stop(): their order, who may call them, and what is left afterwards."""
+
+import json
+from collections import Counter
+
+import pytest
+
+
+def test_setup_without_start_shows_the_lines_to_add(program):
+    """The error is a recipe."""
+    done = program(check=False)
+    assert done.returncode == 1
+    assert "NotStartedError" in done.stderr
+    assert "def on_starting(server):\n        queuelog.start()" in done.stderr
+
+
+def test_every_call_may_be_repeated(program, log):
+    """start, setup and stop are idempotent, and start works again after stop."""
+    program()
+    assert log.read_text() == "x\nx\n"
+
+
+@pytest.mark.parametrize("function", ["start", "stop"])
+def test_the_arbiters_functions_refuse_to_run_in_a_worker(program, function):
+    """They say what to call instead, and where."""
+    program(function)
+
+
+def test_the_interpreters_exit_writes_everything(program, log):
+    """A plain program needs no stop()."""
+    program()
+    assert log.read_text().splitlines() == [str(number) for number in range(1000)]
+
+
+def test_an_exception_and_exit_hooks_lose_nothing(program, log):
+    """Those that were registered before start() run after stop(), the others before."""
+    done = program(check=False)
+    assert done.returncode == 3, done.stderr
+    assert log.read_text().splitlines() == ["x", "later hook", "earlier hook"]
+
+
+def test_after_stop_a_configuration_is_nobodys_business(program, log):
+    """The hook into dictConfig is out again, and so are those into a fork."""
+    program()
+    assert log.read_text() == "x\n"
+
+
+def test_threads_may_log_while_it_starts_and_stops(program, log):
+    """Every line is written once, whatever handler a thread has just in its hand."""
+    done = program()
+    expected = Counter(
+        f"{n} {i}" for n, count in enumerate(json.loads(done.stdout)) for i in range(count)
+    )
+    found = Counter(log.read_text().splitlines())
+    assert (expected - found, found - expected) == (Counter(), Counter())
+    assert "Logging error" not in done.stderr
+
+
+def test_children_of_every_kind_need_no_setup(program, log):
+    """A plain program forks by itself, or by multiprocessing, and its children fork again."""
+    program()
+    lines = sorted(log.read_text().splitlines())
+    assert lines == ["child", "exits", "grandchild", "mp", "parent"]
+
+
+def test_a_child_outlives_its_parent(program, log):
+    """What it logs after stop() waits for the next start."""
+    program()
+    assert log.read_text() == "parent\n"
+    program(name="start_again")
+    assert log.read_text() == "parent\norphan\n"
