@@ -16,6 +16,6 @@ def test_a_lock_without_room_for_its_note_is_held(tmp_path, mount):
     lock, other = inside.lock(tmp_path / "lock"), inside.lock(tmp_path / "lock")
     assert lock.acquire()
     assert not other.acquire()
-    lock.release()
+    lock.close()
     assert other.acquire()
-    other.release()
+    other.close()

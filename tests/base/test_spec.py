@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuelog.base.filehandler import writes_lines
-from queuelog.base.spec import build, encode, obstacle, parse, spec_of
+from queuelog.base.spec import SinkSpec, obstacle
 
 ROTATING = "logging.handlers.RotatingFileHandler"
 TIMED = "logging.handlers.TimedRotatingFileHandler"
@@ -36,7 +36,7 @@ def test_a_handler_is_rebuilt_as_it_was(tmp_path, kind):
     handler = HANDLERS[kind](tmp_path / "app.log")
     assert not obstacle(handler)
     os.unlink(handler.baseFilename)
-    rebuilt = build(parse(encode(spec_of(handler))))
+    rebuilt = SinkSpec.parse(SinkSpec.of(handler).encode()).build()
     assert not os.path.exists(handler.baseFilename)
     assert type(rebuilt) is type(handler)
     own = {"stream", "lock", "delay", "rolloverAt", "dev", "ino", "extMatch"}
@@ -45,7 +45,7 @@ def test_a_handler_is_rebuilt_as_it_was(tmp_path, kind):
         for one in (handler, rebuilt)
     )
     assert after == before
-    assert encode(spec_of(rebuilt)) == encode(spec_of(handler))
+    assert SinkSpec.of(rebuilt).encode() == SinkSpec.of(handler).encode()
     handler.close()
 
 
@@ -84,7 +84,7 @@ CLASSES = st.sampled_from([ROTATING, TIMED, "logging.FileHandler", "os.system"])
 def test_nonsense_is_refused(data):
     """With a ValueError and nothing else, whatever a worker writes."""
     try:
-        parse(data)
+        SinkSpec.parse(data)
     except ValueError:
         pass
     else:
@@ -95,8 +95,8 @@ def test_nonsense_is_refused(data):
 def test_a_hostile_specification_is_refused_or_harmless(path, cls, args):
     """It names a class of the standard library with arguments that this class takes."""
     try:
-        found = parse(json.dumps({"path": path, "class": cls, "args": args}).encode())
-        handler = build(found)
+        found = SinkSpec.parse(json.dumps({"path": path, "class": cls, "args": args}).encode())
+        handler = found.build()
     except ValueError:
         return
     assert type(handler) in {
@@ -118,4 +118,4 @@ def test_a_hostile_specification_is_refused_or_harmless(path, cls, args):
 def test_a_rollover_that_would_never_end_is_refused(cls, args):
     """The standard library loops over all backups, and adds the interval until it is enough."""
     with pytest.raises(ValueError, match=r"interval|backupCount|range"):
-        build(parse(json.dumps({"path": "/x", "class": cls, "args": args}).encode()))
+        SinkSpec.parse(json.dumps({"path": "/x", "class": cls, "args": args}).encode()).build()

@@ -4,8 +4,8 @@ import queue
 import threading
 
 import pytest
-from harness import wait_for
 from spools import Reader, line, payloads, segments, writer_of
+from waiting import wait_for
 
 from queuelog.spool import writer as writer_module
 

@@ -76,36 +76,58 @@ def test_a_full_spool_loses_nothing(full_directory, log, capfd, size):
 
 
 @pytest.mark.root
-def test_a_segment_whose_header_has_no_room_is_not_left_behind(full_directory, log, capfd):
-    """Its line goes to the file; the next one, when there is room, into a segment as ever."""
+def test_a_segment_whose_header_has_no_room_stays_empty(full_directory, log, capfd):
+    """Its line goes to the file; the next one, when there is room, begins it as ever."""
     handler = handler_for(logging.FileHandler(log, delay=True), full_directory)
     filler = os.path.join(full_directory.path, "filler")
     fill(filler)
     for number in range(3):
         emit(handler, f"no room {number}")
     assert "No space left on device" in capfd.readouterr().err
-    assert not segments(full_directory)
+    (path,) = segments(full_directory)
+    assert path.read_bytes() == b""
     assert log.read_text() == "no room 0\nno room 1\nno room 2\n"
     os.unlink(filler)
     emit(handler, "room again")
+    assert path.read_bytes().startswith(frame.SEGMENT_HEADER)
     reader = Reader(full_directory)
     assert reader.read_to_the_end() == [b"room again\n"]
-    assert len(segments(full_directory)) == 1
     handler.queue.close()
     reader.close()
 
 
-@pytest.mark.parametrize("part", range(8))
-def test_a_header_that_is_cut_short_is_not_left_behind(handler, directory, log, monkeypatch, part):
+@pytest.mark.parametrize("part", [0, 1, 46, 47, 48, 60])
+def test_a_header_that_is_cut_short_is_written_again(handler, directory, log, monkeypatch, part):
     """As where only a part of it has room: a reader would leave such a segment alone for ever."""
     monkeypatch.setattr(writer_module, "write", lambda fd, data: os.write(fd, data[:part]))
     emit(handler, "interrupted")
-    assert not segments(directory)
+    (path,) = segments(directory)
+    assert path.read_bytes() == b""
     monkeypatch.undo()
     emit(handler, "behind")
     assert log.read_bytes() == b"interrupted\n"
+    assert path.read_bytes().count(frame.SEGMENT_HEADER) == 1
     reader = Reader(directory)
     assert reader.read_to_the_end() == [b"behind\n"]
+    reader.close()
+
+
+@pytest.mark.root
+def test_a_full_segment_on_a_full_file_system_is_let_go(full_directory, log):
+    """The reader may remove it then, and there is room again: nothing else would ever make some."""
+    handler = handler_for(logging.FileHandler(log, delay=True), full_directory)
+    handler.queue._segment_size = 20_000
+    emit(handler, "x")
+    while handler.queue._tail.size < 20_000:
+        emit(handler, "x" * 999)
+    fill(os.path.join(full_directory.path, "filler"))
+    reader, offsets = Reader(full_directory), {}
+    for _ in range(20):
+        emit(handler, "y" * 999)
+        reader.read_to_the_end(offsets)
+        reader.release(offsets)
+    assert len(log.read_bytes().splitlines()) <= 1
+    handler.queue.close()
     reader.close()
 
 

@@ -38,7 +38,8 @@ def test_each_segment_describes_the_sinks_that_it_uses(writer, directory):
     for path in segments(directory):
         data = path.read_bytes()
         assert data.startswith(frame.SEGMENT_HEADER)
-        scan = frame.scan(data[len(frame.SEGMENT_HEADER) :], LIMIT)
+        scan = frame.scan(data, LIMIT)
+        assert len(scan.items.pop(frame.tag(frame.VERSION, 0))) == 1
         tags = {kind: set() for kind in (frame.DESCRIPTION, frame.LINE)}
         for tag, found in scan.items.items():
             kind, sink = frame.split_tag(tag)
@@ -117,12 +118,12 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
 
 
 def test_a_log_call_while_a_segment_is_begun_loses_nothing(directory, monkeypatch):
-    """A signal handler logs between the creation of the first segment and its header."""
+    """A signal handler logs between the creation of a segment and its first write, the header."""
     writer = writer_of(b"sink", directory=directory)
     real, inner = os.write, []
 
     def write(fd, data):
-        if data == frame.SEGMENT_HEADER and not inner:
+        if data.startswith(frame.SEGMENT_HEADER) and not inner:
             inner.append(data)
             writer.put(line(b"nested"))
         return real(fd, data)

@@ -6,8 +6,9 @@ import os
 from contextlib import contextmanager
 
 from queuelog import lifecycle
-from queuelog.base import directories, fork, report, spec
+from queuelog.base import directories, fork, reporter
 from queuelog.base.locks import FileLock, LogFileLock
+from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
 from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import registry, rollover
@@ -80,8 +81,8 @@ def interrupt_when(condition):
 
 def forget_reports():
     """Let this process report again what it has reported."""
-    report._next.clear()
-    report._suppressed.clear()
+    reporter._next.clear()
+    reporter._suppressed.clear()
 
 
 # --- forks
@@ -153,7 +154,12 @@ def remove_stale(directory, limit=1 << 20):
 
 def describe_handler(writer, handler):
     """Describe a handler to the owner; return its number in this writer's segments."""
-    return writer.register(spec.encode(spec.spec_of(handler)))
+    return writer.register(description_of(handler))
+
+
+def description_of(handler):
+    """Return what describes a handler in a segment."""
+    return SinkSpec.of(handler).encode()
 
 
 def put_line(writer, handler, created, line):
@@ -179,7 +185,7 @@ def file_sink(handler):
 def descriptor(sink):
     """Return the descriptor of a file sink, which opens its file if need be."""
     sink._file.size()
-    return sink._file._fd
+    return sink._file.fd
 
 
 def roll_over_again_after(seconds):

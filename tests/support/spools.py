@@ -13,7 +13,6 @@ from pathlib import Path
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.merge import SpoolReader
-from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
 
 LIMIT = 1 << 20
@@ -21,10 +20,10 @@ MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
 @contextmanager
-def fresh_directory():
-    """Make the directory of a spool; it is gone afterwards."""
+def fresh_directory(worker_uid=None):
+    """Make the directory of a spool, for workers of this user or another; it is gone afterwards."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as base:
-        directory = SpoolDirectory(os.path.join(base, "spool"), os.geteuid())
+        directory = SpoolDirectory(os.path.join(base, "spool"), worker_uid or os.geteuid())
         directory.create()
         yield directory
 
@@ -64,11 +63,10 @@ def segment_of(*frames, description=b"sink", header=frame.SEGMENT_HEADER):
 
 
 class Reader(SpoolReader):
-    """A reader together with the segments that it reads, as the owner has both."""
+    """A reader that says what the tests want to know."""
 
     def __init__(self, directory, limit=LIMIT):
-        self.segments = Segments(directory, limit)
-        super().__init__(self.segments)
+        super().__init__(directory, limit)
 
     def read_to_the_end(self, offsets=None):
         """Read batch by batch behind `offsets`, which are moved on; return all payloads."""

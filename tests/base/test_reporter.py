@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from queuelog.base.report import INTERVAL, report
+from queuelog.base.reporter import INTERVAL, report
 
 
 @pytest.fixture
@@ -90,12 +90,10 @@ def test_a_handler_that_reports_does_not_recur(capfd, monkeypatch):
 
 def test_stderr_that_is_closed_does_no_harm(python):
     """A daemon has none."""
-    python(
-        "import os; os.close(2)\nfrom queuelog.base.report import report; report('key', 'wrong')"
-    )
+    python("import os; os.close(2)\nfrom queuelog.base import report; report('key', 'wrong')")
 
 
 def test_a_message_with_a_lone_surrogate_is_escaped(python):
     """Paths may hold bytes that are no UTF-8."""
-    program = "from queuelog.base.report import report; report('key', 'file \\udcff')"
+    program = "from queuelog.base import report; report('key', 'file \\udcff')"
     assert r"file \udcff" in python(program).stderr
