@@ -56,7 +56,7 @@ def test_the_last_state_comes_back(tmp_path_factory, states):
 
 def as_saved(state):
     """Return what the ledger keeps of a state, as JSON has it: tokens are lists."""
-    cursors = {"main": state.main, **{f"lagging {id}": one for id, one in state.lagging.items()}}
+    cursors = {"main": state.main, **{f"lagging {sink}": one for sink, one in state.lagging.items()}}
     return {name: json.loads(json.dumps(cursor.fields())) for name, cursor in cursors.items()}
 
 
