@@ -128,8 +128,8 @@ class FileSink:
         if written is None:
             report(
                 f"doubled {self._file.path}",
-                f"{position.path} is not what it was when a batch was interrupted: "
-                f"{len(expected)} lines of {self._file.path} may now be there twice",
+                f"{self._file.path} is not what it was when a batch was interrupted: "
+                f"{len(expected)} lines may now be in it twice",
             )
             return mark.done
         done = mark.done

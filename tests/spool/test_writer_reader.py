@@ -20,17 +20,17 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from harness import wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from queuelog import _files, _frame, _reader, _report, _sinks, _spool, _writer
 from queuelog._delivery import Delivery
 from queuelog._description import describe
 from queuelog._drops import collect
 from queuelog._reader import SpoolReader
 from queuelog._spool import SpoolDirectory
 from queuelog._writer import SpoolWriter
+from waiting import wait_for
+
+from queuelog import _files, _frame, _reader, _report, _sinks, _spool, _writer
 
 LIMIT = 1 << 20
 SHM = "/dev/shm" if os.path.isdir("/dev/shm") else None

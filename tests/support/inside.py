@@ -6,8 +6,9 @@ import os
 from contextlib import contextmanager
 
 from queuelog import lifecycle
-from queuelog.base import directories, fork, spec
+from queuelog.base import directories, fork
 from queuelog.base.locks import FileLock, LogFileLock
+from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
 from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import registry, rollover
@@ -35,8 +36,9 @@ def writer():
 
 
 def sinks():
-    """Return how many sinks this process has, an arbiter."""
-    return len(lifecycle._role._sinks.ids())
+    """Return how many sinks this process knows: those that it owns, or that its owner has."""
+    role = lifecycle._role
+    return len(role._sinks.ids() if hasattr(role, "_sinks") else role._connection.known)
 
 
 def descriptions():
@@ -147,7 +149,7 @@ def remove_stale(directory, limit=1 << 20):
 
 def describe_handler(writer, handler):
     """Describe a handler to the owner; return its number in this writer's segments."""
-    return writer.register(spec.encode(spec.spec_of(handler)))
+    return writer.register(SinkSpec.of(handler).encode())
 
 
 def put_line(writer, handler, created, line):
@@ -173,7 +175,7 @@ def file_sink(handler):
 def descriptor(sink):
     """Return the descriptor of a file sink, which opens its file if need be."""
     sink._file.size()
-    return sink._file._fd
+    return sink._file.fd
 
 
 def roll_over_again_after(seconds):
