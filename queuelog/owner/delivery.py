@@ -16,7 +16,7 @@ from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Cursor, Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Router, Sinks
+from queuelog.sinks.registry import Sinks
 from queuelog.spool import frame
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
@@ -35,11 +35,8 @@ class Delivery:
         self._sinks = sinks
         self._limit = limit
         self._reader = SpoolReader(self._directory, limit)
-        self._router = Router(sinks)
         self.transfer = Transfer(self._ledger, sinks)
-        self.lagging = Lagging(
-            self._reader, self._ledger, self._router, self.transfer, self._is_crowded
-        )
+        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
 
     def own(self) -> bool:
         """Become the owner of the spool and its files, if nobody else is; return if we are.
@@ -87,13 +84,9 @@ class Delivery:
         self.transfer.begin()
         if main.origin is Origin.NEW:
             main.begin(batch.ends)
-        groups, unknown = self._router.group(batch.items)
-        for sink_id in unknown:
-            if sink_id not in self.lagging:
-                self.lagging.add(sink_id)
-        for sink_id, items in groups.items():
-            if sink_id not in self.lagging and not self.transfer.write(main, sink_id, items):
-                self.lagging.add(sink_id)
+        items = self._sinks.select(batch.items, lambda sink_id: sink_id not in self.lagging)
+        for sink_id in self.transfer.write(main, items):
+            self.lagging.add(sink_id)
         main.finish()
         self._ledger.save()
         self._release()
@@ -147,10 +140,9 @@ class Delivery:
             "msg": message, "process": dropped.process,
         }  # fmt: skip
         item = time.time(), json.dumps(attributes).encode()
-        groups, unknown = self._router.group({(dropped.target, frame.RECORD): [item]})
-        if unknown or any(sink_id in self.lagging for sink_id in groups):
-            return False
-        return all(self.transfer.write(Cursor(), sink, items) for sink, items in groups.items())
+        groups = {(dropped.target, frame.RECORD): [item]}
+        lagging = self._sinks.select(groups, self.lagging.__contains__)
+        return not lagging and not self.transfer.write(Cursor(), groups)
 
     def _release(self) -> None:
         positions = self._ledger.state.positions()

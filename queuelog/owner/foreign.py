@@ -14,7 +14,7 @@ from queuelog.base import report
 from queuelog.handlers import write_past_owner
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.listener import QueueListener
-from queuelog.spool import SpoolWriter, frame
+from queuelog.spool import SpoolDirectory, SpoolWriter, frame
 from queuelog.spool.doorbell import Doorbell
 from queuelog.spool.merge import Batch
 
@@ -22,63 +22,50 @@ _POLL = 0.05  # seconds: such a queue cannot ring
 _MOST = 1000  # items that are moved at once
 
 
-class ForeignQueue:
-    """Both ends: `register` and `put` for the handlers, `move` for the listener.
+class ForeignQueue(SpoolWriter):
+    """Both ends: handlers `put` into the foreign queue, and the listener calls `move`.
 
-    An item is a frame behind the description of its sink.
+    An item is the description of a sink, and a frame for it.
     """
 
-    def __init__(self, foreign: Any, spool: SpoolWriter) -> None:
+    def __init__(self, foreign: Any, directory: SpoolDirectory, limit: int) -> None:
+        super().__init__(directory, limit)
         self.foreign = foreign
-        self._spool = spool
         self._waiting: list[Any] = []  # at most one item, for which the spool has no room yet
-
-    def register(self, description: bytes) -> int:
-        """Return the sink number for `description`."""
-        return self._spool.register(description)
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Put a frame; raises `queue.Full` if the queue is bounded and full."""
-        self.foreign.put((self._spool.description_of(item), item), block, timeout)
+        self.foreign.put((self.description_of(item), item), block, timeout)
 
-    def drop(self, item: bytes) -> None:
-        """Count a frame that `put` refused, for the listener to report."""
-        self._spool.drop(item)
-
-    def move(self) -> bool:
-        """Move what is there into the spool, while that has room; tell if there may be more."""
+    def move(self) -> None:
+        """Move what is there into the spool, while that has room; not more than a batch."""
         for _ in range(_MOST):
             try:
                 item = self._waiting.pop() if self._waiting else self.foreign.get_nowait()
             except queue.Empty:
-                return False
+                return
             try:
                 self._move(*item)
             except queue.Full:
                 self._waiting.append(item)
-                return False
+                return
             except Exception as error:
                 report("foreign", f"passed over a queue item that is not ours: {error!r}")
-        return True
 
     def _move(self, description: bytes, item: bytes) -> None:
         kind, created, payload = frame.decode(item)
-        moved = frame.encode(kind, self._spool.register(description), created, payload)
+        moved = frame.encode(kind, self.register(description), created, payload)
         try:
-            self._spool.put(moved, block=False)
+            super().put(moved, block=False)
         except OSError as error:
             write_past_owner(description, item, error)
 
     def after_fork_in_child(self) -> None:
         """Restart the feeder thread: multiprocessing does it for its own children only."""
-        self._spool.after_fork_in_child()
+        super().after_fork_in_child()
         reset = getattr(self.foreign, "_after_fork", None)
         if reset is not None:
             reset()
-
-    def close(self) -> None:
-        """Let go of the spool's segment."""
-        self._spool.close()
 
 
 class ForeignListener(QueueListener):

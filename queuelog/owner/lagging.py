@@ -10,22 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from queuelog.base import is_file, report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Router
+from queuelog.sinks.registry import Sinks
 from queuelog.spool.merge import Groups, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
-
-
-class _Try(NamedTuple):
-    """When a sink is tried next, and how long that is after the last time, in seconds."""
-
-    at: float = 0.0
-    delay: float = _FIRST_DELAY / 2
 
 
 class Lagging:
@@ -35,16 +27,14 @@ class Lagging:
         self,
         reader: SpoolReader,
         ledger: Ledger,
-        router: Router,
+        sinks: Sinks,
         transfer: Transfer,
         is_crowded: Callable[[], bool],
     ) -> None:
-        self._reader = reader
-        self._ledger = ledger
-        self._router = router
-        self._transfer = transfer
+        self._reader, self._ledger = reader, ledger
+        self._sinks, self._transfer = sinks, transfer
         self._is_crowded = is_crowded
-        self._tries: dict[str, _Try] = {}  # by sink id
+        self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
 
     def __contains__(self, sink_id: object) -> bool:
         return sink_id in self._ledger.state.lagging
@@ -56,8 +46,7 @@ class Lagging:
     def add(self, sink_id: str) -> None:
         """Let a sink that failed lag behind, from the batch on that is being written."""
         main = self._ledger.state.main
-        mark = main.marks.pop(sink_id, None)
-        marks = {sink_id: mark} if mark else {}
+        marks = {sink_id: main.marks.pop(sink_id)} if sink_id in main.marks else {}
         cursor = Cursor(dict(main.offsets), dict(main.ends), marks, Origin.INTERRUPTED)
         self._ledger.state.lagging[sink_id] = cursor
         self._delay(sink_id)
@@ -66,7 +55,7 @@ class Lagging:
         """Know what lags by the path that it has by now: a directory may have become a link."""
         lagging = self._ledger.state.lagging
         for old in list(lagging):
-            new = self._router.sinks.current_id(old)
+            new = self._sinks.current_id(old)
             if new != old and new not in lagging:
                 cursor = lagging[new] = lagging.pop(old)
                 if old in cursor.marks:
@@ -74,13 +63,15 @@ class Lagging:
 
     def patience(self) -> float:
         """Return for how many seconds there is nothing to retry; infinity if nothing lags."""
-        whens = [self._tries.get(sink_id, _Try()).at for sink_id in self.ids()]
-        return max(0.0, min(whens, default=math.inf) - time.monotonic())
+        return max(0.0, min(map(self._when, self.ids()), default=math.inf) - time.monotonic())
 
     def due(self) -> list[str]:
         """Return the ids of the sinks whose delay is over."""
         now = time.monotonic()
-        return [sink_id for sink_id in self.ids() if self._tries.get(sink_id, _Try()).at <= now]
+        return [sink_id for sink_id in self.ids() if self._when(sink_id) <= now]
+
+    def _when(self, sink_id: str) -> float:
+        return self._tries[sink_id][0] if sink_id in self._tries else 0.0
 
     def retry(self, sink_id: str) -> bool:
         """Write one batch of a sink; tell if it succeeded and there is more."""
@@ -91,10 +82,9 @@ class Lagging:
             cursor.begin(batch.ends)
         else:
             batch = self._reader.read_again(cursor.offsets, cursor.ends)
-        wanted = self._router.only(batch.items, sink_id)
-        groups, unknown = self._router.group(wanted)
-        written = all(self._transfer.write(cursor, now, items) for now, items in groups.items())
-        if not written or (unknown and not self._gives_up(sink_id, wanted)):
+        names = sink_id, self._sinks.current_id(sink_id)
+        wanted = self._sinks.select(batch.items, lambda found: found in names)
+        if self._transfer.write(cursor, wanted) and not self._gives_up(sink_id, wanted):
             self._delay(sink_id)
             return False
         cursor.finish()
@@ -109,15 +99,17 @@ class Lagging:
         return behind
 
     def _delay(self, sink_id: str) -> None:
-        delay = min(self._tries.get(sink_id, _Try()).delay * 2, _LAST_DELAY)
-        self._tries[sink_id] = _Try(time.monotonic() + delay, delay)
+        delay = _FIRST_DELAY
+        if sink_id in self._tries:
+            delay = min(self._tries[sink_id][1] * 2, _LAST_DELAY)
+        self._tries[sink_id] = time.monotonic() + delay, delay
 
     def _gives_up(self, sink_id: str, wanted: Groups) -> bool:
         """Tell if records of a handler that no configuration has any more are in the way of others.
 
         Until then another process may come that knows it, such as the new arbiter of an upgrade.
         """
-        if is_file(sink_id) or not self._is_crowded():
+        if is_file(sink_id) or sink_id in self._sinks.ids() or not self._is_crowded():
             return False
         lost = sum(map(len, wanted.values()))
         report(

@@ -12,7 +12,6 @@ from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
 from queuelog.base import report
 from queuelog.errors import ConfigurationError, QueuelogError
-from queuelog.handlers import Queue
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
@@ -44,11 +43,10 @@ class Owner:
         self.owner = os.getpid()
         self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")
         delivery = Delivery(ownership, self._sinks, options.backlog)
-        writer = SpoolWriter(directory, options.backlog)
-        self._queue: Queue = writer
+        self._queue = SpoolWriter(directory, options.backlog)
         self._listener = QueueListener(ownership.bell, delivery)
         if options.queue is not None:
-            self._queue = ForeignQueue(options.queue, writer)
+            self._queue = ForeignQueue(options.queue, directory, options.backlog)
             self._listener = ForeignListener(ownership.bell, delivery, self._queue)
         self._connection = Connection(
             spool=path,

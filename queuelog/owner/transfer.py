@@ -1,4 +1,4 @@
-"""One sink's part of a batch, transferred exactly once, whatever interrupts it.
+"""What a batch has for each sink, transferred exactly once, whatever interrupts it.
 
 Trying again after an error, and recovering after a crash, are one thing: read the batch again, see
 how far the ledger's mark says the sink had got, and go on there.
@@ -12,6 +12,7 @@ from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger
 from queuelog.sinks.protocol import Items, Mark
 from queuelog.sinks.registry import Sinks
+from queuelog.spool.merge import Groups
 
 
 class Interrupted(BaseException):
@@ -31,12 +32,20 @@ class Transfer:
         """A batch has been read."""
         self._moved = False
 
-    def write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
-        """Write the items to the sink, or what is missing of them; False if that failed.
+    def write(self, cursor: Cursor, groups: Groups) -> set[str]:
+        """Write the items to their sinks, or what is missing there of them.
+
+        Returns:
+            the ids of the sinks that failed, or that nobody here knows.
 
         Raises:
             Interrupted: `stopping()` was true.
         """
+        by_sink, failed = self._sinks.group(groups)
+        failed |= {sink for sink, items in by_sink.items() if not self._write(cursor, sink, items)}
+        return failed
+
+    def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         sink = self._sinks[sink_id]
         try:
             done = 0

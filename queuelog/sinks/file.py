@@ -11,12 +11,12 @@ from queuelog.base.locks import LogFileLock
 from queuelog.errors import FileInUseError
 from queuelog.sinks.convert import line_of
 from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
-from queuelog.sinks.protocol import Items, Mark, SaveMark
+from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
 from queuelog.sinks.rollover import Backup, Rollover
 from queuelog.spool import frame
 
 
-class FileSink:
+class FileSink(Sink):
     """One log file. Its `lock` keeps other owners away; `nofollow` refuses a link as path."""
 
     def __init__(
@@ -34,11 +34,6 @@ class FileSink:
         handler: logging.FileHandler = self._rollover.handler
         return handler
 
-    @property
-    def has_schedule(self) -> bool:
-        """Whether an equal sink that is made anew would begin a new period."""
-        return self._rollover.timed
-
     def use(self, handler: logging.FileHandler) -> None:
         """Roll over as `handler` says from now on; its own stream is closed.
 
@@ -51,6 +46,7 @@ class FileSink:
 
     def _take_over(self, handler: logging.FileHandler) -> None:
         self._preamble = preamble(handler)
+        self.has_schedule = self._rollover.timed
         truncates = handler.mode.startswith("w") and handler.stream is None
         detach_stream(handler)
         # What the user's mode asks for is done once, on the first opening: reopened with "w" after
@@ -128,8 +124,8 @@ class FileSink:
         if written is None:
             report(
                 f"doubled {self._file.path}",
-                f"{position.path} is not what it was when a batch was interrupted: "
-                f"{len(expected)} lines of {self._file.path} may now be there twice",
+                f"{self._file.path} is not what it was when a batch was interrupted: "
+                f"{len(expected)} lines may now be in it twice",
             )
             return mark.done
         done = mark.done

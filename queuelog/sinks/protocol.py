@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from queuelog.spool import frame
 
@@ -24,16 +25,16 @@ class Mark(NamedTuple):
 SaveMark = Callable[[Mark], None]
 
 
-class Sink(Protocol):
+class Sink(ABC):
     """One place where records end. One thread at a time uses it."""
 
-    @property
-    def has_schedule(self) -> bool:
-        """Whether an equal sink that is made anew would begin a new period."""
+    has_schedule = False  # an equal sink that is made anew would begin a new period
 
+    @abstractmethod
     def accept(self, kind: int, items: Items) -> Items:
         """Return items of a frame kind as this sink writes them."""
 
+    @abstractmethod
     def write(self, items: Items, save_mark: SaveMark) -> None:
         """Write the items, and give out a mark before each piece.
 
@@ -42,6 +43,7 @@ class Sink(Protocol):
             Exception: as OSError; a user's handler may raise anything.
         """
 
+    @abstractmethod
     def resume(self, items: Items, mark: Mark) -> int:
         """Finish what was begun behind `mark`; return how many of the items are written now.
 
@@ -49,7 +51,7 @@ class Sink(Protocol):
             OSError: it failed for now; call it again later.
         """
 
-    def claim(self) -> None:
+    def claim(self) -> None:  # noqa: B027  # a handler of the user's own has no lock
         """Keep other processes from owning this; harmless if repeated.
 
         Raises:
@@ -57,14 +59,18 @@ class Sink(Protocol):
             OSError: the lock cannot be taken.
         """
 
+    @abstractmethod
     def tick(self, now: float) -> None:
         """Do what is due without an item, about once a second; `now` in seconds since the epoch."""
 
     def is_idle(self, seconds: float) -> bool:
-        """Tell if nothing was written for so long."""
+        """Tell if nothing was written for so long; never, unless there is a good reason to ask."""
+        return False
 
+    @abstractmethod
     def let_go(self) -> None:
         """Hold no descriptor; the next write opens what it needs."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of everything, locks included, and leave the handler as it was."""

@@ -10,17 +10,15 @@ from typing import Any
 
 from queuelog.base import filehandler, report
 from queuelog.sinks.convert import IS_LINE, record_of, record_payload
-from queuelog.sinks.protocol import Items, Mark, SaveMark
+from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
 from queuelog.spool import frame
 
 _REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
 _PLAIN = logging.Formatter("%(message)s")
 
 
-class RecordSink:
-    """Hands records to a handler, one by one."""
-
-    has_schedule = True  # whatever state the handler has, it would be gone
+class RecordSink(Sink):
+    """Hands records to a handler, one by one. No lock keeps others from a user's own handler."""
 
     def __init__(self, sink_id: str, handler: logging.Handler) -> None:
         self._id = sink_id
@@ -69,9 +67,6 @@ class RecordSink:
         """Go on at the record that was interrupted: nobody can know how far the handler was."""
         return mark.done
 
-    def claim(self) -> None:
-        """Nothing keeps others from a handler of the user's own."""
-
     def tick(self, now: float) -> None:
         """Close a file that was moved away: it is complete."""
         self._let_go_if_moved()
@@ -86,10 +81,6 @@ class RecordSink:
                 if os.path.samestat(held, os.stat(self.handler.baseFilename)):
                     return
             filehandler.detach_stream(self.handler)
-
-    def is_idle(self, seconds: float) -> bool:
-        """Never: the handler's own state would be lost."""
-        return False
 
     def let_go(self) -> None:
         """Close the handler's file, which opens it again by itself; every batch was flushed."""

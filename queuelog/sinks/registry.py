@@ -9,7 +9,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import itemgetter
 
@@ -44,6 +44,7 @@ class Sinks:
         self._added: set[str] = set()  # by workers: can be built again from a specification
         self._resolved: dict[Target, str] = {}  # the id of its sink
         self._claims = False  # this process owns the spool
+        self._refused = 0  # records
 
     def add(self, handler: logging.Handler, in_use: Sequence[logging.Handler] = ()) -> None:
         """Let the arbiter write what `handler`, which was taken out of the logger tree, would.
@@ -91,7 +92,7 @@ class Sinks:
         for sink in self._sinks.values():
             sink.claim()
 
-    def resolve(self, target: Target) -> str:
+    def _resolve(self, target: Target) -> str:
         """Return the id of `target`'s sink, which is there afterwards.
 
         Raises:
@@ -125,7 +126,35 @@ class Sinks:
         self._added.add(sink_id)
         return sink_id
 
-    def known_id(self, target: Target) -> str:
+    def group(self, groups: Groups) -> tuple[dict[str, Items], set[str]]:
+        """Merge items by the id of their sink, in order of time, each as its sink wants it.
+
+        Also return the ids of the sinks that nobody here knows.
+        """
+        merged: dict[str, Items] = {}
+        unknown = set()
+        for (target, kind), items in groups.items():
+            try:
+                sink_id = self._resolve(target)
+            except ValueError as error:
+                self._refused += len(items)
+                report("refused", f"refused {self._refused} records so far; the last: {error}")
+            except (UnknownSinkError, OSError, RuntimeError) as error:
+                sink_id = self._id(target)
+                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                unknown.add(sink_id)
+            else:
+                accepted = self._sinks[sink_id].accept(kind, items)
+                merged.setdefault(sink_id, []).extend(accepted)
+        for items in merged.values():
+            items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
+        return merged, unknown
+
+    def select(self, groups: Groups, wanted: Callable[[str], bool]) -> Groups:
+        """Return those items whose sinks, by their ids, are `wanted`."""
+        return {key: items for key, items in groups.items() if wanted(self._id(key[0]))}
+
+    def _id(self, target: Target) -> str:
         """Return the id of a target's sink, whether or not that exists; "" if it is refused."""
         try:
             return self._resolved.get(target) or SinkSpec.parse(target.description).sink_id
@@ -182,44 +211,6 @@ class Sinks:
             with suppress(OSError):  # what a handler could not flush, its owner will
                 sink.close()  # the application may use its handler again ...
                 sink.let_go()  # ... which opens its file by itself
-
-
-class Router:
-    """Divides batches among the sinks."""
-
-    def __init__(self, sinks: Sinks) -> None:
-        self.sinks = sinks
-        self._refused = 0  # records
-
-    def group(self, groups: Groups) -> tuple[dict[str, Items], set[str]]:
-        """Merge items by the id of their sink, in order of time, each as its sink wants it.
-
-        Also return the ids of the sinks that nobody here knows.
-        """
-        merged: dict[str, Items] = {}
-        unknown = set()
-        for (target, kind), items in groups.items():
-            try:
-                sink_id = self.sinks.resolve(target)
-            except ValueError as error:
-                self._refused += len(items)
-                report("refused", f"refused {self._refused} records so far; the last: {error}")
-            except (UnknownSinkError, OSError, RuntimeError) as error:
-                sink_id = self.sinks.known_id(target)
-                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
-                unknown.add(sink_id)
-            else:
-                accepted = self.sinks[sink_id].accept(kind, items)
-                merged.setdefault(sink_id, []).extend(accepted)
-        for items in merged.values():
-            items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
-        return merged, unknown
-
-    def only(self, groups: Groups, sink_id: str) -> Groups:
-        """Return those items that belong to one sink, by whatever name."""
-        names = sink_id, self.sinks.current_id(sink_id)
-        known_id = self.sinks.known_id
-        return {key: items for key, items in groups.items() if known_id(key[0]) in names}
 
 
 def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from harness import Load, children, logconfig, open_files, wait_for
-from processes import descriptors
+from harness import Load, logconfig
+from processes import children, descriptors, open_files
+from waiting import wait_for
 
 
 def without_load(log_dir):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from belowapp import WAYS
-from harness import wait_for
+from waiting import wait_for
 
 COUNT = 20
 
@@ -88,6 +88,7 @@ def test_a_spool_that_is_gone_is_said(python, spool, monkeypatch):
     fields = {
         "spool": spool, "owner": 1, "owner_uid": os.geteuid(), "worker_uid": os.geteuid(),
         "backlog": 1 << 20, "full": "wait", "wait": 1.0, "own": [], "known": [],
+        "format": 1,
     }  # fmt: skip
     monkeypatch.setenv("QUEUELOG", json.dumps(fields))
     done = python("import queuelog; queuelog.setup()", check=False)

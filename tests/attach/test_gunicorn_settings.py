@@ -7,7 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from harness import Server, children, open_files, wait_for
+from harness import Server
+from processes import children, open_files
+from waiting import wait_for
 
 CONFS = Path(__file__).parent / "confs"
 

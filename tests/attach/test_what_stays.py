@@ -7,7 +7,9 @@ import importlib
 import re
 
 import pytest
-from harness import Load, children, logconfig, open_files, wait_for
+from harness import Load, logconfig
+from processes import children, open_files
+from waiting import wait_for
 
 CONCURRENT = {
     "size": {

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from harness import EXAMPLES, Server, children, free_port, open_files, wait_for
+from harness import EXAMPLES, Server, free_port
+from processes import children, open_files
+from waiting import wait_for
 
 NAMES = ("access", "error", "root", "serving", "webhook")
 COMMANDS = {

@@ -2,7 +2,7 @@
 
 import os
 
-from harness import wait_for
+from waiting import wait_for
 
 
 def test_two_owners_with_different_spools_are_found(background, spool, tmp_path):

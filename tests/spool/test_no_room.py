@@ -48,7 +48,8 @@ def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
     handler = logging.FileHandler(tmp_path / "app.log", delay=True)
     inside.describe_handler(writer, handler)
     fill(tmp_path / "fill")
-    inside.put_line(writer, handler, 1.0, b"line\n")
+    with pytest.raises(OSError, match="No space left"):
+        inside.put_line(writer, handler, 1.0, b"line\n")
     (segment,) = inside.segments(directory)
     assert os.path.getsize(segment) == 0
     os.utime(segment, (1.0, 1.0))

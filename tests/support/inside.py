@@ -36,8 +36,9 @@ def writer():
 
 
 def sinks():
-    """Return how many sinks this process has, an arbiter."""
-    return len(lifecycle._role._sinks.ids())
+    """Return how many sinks this process knows: those that it owns, or that its owner has."""
+    role = lifecycle._role
+    return len(role._sinks.ids() if hasattr(role, "_sinks") else role._connection.known)
 
 
 def descriptions():

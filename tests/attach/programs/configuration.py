@@ -7,8 +7,8 @@ import os
 import threading
 
 import inside
-from harness import wait_for
 from prelude import ARGUMENTS, descriptors, held, in_worker, root, run, start
+from waiting import wait_for
 
 import queuelog
 

@@ -9,8 +9,8 @@ import sys
 import threading
 
 import inside
-from harness import wait_for
 from prelude import ARGUMENTS, add_log, in_child, in_worker, raises, root, start
+from waiting import wait_for
 
 import queuelog
 

@@ -5,7 +5,6 @@ import os
 import resource
 
 import inside
-from harness import wait_for
 from prelude import (
     ARGUMENTS,
     add,
@@ -17,6 +16,7 @@ from prelude import (
     root,
     start,
 )
+from waiting import wait_for
 
 import queuelog
 

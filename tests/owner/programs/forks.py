@@ -6,8 +6,8 @@ import resource
 import threading
 
 import inside
-from harness import wait_for
 from prelude import SPOOL, add_log, content, in_child, in_worker, logger_of, root, start
+from waiting import wait_for
 
 import queuelog
 

@@ -4,8 +4,8 @@ import logging.handlers
 import os
 import signal
 
-from harness import wait_for
 from prelude import add_log, content, in_worker, logger_of, root, start
+from waiting import wait_for
 
 import queuelog
 

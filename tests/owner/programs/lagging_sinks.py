@@ -4,8 +4,8 @@ import os
 import signal
 
 import inside
-from harness import wait_for
 from prelude import content, logger_of, start
+from waiting import wait_for
 
 import queuelog
 

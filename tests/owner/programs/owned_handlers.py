@@ -8,8 +8,8 @@ import socketserver
 import threading
 
 import inside
-from harness import wait_for
 from prelude import SPOOL, add, content, in_child, let_others_pass, logger_of, root, run, start
+from waiting import wait_for
 
 import queuelog
 

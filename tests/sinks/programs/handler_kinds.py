@@ -4,8 +4,8 @@ import logging.handlers
 import os
 
 import inside
-from harness import wait_for
 from prelude import ARGUMENTS, add, held, in_worker, root, run, start
+from waiting import wait_for
 
 import queuelog
 

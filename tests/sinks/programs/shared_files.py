@@ -4,8 +4,8 @@ import logging.handlers
 import os
 import resource
 
-from harness import wait_for
 from prelude import ARGUMENTS, add, logger_of, root, run, start
+from waiting import wait_for
 
 import queuelog
 

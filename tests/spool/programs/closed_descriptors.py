@@ -5,8 +5,8 @@ import time
 from contextlib import ExitStack
 
 import inside
-from harness import wait_for
 from prelude import content, in_child, logger_of, start
+from waiting import wait_for
 
 import queuelog
 
