@@ -9,9 +9,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import inside
 import pytest
 from disks import frozen, run
 from harness import APPS, Server
+from spools import fresh_directory
 
 SUPPORT = Path(__file__).parent / "support"
 # Programs that tests start import what the tests share, too.
@@ -34,6 +36,19 @@ def spool(tmp_path):
     path.mkdir(mode=0o700)
     yield str(path / "spool")
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def directory():
+    """Return the directory of a spool that has no owner."""
+    with fresh_directory() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def unreported():
+    """Let each test see its own reports, whatever was reported before."""
+    inside.forget_reports()
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import inside
+
 import queuelog
-from queuelog import _bridge
 
 CALLS = ("write", "pwrite", "open", "close", "rename", "replace", "unlink", "remove", "ftruncate")
 
@@ -86,7 +87,7 @@ def begin(directory, kind):
     logger.setLevel(logging.INFO)
     logger.handlers = [make(kind, directory / "app.log")]
     queuelog.start(spool=str(directory / "spool" / "x"))
-    listener = _bridge._bridge._listener
+    listener = inside.listener()
     listener.stop()
     return listener, logger
 
@@ -111,7 +112,7 @@ def owner(directory, kind, lines, number):
         record = logger.makeRecord("killpoints", logging.INFO, "", 0, "%06d", (index,), None)
         record.created = now - 3 + 3 * index / lines  # over three periods of the timed handler
         logger.handle(record)
-    _bridge._bridge._queue.close()  # as a writer that ended
+    inside.writer().close()  # as a writer that ended
     calls = kill_at(number)
     listener.drain(10)
     (directory / "calls").write_text(str(calls()))

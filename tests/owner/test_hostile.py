@@ -12,20 +12,20 @@ import struct
 import time
 from contextlib import suppress
 
+import inside
 import pytest
 from fuzz import fuzz
+from spools import segment_of
 
-from queuelog import _frame, _reader, _report, _spool
-from queuelog._delivery import Delivery
-from queuelog._description import describe
-from queuelog._reader import SpoolReader
-from queuelog._sinks import Sinks
-from queuelog._spool import SpoolDirectory
-from queuelog._writer import SpoolWriter
+from queuelog.owner.delivery import Delivery
+from queuelog.owner.ownership import Ownership
+from queuelog.sinks.registry import Sinks
+from queuelog.spool import SpoolDirectory, SpoolWriter, frame, merge
+from queuelog.spool import directory as directory_module
 
 NOBODY = 65534
 LIMIT = 1 << 24
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user as well")
+pytestmark = pytest.mark.root
 
 
 class Arbiter:
@@ -40,11 +40,12 @@ class Arbiter:
         self.allowed.mkdir()
         self.sinks = Sinks([str(self.allowed)], "test")
         self.handler = logging.FileHandler(self.log, delay=True)
-        self.sinks.own(self.handler)
-        self.delivery = Delivery(SpoolReader(self.directory, LIMIT), self.sinks)
+        self.sinks.add(self.handler)
+        self.delivery = Delivery(Ownership(self.directory), self.sinks, LIMIT)
         assert self.delivery.own()
+        self.description = inside.description_of(self.handler)
         self._honest = SpoolWriter(self.directory, LIMIT, NOBODY)
-        self._honest.register(describe(self.handler))
+        self._honest.register(self.description)
 
     def segment(self, data, name="1-1-1"):
         """Write a file as the hostile worker would; return its path."""
@@ -67,7 +68,7 @@ class Arbiter:
     def check(self):
         """Assert that an honest line still arrives."""
         line = b"honest %d\n" % time.monotonic_ns()
-        self._honest.put(_frame.encode(_frame.LINE, 0, time.time(), line))
+        self._honest.put(frame.encode(frame.LINE, 0, time.time(), line))
         self.round()
         assert line in self.log.read_bytes()
 
@@ -78,9 +79,8 @@ class Arbiter:
 
 
 @pytest.fixture
-def arbiter(spool, tmp_path, monkeypatch):
-    """Return an arbiter, whose reports are not limited by those of other tests."""
-    monkeypatch.setattr(_report, "_next", {})
+def arbiter(spool, tmp_path):
+    """Return an arbiter."""
     os.chmod(os.path.dirname(spool), 0o711)
     made = Arbiter(spool, tmp_path)
     yield made
@@ -88,14 +88,14 @@ def arbiter(spool, tmp_path, monkeypatch):
 
 
 def described(path, cls="logging.FileHandler", args="{}"):
-    """Return the frames of one line for a file."""
+    """Return a segment with one line for a file."""
     text = f'{{"args": {args}, "class": "{cls}", "path": "{path}"}}'.encode()
-    return _frame.encode(_frame.DESCRIPTION, 0, 0.0, text) + line()
+    return segment_of(line(), description=text)
 
 
 def line(created=1.0, text=b"evil\n"):
     """Return a frame with a line."""
-    return _frame.encode(_frame.LINE, 0, created, text)
+    return frame.encode(frame.LINE, 0, created, text)
 
 
 @pytest.mark.parametrize("name", ["9-9-9", "9-9-0.drops"])
@@ -106,7 +106,7 @@ def test_what_stands_in_place_of_a_file_is_left_alone(arbiter, tmp_path, kind, n
     """The arbiter does not read, write or remove what it leads to, nor wait for it."""
     path = os.path.join(arbiter.incoming, name)
     target = tmp_path / "secret"
-    secret = struct.pack("<QQ", 9, 0) + describe(arbiter.handler)
+    secret = struct.pack("<QQ", 9, 0) + arbiter.description
     target.write_bytes(secret)
     if kind == "symlink":
         os.symlink(target, path)
@@ -199,7 +199,7 @@ def test_a_file_with_a_second_name_is_not_written(arbiter, tmp_path):
 
 def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
     """Truncated, overwritten, grown and removed while it is open."""
-    monkeypatch.setattr(_reader, "HOLD", 0.0)  # or the zeros at its end would take that long
+    monkeypatch.setattr(merge, "HOLD", 0.0)  # or the zeros at its end would take that long
     good = described(arbiter.log)
     path = arbiter.segment(good * 50)
     fd = os.open(path, os.O_RDWR)
@@ -231,15 +231,17 @@ def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
 )  # fmt: skip
 def test_impossible_frames_are_passed_over(arbiter, header):
     """Lengths, times and kinds that no honest writer writes."""
-    arbiter.segment(header + described(arbiter.log))
-    arbiter.segment(described(arbiter.log) + header, "1-1-2")
+    good = described(arbiter.log)
+    arbiter.segment(header + good)
+    arbiter.segment(frame.SEGMENT_HEADER + header + good, "1-1-2")
+    arbiter.segment(good + header, "1-1-3")
     arbiter.check()
 
 
 @pytest.mark.parametrize("created", [-1e300, 0.0, float("nan"), float("inf"), 1e10, 1e300])
 def test_a_record_of_another_age_holds_nobody_up(arbiter, monkeypatch, created):
     """A flood that is dated far back would be merged before everything else, for ever."""
-    monkeypatch.setattr(_reader, "HOLD", 0.0)
+    monkeypatch.setattr(merge, "HOLD", 0.0)
     flood = described(arbiter.log) + line(created, b"x" * 999 + b"\n") * 5_000
     arbiter.segment(flood)
     arbiter.check()
@@ -254,14 +256,18 @@ def test_many_tiny_segments_need_few_descriptors_and_bounded_looks(arbiter, monk
     segments = int(os.environ.get("SEGMENTS", "0"))
     if not segments:
         segments = 1_000
-        monkeypatch.setattr(_spool, "_MOST_FILES", 300)
-        arbiter.delivery._reader._most = 100
+        monkeypatch.setattr(directory_module, "_MOST_FILES", 300)
+        arbiter.delivery._reader.segments.most = 100
     for number in range(segments):
         arbiter.segment(described(arbiter.log), f"{number}-1-0")
     seen = arbiter.directory.backlog()[0]
-    assert seen == len(list(arbiter.directory.segments())) == min(segments, _spool._MOST_FILES)
+    assert (
+        seen
+        == len(list(arbiter.directory.segments()))
+        == min(segments, directory_module._MOST_FILES)
+    )
     arbiters = SpoolWriter(arbiter.directory, LIMIT)
-    arbiters.register(describe(arbiter.handler))
+    arbiters.register(arbiter.description)
     most, longest, rounds, began = 0, 0.0, 0, time.monotonic()
     while arbiter.directory.backlog()[0] > 2:
         start = time.monotonic()
@@ -276,7 +282,7 @@ def test_many_tiny_segments_need_few_descriptors_and_bounded_looks(arbiter, monk
     arbiters.close()
     print(f"{segments} segments: {took:.0f} s, a log call and its batch {longest:.2f} s at most, "
           f"{most} descriptors")  # fmt: skip
-    assert most < arbiter.delivery._reader._most + 100
+    assert most < arbiter.delivery._reader.segments.most + 100
     arbiter.check()
     text = arbiter.log.read_bytes()
     assert (text.count(b"evil\n"), text.count(b"the arbiter's\n")) == (segments, rounds)
@@ -294,7 +300,7 @@ def test_stale_empty_segments_are_removed(arbiter):
 def test_forged_counts_of_dropped_records_are_harmless(arbiter, tmp_path):
     """Numbers beyond belief, a description of another file, a file too short or too long."""
     other = f'{{"class": "logging.FileHandler", "path": "{tmp_path}/other.log"}}'.encode()
-    sink = describe(arbiter.handler)
+    sink = arbiter.description
     for number, data in enumerate(
         [struct.pack("<QQ", (1 << 64) - 1, 0) + sink, struct.pack("<QQ", 0, 99) + sink,
          struct.pack("<QQ", 5, 0) + other, struct.pack("<QQ", 5, 0) + b"{", b"", bytes(1 << 20)]
@@ -319,5 +325,5 @@ def test_the_bell_can_be_rung_and_silenced_by_anybody(arbiter):
 
 
 def test_random_and_damaged_input_raises_nothing_unexpected():
-    """The short form of tests/fuzz.py."""
+    """The short form of tests/campaign/fuzz.py."""
     assert sum(fuzz(10_000, seed=1).values()) >= 9_999

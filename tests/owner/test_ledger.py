@@ -1,24 +1,25 @@
 """The ledger: what was saved is there again after any crash."""
 
-import os
-import subprocess
-from contextlib import suppress
-from dataclasses import asdict
+import json
+import zlib
 
 import pytest
+from disks import fill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuelog import _ledger
-from queuelog._ledger import Cursor, Ledger, Mark, State
+from queuelog.errors import SpoolError
+from queuelog.owner import ledger as ledger_module
+from queuelog.owner.ledger import Cursor, Ledger, Origin, State
+from queuelog.sinks.follow import Position
+from queuelog.sinks.protocol import Mark
 
 NAMES = st.text(max_size=8)
 SIZES = st.integers(0, 1 << 62)
 OFFSETS = st.dictionaries(NAMES, SIZES, max_size=3)
-MARKS = st.builds(Mark, done=SIZES, path=NAMES, device=SIZES, inode=SIZES, size=SIZES)
-CURSORS = st.builds(
-    Cursor, OFFSETS, st.none() | OFFSETS, st.dictionaries(NAMES, MARKS, max_size=3)
-)  # fmt: skip
+POSITIONS = st.builds(Position, NAMES, SIZES, SIZES, SIZES)
+MARKS = st.builds(Mark, SIZES, st.none() | POSITIONS)
+CURSORS = st.builds(Cursor, OFFSETS, OFFSETS, st.dictionaries(NAMES, MARKS, max_size=3))
 STATES = st.builds(State, CURSORS, st.dictionaries(NAMES, CURSORS, max_size=3))
 
 
@@ -50,7 +51,26 @@ def test_the_last_state_comes_back(tmp_path_factory, states):
     """Whatever sinks and files are called."""
     path = tmp_path_factory.mktemp("ledger") / "ledger"
     save(path, *states)
-    assert asdict(load(path)) == asdict(states[-1])
+    assert as_saved(load(path)) == as_saved(states[-1])
+
+
+def as_saved(state):
+    """Return what the ledger keeps of a state, as JSON has it: tokens are lists."""
+    cursors = {"main": state.main, **{f"lagging {sink}": one for sink, one in state.lagging.items()}}
+    return {name: json.loads(json.dumps(cursor.fields())) for name, cursor in cursors.items()}
+
+
+@given(CURSORS)
+def test_what_was_begun_comes_back_as_what_another_process_has_left(tmp_path_factory, cursor):
+    """It is read again and compared with the files; what was not begun is new."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger"
+    cursor.begin(cursor.ends)
+    save(path, State(cursor))
+    found = load(path).main
+    assert found.origin is (Origin.RECOVERED if cursor.ends else Origin.NEW)
+    found.finish()
+    assert (found.origin, found.ends, found.marks) == (Origin.NEW, {}, {})
+    assert found.offsets == {**cursor.offsets, **cursor.ends}
 
 
 def lines(path):
@@ -100,25 +120,75 @@ def test_garbage_is_passed_over(tmp_path_factory, garbage, number):
     [
         "{}",
         "[]",
-        '{"number": 9}',
         "null",
         "1",
+        '{"number": null}',
+        '{"number": "x"}',
         '{"main": 1, "held": {}}',
         '{"main": {}, "held": {}}',
+        '{"main": {}, "lagging": {}}',
+        '{"format": 1, "number": 9, "main": 1}',
+        '{"format": 1, "number": 9, "main": {}, "lagging": 1}',
+        '{"format": 1, "number": 9, "main": {"marks": {"x": 1}}, "lagging": {}}',
     ],
 )
 def test_a_right_checksum_of_something_else_is_passed_over(tmp_path, text):
-    """Another version of queuelog may have written it."""
+    """It is no state of any version."""
     path = tmp_path / "ledger"
     save(path, state(1))
-    line = b"%08x %s\n" % (_ledger.zlib.crc32(text.encode()), text.encode())
-    path.write_bytes(lines(path) + line)
+    path.write_bytes(lines(path) + checked(text))
     assert load(path) == state(1)
+
+
+def checked(text):
+    """Return a line with a right checksum."""
+    return b"\n%08x %s\n" % (zlib.crc32(text.encode()), text.encode())
+
+
+OTHER_VERSIONS = {
+    "older": '{"number":9,"main":{"offsets":{"0/1-1-1":5},"ends":null,"marks":{}},"held":{}}',
+    "bare": '{"number": 9}',
+    "newer": '{"format":99,"number":9,"cursors":[]}',
+}
+
+
+@pytest.mark.parametrize("version", OTHER_VERSIONS)
+@pytest.mark.parametrize("before", ["nothing", "a state"])
+def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(tmp_path, before, version):
+    """Read as empty, all that it says was written would be written again."""
+    path = tmp_path / "ledger"
+    if before == "a state":
+        save(path, state(1))
+    data = (lines(path) if path.exists() else b"") + checked(OTHER_VERSIONS[version])
+    path.write_bytes(data)
+    for read in (Ledger(str(path)).check, Ledger(str(path)).open):
+        with pytest.raises(SpoolError, match="another version of queuelog") as caught:
+            read()
+        for part in (str(tmp_path), "Start that version once", "remove the directory", "spool="):
+            assert part in str(caught.value)
+        assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("version", OTHER_VERSIONS)
+def test_a_ledger_that_this_version_has_gone_on_with_is_read(tmp_path, version):
+    """The line with the highest number counts, whatever older ones are left in the ring."""
+    path = tmp_path / "ledger"
+    older = OTHER_VERSIONS[version].replace('"number":9', '"number":1')
+    path.write_bytes(checked(older.replace('"number": 9', '"number": 1')))
+    newer = {"format": 1, "number": 2, "main": state(7).main.fields(), "lagging": {}}
+    path.write_bytes(path.read_bytes() + checked(json.dumps(newer)))
+    assert load(path) == state(7)
+
+
+def test_the_check_of_a_ledger_that_is_not_there_makes_none(tmp_path):
+    """It comes before anything is made."""
+    Ledger(str(tmp_path / "ledger")).check()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_file_stays_as_long_as_it_was(tmp_path, monkeypatch):
     """A service writes millions of batches: its lines go round, and the last one counts."""
-    monkeypatch.setattr(_ledger, "_SIZE", 1000)
+    monkeypatch.setattr(ledger_module, "_SIZE", 1000)
     path = tmp_path / "ledger"
     for last in range(1, 60):
         save(path, *map(state, range(last)))
@@ -130,7 +200,7 @@ def test_a_line_torn_where_the_ring_begins_again_costs_the_one_before_nothing(
     tmp_path, monkeypatch
 ):
     """It goes over the oldest lines, never over the last."""
-    monkeypatch.setattr(_ledger, "_SIZE", 1000)
+    monkeypatch.setattr(ledger_module, "_SIZE", 1000)
     path = tmp_path / "ledger"
     ledger = Ledger(str(path))
     ledger.open()
@@ -152,35 +222,27 @@ def test_a_line_torn_where_the_ring_begins_again_costs_the_one_before_nothing(
 
 def test_a_state_that_is_longer_than_the_file_makes_it_longer(tmp_path, monkeypatch):
     """Thousands of segments, say."""
-    monkeypatch.setattr(_ledger, "_SIZE", 100)
+    monkeypatch.setattr(ledger_module, "_SIZE", 100)
     path = tmp_path / "ledger"
     many = State(Cursor({f"0/1-1-{number}": number for number in range(500)}))
     save(path, state(1), many, state(2), many)
     assert load(path) == many
 
 
-def test_there_is_room_for_the_ledger_while_its_file_system_is_full(tmp_path):
+@pytest.mark.root
+def test_there_is_room_for_the_ledger_while_its_file_system_is_full(tmp_path, mount):
     """Or a full spool could never be emptied: every batch needs two lines here."""
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small file system")
     mounted = tmp_path / "small"
     mounted.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", mounted]
-    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.skip("cannot mount")
-    try:
-        ledger = Ledger(str(mounted / "ledger"))
-        ledger.open()
-        with suppress(OSError), open(mounted / "filler", "wb", buffering=0) as filler:
-            while True:
-                filler.write(bytes(4096))
-        for number in range(30_000):
-            ledger.state = state(number)
-            ledger.save()
-        ledger.close()
-        assert load(mounted / "ledger") == state(29_999)
-    finally:
-        subprocess.run(["umount", mounted], check=True)
+    mount(mounted, "-t", "tmpfs", "-o", "size=2m", "none")
+    ledger = Ledger(str(mounted / "ledger"))
+    ledger.open()
+    fill(mounted / "filler")
+    for number in range(30_000):
+        ledger.state = state(number)
+        ledger.save()
+    ledger.close()
+    assert load(mounted / "ledger") == state(29_999)
 
 
 def test_a_ledger_that_somebody_removed_is_made_again(tmp_path):
@@ -191,6 +253,6 @@ def test_a_ledger_that_somebody_removed_is_made_again(tmp_path):
     ledger.state = state(5)
     ledger.save()
     path.unlink()
-    ledger.mend()
+    ledger.open()
     ledger.close()
     assert load(path) == state(5)

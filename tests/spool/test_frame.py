@@ -5,13 +5,13 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuelog import _frame
+from queuelog.spool import frame
 
 LIMIT = 1 << 20
 ITEMS = st.lists(
     st.tuples(
-        st.sampled_from([_frame.LINE, _frame.RECORD]),
-        st.integers(0, _frame.MAX_SINKS - 1),
+        st.sampled_from([frame.LINE, frame.RECORD]),
+        st.integers(0, frame.MAX_SINKS - 1),
         st.floats(0, 1e10),
         st.binary(max_size=40),
     )
@@ -19,16 +19,16 @@ ITEMS = st.lists(
 
 
 def encoded(items):
-    return [_frame.encode(*item) for item in items]
+    return [frame.encode(*item) for item in items]
 
 
 @given(ITEMS)
 def test_what_was_encoded_is_found(items):
     """Every frame comes back, by tag and in order."""
-    scan = _frame.scan(b"".join(encoded(items)), LIMIT)
+    scan = frame.scan(b"".join(encoded(items)), LIMIT)
     expected = {}
     for kind, sink, created, payload in items:
-        expected.setdefault(_frame.tag(kind, sink), []).append((created, payload))
+        expected.setdefault(frame.tag(kind, sink), []).append((created, payload))
     assert scan.items == expected
     assert (scan.skipped, scan.needed, scan.corrupt, scan.late) == (0, 0, False, False)
 
@@ -38,10 +38,10 @@ def test_a_torn_end_waits_for_the_rest(items, cut):
     """The scan ends before an incomplete frame, and what is before it is found."""
     frames = encoded(items)
     data = b"".join(frames)[:-cut]
-    scan = _frame.scan(data, LIMIT)
+    scan = frame.scan(data, LIMIT)
     ends = [0]
-    for frame in frames:
-        ends.append(ends[-1] + len(frame))
+    for one in frames:
+        ends.append(ends[-1] + len(one))
     assert scan.end == max(end for end in ends if end <= len(data))
     assert not scan.skipped
 
@@ -49,7 +49,7 @@ def test_a_torn_end_waits_for_the_rest(items, cut):
 @given(st.binary(max_size=300))
 def test_random_bytes_never_raise(data):
     """Nothing that a hostile worker writes stops the listener."""
-    scan = _frame.scan(data, LIMIT)
+    scan = frame.scan(data, LIMIT)
     assert 0 <= scan.end <= len(data)
 
 
@@ -61,28 +61,28 @@ def test_a_changed_byte_costs_no_other_frame(items, data):
     position = data.draw(st.integers(8, len(frames[index]) - 1))  # not the length
     damaged = bytearray(frames[index])
     damaged[position] ^= 1 + data.draw(st.integers(0, 254))
-    scan = _frame.scan(b"".join([*frames[:index], damaged, *frames[index + 1 :]]), LIMIT)
+    scan = frame.scan(b"".join([*frames[:index], damaged, *frames[index + 1 :]]), LIMIT)
     assert scan.skipped == 1
     assert sum(map(len, scan.items.values())) == len(items) - 1
 
 
 def test_a_length_above_the_limit_is_a_lie():
     """Nothing behind it can be found."""
-    scan = _frame.scan(_frame.encode(_frame.LINE, 0, 1.0, b"x" * 100)[:50], 99)
+    scan = frame.scan(frame.encode(frame.LINE, 0, 1.0, b"x" * 100)[:50], 99)
     assert scan.corrupt
 
 
 def test_times_that_are_none_count_as_the_beginning():
     """NaN would break the sort."""
     times = [math.nan, math.inf, -math.inf, 1e300, 5.0]
-    data = b"".join(_frame.encode(_frame.LINE, 0, time, b"") for time in times)
-    (items,) = _frame.scan(data, LIMIT).items.values()
+    data = b"".join(frame.encode(frame.LINE, 0, time, b"") for time in times)
+    (items,) = frame.scan(data, LIMIT).items.values()
     assert [created for created, _ in items] == [0.0, 0.0, 0.0, 0.0, 5.0]
 
 
 def test_a_scan_ends_before_what_is_too_late():
     """`until` bounds the times, not the bytes."""
-    frames = [_frame.encode(_frame.LINE, 0, float(i), b"x") for i in range(4)]
-    scan = _frame.scan(b"".join(frames), LIMIT, until=1.5)
+    frames = [frame.encode(frame.LINE, 0, float(i), b"x") for i in range(4)]
+    scan = frame.scan(b"".join(frames), LIMIT, until=1.5)
     assert scan.late
     assert scan.end == len(frames[0]) * 2

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 
 from queuelog import lifecycle
-from queuelog.base import directories, fork
+from queuelog.base import directories, fork, reporter
 from queuelog.base.locks import FileLock, LogFileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
@@ -80,6 +80,12 @@ def interrupt_when(condition):
     listener().delivery.transfer.stopping = condition
 
 
+def forget_reports():
+    """Let this process report again what it has reported."""
+    reporter._next.clear()
+    reporter._suppressed.clear()
+
+
 # --- forks
 
 
@@ -149,7 +155,12 @@ def remove_stale(directory, limit=1 << 20):
 
 def describe_handler(writer, handler):
     """Describe a handler to the owner; return its number in this writer's segments."""
-    return writer.register(SinkSpec.of(handler).encode())
+    return writer.register(description_of(handler))
+
+
+def description_of(handler):
+    """Return what describes a handler in a segment."""
+    return SinkSpec.of(handler).encode()
 
 
 def put_line(writer, handler, created, line):

@@ -6,14 +6,7 @@ import time
 
 import pytest
 
-from queuelog import _report
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    """Nothing was reported before the test."""
-    monkeypatch.setattr(_report, "_next", {})
-    monkeypatch.setattr(_report, "_suppressed", {})
+from queuelog.base.reporter import INTERVAL, report
 
 
 @pytest.fixture
@@ -41,7 +34,7 @@ def seen(monkeypatch):
 
 def test_a_report_names_its_process_and_reaches_stderr_and_the_log(capfd, seen):
     """Whoever reads either place learns of it."""
-    _report.report("key", "100 % wrong", logging.WARNING)
+    report("key", "100 % wrong", logging.WARNING)
     assert capfd.readouterr().err == f"queuelog[{os.getpid()}]: 100 % wrong\n"
     (record,) = seen
     assert (record.getMessage(), record.levelno) == ("100 % wrong", logging.WARNING)
@@ -50,21 +43,21 @@ def test_a_report_names_its_process_and_reaches_stderr_and_the_log(capfd, seen):
 def test_without_a_handler_stderr_gets_it_once(capfd, monkeypatch):
     """Logging's own last resort must not repeat it."""
     monkeypatch.setattr(logging.getLogger("queuelog"), "propagate", False)
-    _report.report("key", "wrong")
+    report("key", "wrong")
     assert capfd.readouterr().err.count("wrong") == 1
 
 
 def test_what_repeats_is_counted_and_said_once_an_interval(capfd, clock, seen):
     """A failure of every record must not fill stderr as well."""
     for _ in range(5):
-        _report.report("key", "again")
-    _report.report("other", "something else")
+        report("key", "again")
+    report("other", "something else")
     assert capfd.readouterr().err.count("again") == 1
-    clock[0] += _report.INTERVAL
-    _report.report("key", "again")
+    clock[0] += INTERVAL
+    report("key", "again")
     assert "again (4 more like this since the last report)" in capfd.readouterr().err
-    clock[0] += _report.INTERVAL
-    _report.report("key", "again")
+    clock[0] += INTERVAL
+    report("key", "again")
     assert capfd.readouterr().err.endswith("again\n")
     assert len(seen) == 4
 
@@ -77,7 +70,7 @@ def test_a_handler_that_raises_does_no_harm(capfd, monkeypatch):
             raise RuntimeError("broken handler")
 
     monkeypatch.setattr(logging.getLogger("queuelog"), "handlers", [Broken()])
-    _report.report("key", "wrong")
+    report("key", "wrong")
     assert "wrong" in capfd.readouterr().err
 
 
@@ -86,10 +79,10 @@ def test_a_handler_that_reports_does_not_recur(capfd, monkeypatch):
 
     class Recurring(logging.Handler):
         def emit(self, record):
-            _report.report("key", "inner")
+            report("key", "inner")
 
     monkeypatch.setattr(logging.getLogger("queuelog"), "handlers", [Recurring()])
-    _report.report("key", "outer")
+    report("key", "outer")
     err = capfd.readouterr().err
     assert "outer" in err
     assert "inner" not in err
@@ -97,10 +90,10 @@ def test_a_handler_that_reports_does_not_recur(capfd, monkeypatch):
 
 def test_stderr_that_is_closed_does_no_harm(python):
     """A daemon has none."""
-    python("import os; os.close(2)\nfrom queuelog._report import report; report('key', 'wrong')")
+    python("import os; os.close(2)\nfrom queuelog.base import report; report('key', 'wrong')")
 
 
 def test_a_message_with_a_lone_surrogate_is_escaped(python):
     """Paths may hold bytes that are no UTF-8."""
-    program = "from queuelog._report import report; report('key', 'file \\udcff')"
+    program = "from queuelog.base import report; report('key', 'file \\udcff')"
     assert r"file \udcff" in python(program).stderr

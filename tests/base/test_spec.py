@@ -1,4 +1,4 @@
-"""Descriptions: what a worker says of its handler is rebuilt as it was, or refused."""
+"""Specifications: what a worker says of its handler is rebuilt as it was, or refused."""
 
 import datetime as dt
 import json
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuelog._description import build, describe, parse, rebuildable, writes_lines
+from queuelog.base.filehandler import writes_lines
+from queuelog.base.spec import SinkSpec, obstacle
 
 ROTATING = "logging.handlers.RotatingFileHandler"
 TIMED = "logging.handlers.TimedRotatingFileHandler"
@@ -33,9 +34,9 @@ HANDLERS = {
 def test_a_handler_is_rebuilt_as_it_was(tmp_path, kind):
     """The same class with the same attributes, but its file is not opened."""
     handler = HANDLERS[kind](tmp_path / "app.log")
-    assert rebuildable(handler)
+    assert not obstacle(handler)
     os.unlink(handler.baseFilename)
-    rebuilt = build(parse(describe(handler)))
+    rebuilt = SinkSpec.parse(SinkSpec.of(handler).encode()).build()
     assert not os.path.exists(handler.baseFilename)
     assert type(rebuilt) is type(handler)
     own = {"stream", "lock", "delay", "rolloverAt", "dev", "ino", "extMatch"}
@@ -44,7 +45,7 @@ def test_a_handler_is_rebuilt_as_it_was(tmp_path, kind):
         for one in (handler, rebuilt)
     )
     assert after == before
-    assert describe(rebuilt) == describe(handler)
+    assert SinkSpec.of(rebuilt).encode() == SinkSpec.of(handler).encode()
     handler.close()
 
 
@@ -61,7 +62,7 @@ def test_who_writes_himself_is_not_rebuilt(tmp_path, name):
     setattr(of_handler, name, print)
     for handler in (of_class, of_handler):
         assert not writes_lines(handler)
-        assert not rebuildable(handler)
+        assert obstacle(handler)
 
 
 JSON = st.recursive(
@@ -83,7 +84,7 @@ CLASSES = st.sampled_from([ROTATING, TIMED, "logging.FileHandler", "os.system"])
 def test_nonsense_is_refused(data):
     """With a ValueError and nothing else, whatever a worker writes."""
     try:
-        parse(data)
+        SinkSpec.parse(data)
     except ValueError:
         pass
     else:
@@ -91,11 +92,11 @@ def test_nonsense_is_refused(data):
 
 
 @given(PATHS, CLASSES, ARGS)
-def test_a_hostile_description_is_refused_or_harmless(path, cls, args):
+def test_a_hostile_specification_is_refused_or_harmless(path, cls, args):
     """It names a class of the standard library with arguments that this class takes."""
     try:
-        description = parse(json.dumps({"path": path, "class": cls, "args": args}).encode())
-        handler = build(description)
+        found = SinkSpec.parse(json.dumps({"path": path, "class": cls, "args": args}).encode())
+        handler = found.build()
     except ValueError:
         return
     assert type(handler) in {
@@ -117,4 +118,4 @@ def test_a_hostile_description_is_refused_or_harmless(path, cls, args):
 def test_a_rollover_that_would_never_end_is_refused(cls, args):
     """The standard library loops over all backups, and adds the interval until it is enough."""
     with pytest.raises(ValueError, match=r"interval|backupCount|range"):
-        build(parse(json.dumps({"path": "/x", "class": cls, "args": args}).encode()))
+        SinkSpec.parse(json.dumps({"path": "/x", "class": cls, "args": args}).encode()).build()

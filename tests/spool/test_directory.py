@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from queuelog._spool import SpoolDirectory
 from queuelog.errors import SpoolError
+from queuelog.spool.directory import SpoolDirectory
 
 START = "import queuelog, sys; queuelog.start(spool=sys.argv[1]); queuelog.stop()"
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o711, 0o755, 0o1777])
 def test_the_mode_of_the_directory_above_stays(python, tmp_path, mode):
-    """As root, spool="/dev/shm/mysite" made /dev/shm unusable for every other user.
+    """A spool of root's in /dev/shm must leave that usable for everybody else.
 
-    And a service without `user` shut the workers of another one out of their spool.
+    And a service without `user` must not shut the workers of another one out of their spool.
     """
     above = tmp_path / "above"
     above.mkdir()
@@ -37,7 +37,7 @@ def test_a_directory_in_which_others_may_rename_the_spool_is_refused(python, tmp
     assert not (above / "spool").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make what belongs to another user")
+@pytest.mark.root
 def test_a_directory_of_another_user_is_refused(tmp_path):
     """Its owner could rename the spool, whatever its mode is."""
     above = tmp_path / "above"
@@ -47,7 +47,7 @@ def test_a_directory_of_another_user_is_refused(tmp_path):
         SpoolDirectory(str(above / "spool"), 0).create()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to have workers of another user")
+@pytest.mark.root
 def test_workers_of_another_user_can_pass_through(tmp_path):
     """The directory above is opened for searching, and for nothing else."""
     above = Path(tmp_path, "above")
@@ -56,7 +56,7 @@ def test_workers_of_another_user_can_pass_through(tmp_path):
 
 
 def test_a_spool_in_a_directory_that_is_not_there_says_so(python, spool):
-    """It said that the spool needs room."""
+    """Not that the spool needs room."""
     done = python(
         "import queuelog, sys; queuelog.start(spool=sys.argv[1])", f"{spool}/none/here", check=False
     )

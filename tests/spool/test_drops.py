@@ -1,0 +1,51 @@
+"""Counts of dropped records outlive their process, and go when they are reported."""
+
+import os
+from pathlib import Path
+
+from spools import line
+
+from queuelog.spool.drops import collect
+
+
+def test_drops_are_counted_by_sink_until_they_are_reported(small, directory):
+    """The file outlives its process, and goes when all is said."""
+    small.register(b"other")
+    for _ in range(3):
+        small.drop(line(b"x"))
+    small.drop(line(b"x", sink=1))
+    found = {dropped.target.description: dropped.count for dropped in collect(directory)}
+    assert found == {b"sink": 3, b"other": 1}
+    for dropped in collect(directory):
+        assert dropped.process == os.getpid()
+        dropped.reported()
+        dropped.remove_if_done()
+    small.drop(line(b"x"))
+    assert sorted(dropped.count for dropped in collect(directory)) == [0, 1]
+    small.close()
+    for dropped in collect(directory):
+        dropped.reported()
+        dropped.remove_if_done()
+    assert not list(directory.drops())
+
+
+def test_a_drop_between_the_report_and_the_removal_is_not_forgotten(small, directory):
+    """The process goes on dropping while the listener reports."""
+    small.drop(line(b"x"))
+    for dropped in collect(directory):
+        small.drop(line(b"x"))
+        small.close()
+        dropped.reported()
+        dropped.remove_if_done()
+    assert [dropped.count for dropped in collect(directory)] == [1]
+
+
+def test_a_count_that_is_none_is_passed_over(directory):
+    """A hostile worker may write what it likes."""
+    incoming = Path(directory.incoming(os.geteuid()))
+    (incoming / "1-1-1.drops").write_bytes(b"")
+    (incoming / "1-1-2.drops").write_bytes(b"\xff" * 17)
+    (incoming / "1-1-3.drops").symlink_to("/etc/passwd")
+    os.mkfifo(incoming / "1-1-4.drops")
+    (incoming / "1-1-5.drops").mkdir()
+    assert [dropped.count for dropped in collect(directory)] == [0]

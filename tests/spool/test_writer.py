@@ -1,0 +1,178 @@
+"""One writer, many contexts: signal handlers, threads, forks; and what its segments describe."""
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from unittest import mock
+
+import pytest
+from spools import LIMIT, Reader, line, segments, writer_of
+
+from queuelog.spool import frame
+from queuelog.spool import writer as writer_module
+
+
+def test_equal_descriptions_are_one_sink(writer):
+    """A worker that configures itself again and again needs no further numbers."""
+    numbers = [writer.register(text) for text in (b"a", b"b", b"a")]
+    assert numbers == [1, 2, 1]
+
+
+def test_there_are_at_most_65536_sinks(writer):
+    """The number has two bytes in a frame."""
+    writer._descriptions *= frame.MAX_SINKS
+    with pytest.raises(OverflowError):
+        writer.register(b"one too many")
+
+
+def test_each_segment_describes_the_sinks_that_it_uses(writer, directory):
+    """It can be recovered with no other knowledge, and a sink is described once in it."""
+    writer.register(b"second")
+    writer._segment_size = 120
+    for number in range(10):
+        writer.put(line(b"x", sink=number % 2))
+    writer.close()
+    assert len(segments(directory)) > 1
+    for path in segments(directory):
+        data = path.read_bytes()
+        assert data.startswith(frame.SEGMENT_HEADER)
+        scan = frame.scan(data, LIMIT)
+        assert len(scan.items.pop(frame.tag(frame.VERSION, 0))) == 1
+        tags = {kind: set() for kind in (frame.DESCRIPTION, frame.LINE)}
+        for tag, found in scan.items.items():
+            kind, sink = frame.split_tag(tag)
+            tags[kind].add(sink)
+            assert kind == frame.LINE or len(found) == 1
+        assert tags[frame.DESCRIPTION] == tags[frame.LINE]
+
+
+def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
+    """A process without free descriptors goes on."""
+    writer.put(line(b"1"))
+    writer._tail.capacity = 1
+    monkeypatch.setattr(writer_module, "_Tail", mock.Mock(side_effect=OSError("no descriptor")))
+    writer.put(line(b"2"))
+    assert reader.read_to_the_end() == [b"1", b"2"]
+
+
+def test_a_signal_handler_may_log_in_the_middle_of_a_log_call(writer, reader):
+    """No deadlock, nothing lost, also while the writer goes on to its next segment."""
+    writer._segment_size = 100
+    nested = itertools.count()
+    previous = signal.signal(
+        signal.SIGVTALRM, lambda *_: writer.put(line(b"nested %d" % next(nested)))
+    )
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0005, 0.0005)
+    number = 0
+    try:
+        while number < 500 or next(nested) < 30:
+            writer.put(line(b"outer %d" % number))
+            number += 1
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, previous)
+    found = reader.read_to_the_end()
+    assert [p for p in found if p.startswith(b"outer")] == [b"outer %d" % n for n in range(number)]
+    inner = [p for p in found if p.startswith(b"nested")]
+    assert len(inner) == len(set(inner)) > 3
+
+
+def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
+    """Every line of the writer's code is interrupted once by a call of itself."""
+    points = itertools.count(1)
+    for point in points:
+        writer = writer_of(b"sink", directory=directory)
+        writer._segment_size = 90
+        writer.put(line(b"first"))
+        left = [point]
+
+        def trace(frame, event, argument, left=left, writer=writer):
+            if frame.f_code.co_filename != writer_module.__file__:
+                return None
+            left[0] -= 1
+            if left[0] == 0:
+                for _ in range(3):  # enough for the next segment
+                    writer.put(line(b"nested"))
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            writer.put(line(b"outer"))
+        finally:
+            sys.settrace(before)
+        writer.put(line(b"last"))
+        writer.close()
+        reader = Reader(directory)
+        found = reader.read_to_the_end()
+        reader.close()
+        for path in segments(directory):
+            path.unlink()
+        expected = [b"first", b"last", b"outer"] + [b"nested"] * (3 if left[0] <= 0 else 0)
+        assert sorted(found) == sorted(expected), point
+        if left[0] > 0:
+            break
+    assert point > 20
+
+
+def test_a_log_call_while_a_segment_is_begun_loses_nothing(directory, monkeypatch):
+    """A signal handler logs between the creation of a segment and its first write, the header."""
+    writer = writer_of(b"sink", directory=directory)
+    real, inner = os.write, []
+
+    def write(fd, data):
+        if data.startswith(frame.SEGMENT_HEADER) and not inner:
+            inner.append(data)
+            writer.put(line(b"nested"))
+        return real(fd, data)
+
+    monkeypatch.setattr(writer_module, "write", write)
+    writer.put(line(b"outer"))
+    monkeypatch.undo()
+    writer.put(line(b"last"))
+    writer.close()
+    assert inner
+    reader = Reader(directory)
+    offsets = {}
+    assert sorted(reader.read_to_the_end(offsets)) == [b"last", b"nested", b"outer"]
+    reader.release(offsets)
+    assert not segments(directory)
+    reader.close()
+
+
+def test_threads_share_one_writer(writer, reader):
+    """Nothing lost, and each thread's records are in order."""
+    writer._segment_size = 1000
+
+    def write(number):
+        for index in range(200):
+            writer.put(line(b"%d %03d" % (number, index)))
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = reader.read_to_the_end()
+    assert len(found) == 800
+    for number in range(4):
+        mine = [payload for payload in found if payload.startswith(b"%d " % number)]
+        assert mine == sorted(mine)
+
+
+def test_a_child_writes_to_a_segment_of_its_own(writer, reader, directory):
+    """And its parent goes on in the one that it had."""
+    writer.put(line(b"parent 1"))
+    pid = os.fork()
+    if pid == 0:
+        writer.after_fork_in_child()
+        writer.put(line(b"child"))
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    writer.put(line(b"parent 2"))
+    owners = {int(path.name.partition("-")[0]): path.read_bytes() for path in segments(directory)}
+    assert owners.keys() == {os.getpid(), pid}
+    assert b"child" in owners[pid]
+    assert sorted(reader.read_to_the_end()) == [b"child", b"parent 1", b"parent 2"]

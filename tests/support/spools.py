@@ -1,0 +1,96 @@
+"""What tests of the spool and its owner share: spools, frames to write, and what a batch holds."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from operator import itemgetter
+from pathlib import Path
+
+from queuelog.spool import frame
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.merge import SpoolReader
+from queuelog.spool.writer import SpoolWriter
+
+LIMIT = 1 << 20
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+@contextmanager
+def fresh_directory(worker_uid=None):
+    """Make the directory of a spool, for workers of this user or another; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as base:
+        directory = SpoolDirectory(os.path.join(base, "spool"), worker_uid or os.geteuid())
+        directory.create()
+        yield directory
+
+
+def segments(directory):
+    """Return the paths of all segments in a spool."""
+    return [Path(directory.incoming(uid), name) for uid, name in directory.segments()]
+
+
+# --- writing
+
+
+def writer_of(*descriptions, directory, limit=LIMIT):
+    """Return a writer whose sinks have these descriptions."""
+    writer = SpoolWriter(directory, limit)
+    for description in descriptions:
+        writer.register(description)
+    return writer
+
+
+def file_description(path):
+    """Return what describes the sink that is this file."""
+    return json.dumps({"path": str(path), "class": "logging.FileHandler"}).encode()
+
+
+def line(payload, created=1.0, sink=0):
+    """Return a frame with a line."""
+    return frame.encode(frame.LINE, sink, created, payload)
+
+
+def segment_of(*frames, description=b"sink", header=frame.SEGMENT_HEADER):
+    """Return the bytes of a segment whose sink 0 has a description."""
+    return b"".join([header, frame.encode(frame.DESCRIPTION, 0, 0.0, description), *frames])
+
+
+# --- reading
+
+
+class Reader(SpoolReader):
+    """A reader that says what the tests want to know."""
+
+    def __init__(self, directory, limit=LIMIT):
+        super().__init__(directory, limit)
+
+    def read_to_the_end(self, offsets=None):
+        """Read batch by batch behind `offsets`, which are moved on; return all payloads."""
+        offsets = {} if offsets is None else offsets
+        found = []
+        while (batch := self.read_new(offsets)).ends:
+            found += payloads(batch)
+            offsets.update(batch.ends)
+        return found
+
+    def release(self, *positions):
+        """Remove the segments that are complete and behind all positions; return their names."""
+        return self.segments.release(list(positions))
+
+    def close(self):
+        """Close the segments."""
+        self.segments.close()
+
+
+def items(batch):
+    """Return a batch's items in one list, as the sinks write them."""
+    return sorted(itertools.chain.from_iterable(batch.items.values()), key=itemgetter(0))
+
+
+def payloads(batch):
+    """Return the payloads of a batch's items, as the sinks write them."""
+    return [payload for _, payload in items(batch)]
