@@ -56,7 +56,8 @@ def test_the_last_state_comes_back(tmp_path_factory, states):
 
 def as_saved(state):
     """Return what the ledger keeps of a state, as JSON has it: tokens are lists."""
-    cursors = {"main": state.main, **{f"lagging {sink}": one for sink, one in state.lagging.items()}}
+    lagging = {f"lagging {sink}": cursor for sink, cursor in state.lagging.items()}
+    cursors = {"main": state.main, **lagging}
     return {name: json.loads(json.dumps(cursor.fields())) for name, cursor in cursors.items()}
 
 
