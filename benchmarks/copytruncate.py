@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from harness import Load, Server
 
 PLAIN = "del on_exit, on_reload, on_starting, post_fork, post_worker_init\n"
@@ -24,7 +24,7 @@ PLAIN = "del on_exit, on_reload, on_starting, post_fork, post_worker_init\n"
 def measure(name, extra, lines, rotations):
     """Run one server; print its row."""
     directory = Path(tempfile.mkdtemp(prefix="copytruncate-"))
-    server = Server(directory, extra=extra)
+    server = Server(directory, workers=4, extra=extra)
     conf = directory / "logrotate.conf"
     conf.write_text(f"{server.log_dir}/load.log {{\nrotate 1000\ncopytruncate\n}}\n")
     conf.chmod(0o644)

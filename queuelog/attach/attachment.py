@@ -155,9 +155,9 @@ class Client:
             report(
                 f"kept {handler.baseFilename}",
                 f"{filehandler.class_name(handler)} for {handler.baseFilename} stays in the "
-                f"worker, since the arbiter cannot build one like it: {reason}. Configure it before "
-                f"queuelog.start(), with Gunicorn's setting logconfig_dict, and the arbiter owns "
-                f"it",
+                f"worker, since the arbiter cannot build one like it: {reason}. Configure it "
+                f"before queuelog.start(), with Gunicorn's setting logconfig_dict, and the arbiter "
+                f"owns it",
                 logging.WARNING,
             )
             return False

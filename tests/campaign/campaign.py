@@ -1,7 +1,7 @@
 """The crash campaign: kill parts of a real server under load, restart it, count the lines.
 
-    python tests/campaign/campaign.py --worker-kills 1000 --arbiter-kills 100 --group-kills 100
-    python tests/campaign/campaign.py --upgrades 20 --reloads 50 --soak 20
+    tox -e attack -- --worker-kills 1000 --arbiter-kills 100 --group-kills 100
+    tox -e attack -- --upgrades 20 --reloads 50 --soak 20
 
 Each attack has a server of its own, four sync workers that log as fast as requests come, and every
 line goes into two files: one rolls over at 256 KB (1 MB in the soak), one every five seconds. A

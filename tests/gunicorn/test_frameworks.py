@@ -20,7 +20,7 @@ from typing import NamedTuple
 import inside
 import pytest
 from harness import EXAMPLES, Load, Server, free_port
-from processes import children, open_files
+from processes import children
 from waiting import wait_for
 
 TIME = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
@@ -127,10 +127,6 @@ class Example(Server):
         """Run the management command, which logs 50 numbers."""
         assert self.manage("closepolls", start, 50) == ""
         self.acknowledged += range(start, start + 50)
-
-    def held_by(self, pid):
-        """Return the names of the log files that a process has open."""
-        return {os.path.basename(path) for path in open_files(pid, below=self.log_dir)}
 
     def check_log(self, at_least):
         """Count the numbers in the framework's log and its backups: every one is there once."""

@@ -154,7 +154,7 @@ def test_the_arbiter_alone_has_each_log_file_open_once(server):
     assert logs == {str(running.log_dir / name): 1 for name in names}
     for pid in workers(running):
         assert threads(pid) == 1
-        assert not open_files(pid, below=running.log_dir)
+        assert not running.held_by(pid)
     assert threads(running.pid) == 2
 
 

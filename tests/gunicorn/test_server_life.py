@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from admin import reload
 from harness import APPS, Load, Server, start_hook
-from processes import alive, children, descriptors, open_files, threads, workers
+from processes import alive, children, descriptors, threads, workers
 from rotating import by_size
 from versions import HAS_DIRTY, LEAKS_THREADS
 from waiting import wait_for
@@ -27,15 +27,12 @@ ACTIVATE = Path(__file__).parent / "programs" / "activate.py"
 def owner_alone(running):
     """Assert that no process of the server but the arbiter has a log file open."""
 
-    def held(pid):
-        return open_files(pid, below=running.log_dir)
-
     def below(pid):
         return [pid, *(deeper for child in children(pid) for deeper in below(child))]
 
     for pid in below(running.pid)[1:]:
-        wait_for(lambda pid=pid: not held(pid), f"{pid} lets go of {held(pid)}")
-    assert held(running.pid)
+        wait_for(lambda pid=pid: not running.held_by(pid), f"{pid} lets go of the log files")
+    assert running.held_by(running.pid)
 
 
 def live(running, *, count=NUMBERS):

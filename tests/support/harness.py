@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from counting import count
-from processes import children, obeys, wait_for_end
+from processes import children, obeys, open_files, wait_for_end
 from waiting import wait_for
 
 APPS = Path(__file__).parents[1] / "apps"
@@ -213,6 +213,10 @@ class Server:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+    def held_by(self, pid):
+        """Return the names of the server's log files that a process has open."""
+        return {os.path.basename(path) for path in open_files(pid, below=f"{self.log_dir}/")}
 
     def errors(self):
         """Return what the server wrote to stdout and stderr."""
