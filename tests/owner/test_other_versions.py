@@ -65,6 +65,23 @@ def test_nothing_is_made_in_a_spool_that_is_refused(program, other):
     assert snapshot(other) == before
 
 
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_what_stands_in_the_place_of_the_ledger_is_said(program, spool, tmp_path, kind):
+    """Nothing is read from it, and the error says what to do."""
+    path = Path(spool, "ledger")
+    path.parent.mkdir(mode=0o700)
+    if kind == "directory":
+        path.mkdir()
+    else:
+        (tmp_path / "target").write_text("target")
+        path.symlink_to(tmp_path / "target")
+    done = program(name="just_start", check=False)
+    assert "SpoolError" in done.stderr
+    assert spool in done.stderr
+    assert "start(spool=" in done.stderr
+    assert kind != "link" or (tmp_path / "target").read_text() == "target"
+
+
 def test_a_server_is_not_started_with_it(server, other):
     """Gunicorn ends, and its error names the directory and what to do."""
     before = snapshot(other)

@@ -1,6 +1,6 @@
-"""Programs below those of environment.py and imports.py: they log by what they inherit, and nothing else.
+"""Programs below those of environment.py and imports.py: they log by what they inherit.
 
-Without the prelude, which would set a level.
+And by nothing else. Without the prelude, which would set a level.
 """
 
 import logging
