@@ -4,6 +4,18 @@ import os
 
 from waiting import wait_for
 
+from queuelog.owner.ownership import Ownership
+
+
+def test_one_process_owns_the_spool_until_it_lets_go(directory):
+    """The next one gets it when the first has closed."""
+    first, second = Ownership(directory), Ownership(directory)
+    assert first.acquire()
+    assert not second.acquire()
+    first.release()
+    assert second.acquire()
+    second.release()
+
 
 def test_two_owners_with_different_spools_are_found(background, spool, tmp_path):
     """The second is refused at its start, and told who owns the file, and what to do."""
