@@ -54,8 +54,8 @@ def test_a_filter_that_raises_does_what_it_does_without_queuelog(lines):
 def test_destructors_and_callbacks_may_log(program, log):
     """The garbage collector runs anywhere, also in the middle of a log call.
 
-    Not each weak reference is called back when it runs in two threads, with queuelog or without:
-    the program prints for which ones the log call has returned.
+    Python leaves out a callback now and then when it runs in two threads: the program prints for
+    which ones the log call has returned.
     """
     called = program().stdout.split()
     expected = [f"{what} {number}" for what in ("del", "call") for number in range(500)]
