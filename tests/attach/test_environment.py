@@ -83,14 +83,45 @@ def test_a_variable_that_was_changed_is_refused(python, monkeypatch, value, erro
     assert error in done.stderr
 
 
-def test_a_spool_that_is_gone_is_said(python, spool, monkeypatch):
-    """A program that outlives the server's spool learns it at `setup()`, not by lines lost."""
-    fields = {
+@pytest.mark.parametrize("version", [None, 0, 99, "1"])
+def test_a_variable_of_another_version_is_refused(python, spool, monkeypatch, version):
+    """Installed apart, a server and the programs below it may differ: the message says what to do.
+
+    Without a version it is that of a server from before there were any.
+    """
+    fields = {name: value for name, value in connection(spool).items() if name != "format"}
+    if version is not None:
+        fields["format"] = version
+    monkeypatch.setenv("QUEUELOG", json.dumps(fields | {"something": "new"}))
+    done = python("import queuelog; queuelog.setup()", check=False)
+    assert "ConfigurationError" in done.stderr
+    for part in ("QUEUELOG", "another version of queuelog", "Install the same one for both"):
+        assert part in done.stderr
+    assert not os.path.exists(spool)
+
+
+def connection(spool):
+    """Return what a server with this spool, and this user, would put into the variable."""
+    return {
         "spool": spool, "owner": 1, "owner_uid": os.geteuid(), "worker_uid": os.geteuid(),
         "backlog": 1 << 20, "full": "wait", "wait": 1.0, "own": [], "known": [],
         "format": 1,
     }  # fmt: skip
-    monkeypatch.setenv("QUEUELOG", json.dumps(fields))
+
+
+@pytest.mark.parametrize("name", ["own", "known"])
+@pytest.mark.parametrize("value", [None, 5])
+def test_a_variable_with_values_of_other_types_is_refused(python, spool, monkeypatch, name, value):
+    """As any other that somebody has changed."""
+    monkeypatch.setenv("QUEUELOG", json.dumps(connection(spool) | {name: value}))
+    done = python("import queuelog; queuelog.setup()", check=False)
+    assert "ConfigurationError" in done.stderr
+    assert "Leave it alone, or remove it" in done.stderr
+
+
+def test_a_spool_that_is_gone_is_said(python, spool, monkeypatch):
+    """A program that outlives the server's spool learns it at `setup()`, not by lines lost."""
+    monkeypatch.setenv("QUEUELOG", json.dumps(connection(spool)))
     done = python("import queuelog; queuelog.setup()", check=False)
     assert "SpoolError" in done.stderr
     assert "has ended" in done.stderr

@@ -45,6 +45,12 @@ def test_after_stop_a_configuration_is_nobodys_business(program, log):
     assert log.read_text() == "x\n"
 
 
+def test_every_start_hooks_into_configurations(program, log):
+    """Also if an application has put a class of its own in the place of ours meanwhile."""
+    program()
+    assert log.read_text() == "0\n1\n2\n"
+
+
 def test_threads_may_log_while_it_starts_and_stops(program, log):
     """Every line is written once, whatever handler a thread has just in its hand."""
     done = program()

@@ -26,3 +26,16 @@ def test_a_fork_while_other_threads_log(program, log):
     expected = [f"{n} {i}" for n, count in enumerate(json.loads(done.stdout)) for i in range(count)]
     expected += [f"child {n} {i}" for n in range(20) for i in range(10)]
     assert Counter(log.read_text().splitlines()) == Counter(expected)
+
+
+@pytest.mark.root
+def test_a_child_that_inherits_what_a_full_disk_has_not_taken_is_a_worker(program, tmp_path, mount):
+    """Its copy of the handler cannot be closed; it is no owner for that, and no line is lost.
+
+    Failures B13: a full disk that has room again.
+    """
+    mount(tmp_path, "-t", "tmpfs", "-o", "size=256k", "tmpfs")
+    assert "No space left on device" in program().stderr
+    lines = (tmp_path / "own.log").read_text().split()
+    assert (lines[0], lines[-1]) == ("before", "child")
+    assert lines.count("x" * 3000) >= 8  # nobody can know how far such a handler was

@@ -56,9 +56,8 @@ def test_the_last_state_comes_back(tmp_path_factory, states):
 
 def as_saved(state):
     """Return what the ledger keeps of a state, as JSON has it: tokens are lists."""
-    lagging = {f"lagging {sink}": cursor for sink, cursor in state.lagging.items()}
-    cursors = {"main": state.main, **lagging}
-    return {name: json.loads(json.dumps(cursor.fields())) for name, cursor in cursors.items()}
+    lagging = {sink: cursor.fields() for sink, cursor in state.lagging.items()}
+    return json.loads(json.dumps([state.main.fields(), lagging]))
 
 
 @given(CURSORS)

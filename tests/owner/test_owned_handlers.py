@@ -29,6 +29,12 @@ def test_an_owned_handlers_filters_and_level_work_in_the_worker(program, log):
     assert log.read_text() == f"yes {pid}\n"
 
 
+def test_a_record_that_an_owned_handler_cannot_get_is_said_as_the_stdlib_does(program, log):
+    """It cannot be formatted: nothing raises in the application, and the next one arrives."""
+    assert "--- Logging error ---" in program().stderr
+    assert log.read_text() == "right\n"
+
+
 def test_records_cross_as_plain_values(program, log):
     """Containers stay, objects become text."""
     pid = int(program().stdout)

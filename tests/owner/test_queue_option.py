@@ -8,3 +8,9 @@ def test_a_multiprocessing_queue_does_for_comparison(program, tmp_path):
     lines = [line for path in paths for line in path.read_text().split()]
     assert sorted(lines) == sorted([f"{number:03d}" for number in range(100)] * 2 + ["arbiter"])
     assert len(paths) > 1
+
+
+def test_a_record_that_is_longer_than_the_limit_holds_nothing_up(program, log):
+    """It goes to its file directly: waiting for room that never comes, it would stop all others."""
+    assert "are more than the backlog limit" in program().stderr
+    assert [*map(len, sorted(log.read_text().split()))] == [5, 5, 5, 6, 100_000]

@@ -148,6 +148,11 @@ def spool_writer(directory, limit=1 << 20):
     return SpoolWriter(directory, limit)
 
 
+def backlog():
+    """Return how many bytes wait in the spool of this process, an arbiter."""
+    return listener().delivery._directory.backlog()[1]
+
+
 def remove_stale(directory, limit=1 << 20):
     """Do what the owner does about once a second for segments that nobody will write to."""
     Segments(directory, limit).remove_stale()

@@ -1,6 +1,6 @@
-"""Programs below those of environment.py: they log by what they inherit, and nothing else.
+"""Programs below those of environment.py and imports.py: they log by what they inherit.
 
-Without the prelude, which would set a level.
+And by nothing else. Without the prelude, which would set a level.
 """
 
 import logging
@@ -51,3 +51,10 @@ def configure_itself():
     logging.getLogger("a").addHandler(logging.FileHandler("a.log"))
     queuelog.setup()
     logging.getLogger("a").error("here")
+
+
+def modules():
+    """Print which modules of the package are loaded."""
+    queuelog.setup()
+    logging.getLogger().info("below")
+    print(*sorted(name for name in sys.modules if name.startswith("queuelog")))

@@ -62,6 +62,20 @@ def an_exception_and_exit_hooks_lose_nothing():
     raise SystemExit(3)
 
 
+def every_start_hooks_into_configurations():
+    theirs = type("Theirs", (logging.config.DictConfigurator,), {})
+    file = {"class": "logging.FileHandler", "filename": "app.log"}
+    for number in range(3):
+        start()
+        logging.config.dictConfig(
+            {"version": 1, "handlers": {"f": file}, "root": {"handlers": ["f"], "level": "INFO"}}
+        )
+        assert type(root.handlers[0]) is not logging.FileHandler, number
+        root.info(number)
+        logging.config.dictConfigClass = theirs
+        queuelog.stop()
+
+
 def after_stop_a_configuration_is_nobodys_business():
     add_log()
     start()

@@ -6,6 +6,7 @@ import resource
 import threading
 
 import inside
+from disks import fill
 from prelude import SPOOL, add_log, content, in_child, in_worker, logger_of, root, start
 from waiting import wait_for
 
@@ -82,3 +83,21 @@ def a_fork_while_other_threads_log():
     for thread in threads:
         thread.join()
     print(sent)
+
+
+def a_child_that_inherits_what_a_full_disk_has_not_taken_is_a_worker():
+    class WritesItself(logging.FileHandler):
+        def emit(self, record):
+            super().emit(record)
+
+    load = logger_of("own.log", WritesItself)
+    start()
+    load.info("before")
+    wait_for(lambda: content("own.log"), "the first line")
+    fill("filler")
+    for _ in range(8):
+        load.info("x" * 3000)
+    wait_for(inside.lagging, "a line for which there is no room")
+    in_worker(lambda: load.info("child"))
+    os.unlink("filler")
+    queuelog.stop()

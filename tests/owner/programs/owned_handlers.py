@@ -74,6 +74,21 @@ def an_owned_handler_is_asked_again_when_its_server_was_away():
     assert "handleError" not in vars(handler)
 
 
+def a_record_that_an_owned_handler_cannot_get_is_said_as_the_stdlib_does():
+    class Mail(logging.Handler):
+        def emit(self, record):
+            with open("app.log", "a") as file:
+                print(self.format(record), file=file)
+
+    named("mail", Mail())
+
+    def log():
+        root.error("%d", "wrong")
+        root.error("right")
+
+    run(log, own=["mail"])
+
+
 def an_owned_handlers_filters_and_level_work_in_the_worker():
     class Here(logging.Filter):
         def filter(self, record):

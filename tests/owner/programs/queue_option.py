@@ -2,8 +2,9 @@
 
 import logging.handlers
 import multiprocessing
+import queue
 
-from prelude import add, in_worker, root
+from prelude import add, in_worker, logger_of, root, start
 
 import queuelog
 
@@ -23,4 +24,12 @@ def a_multiprocessing_queue_does_for_comparison():
     root.info("arbiter")
     in_worker(log)
     in_worker(log)
+    queuelog.stop()
+
+
+def a_record_that_is_longer_than_the_limit_holds_nothing_up():
+    lines = logger_of("app.log")
+    start(queue=queue.Queue(), backlog=1 << 16)
+    for text in ("before", "x" * 100_000, "after", "after", "after"):
+        lines.info(text)
     queuelog.stop()
