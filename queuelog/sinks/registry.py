@@ -92,7 +92,7 @@ class Sinks:
         for sink in self._sinks.values():
             sink.claim()
 
-    def _resolve(self, target: Target) -> str:
+    def resolve(self, target: Target) -> str:
         """Return the id of `target`'s sink, which is there afterwards.
 
         Raises:
@@ -135,7 +135,7 @@ class Sinks:
         unknown = set()
         for (target, kind), items in groups.items():
             try:
-                sink_id = self._resolve(target)
+                sink_id = self.resolve(target)
             except ValueError as error:
                 self._refused += len(items)
                 report("refused", f"refused {self._refused} records so far; the last: {error}")

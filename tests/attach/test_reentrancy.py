@@ -51,11 +51,17 @@ def test_a_filter_that_raises_does_what_it_does_without_queuelog(lines):
     assert lines() == ["raised"]
 
 
-def test_destructors_and_callbacks_may_log(lines):
-    """The garbage collector runs anywhere, also in the middle of a log call."""
-    found = lines()
-    expected = [f"{what} {number}" for what in ("del", "ref", "call") for number in range(500)]
-    assert sorted(found) == sorted(expected)
+def test_destructors_and_callbacks_may_log(program, log):
+    """The garbage collector runs anywhere, also in the middle of a log call.
+
+    Python leaves out a callback now and then when it runs in two threads: the program prints for
+    which ones the log call has returned.
+    """
+    called = program().stdout.split()
+    expected = [f"{what} {number}" for what in ("del", "call") for number in range(500)]
+    expected += [f"ref {number}" for number in called]
+    assert sorted(log.read_text().splitlines()) == sorted(expected)
+    assert len(called) > 100
 
 
 def test_lines_of_the_very_end_arrive(lines):

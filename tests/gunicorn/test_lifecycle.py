@@ -8,23 +8,11 @@ from collections import Counter
 import pytest
 from admin import reload
 from harness import Load
-from processes import descriptors, open_files, threads, wait_for_end, workers
+from processes import open_files, threads, wait_for_end, workers
 from versions import WARNS_ITSELF
 from waiting import wait_for
 
 SLOW = {"class": "owners.SlowHandler"}
-
-
-def state(server):
-    """Return the number of threads and descriptors of the arbiter while nothing is going on.
-
-    The listener lets go of dead workers, and knows new ones, when it writes the next line.
-    """
-    workers(server)  # each has logged, if only that it is there
-    before = server.text("access.log").count(b"/fail")
-    server.get("/fail")
-    wait_for(lambda: server.text("access.log").count(b"/fail") > before, "the last line of it")
-    return threads(server.pid), descriptors(server.pid)
 
 
 def check_exits(server, pids):
@@ -90,13 +78,14 @@ def test_lines_of_the_arbiter_before_the_fork_do_no_harm(server):
 def test_six_reloads_lose_nothing_and_leak_nothing(request, kind):
     """Failures B10a and B10c: lines after SIGHUP are lost, threads and descriptors pile up."""
     running = request.getfixturevalue(kind)().start()
-    before = state(running)
+    running.get("/log?start=900000&count=1")  # the arbiter has every file open from now on
+    before = running.at_rest()
     with Load(running) as load:
         for _ in range(6):
             load.wait_for_requests(10)
             reload(running)
             load.wait_for_requests(10)
-    wait_for(lambda: state(running) == before, f"threads and descriptors are {before} again")
+    wait_for(lambda: running.at_rest() == before, f"threads and descriptors are {before} again")
     assert running.stop() == 0
     load = [line for line in running.text("load.log").splitlines() if b" number=" in line]
     assert len({line.split()[1] for line in load}) >= 12  # workers of every generation
@@ -108,11 +97,12 @@ def test_six_reloads_lose_nothing_and_leak_nothing(request, kind):
 def test_workers_that_end_after_fifty_requests_lose_nothing(server):
     """Failures B10f: with `max_requests` the workers hang at their end, one after another."""
     running = server(extra="max_requests = 50\n").start()
-    before = state(running)
+    running.get("/log?start=900000&count=1")  # the arbiter has every file open from now on
+    before = running.at_rest()
     with Load(running, per_request=2, limit=3_000, pause=0.002) as load:
         load.join()
     workers(running)
-    wait_for(lambda: state(running) == before, f"threads and descriptors are {before} again")
+    wait_for(lambda: running.at_rest() == before, f"threads and descriptors are {before} again")
     assert running.stop() == 0
     count = running.count()
     assert not count.missing

@@ -15,7 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from counting import count
-from processes import children, obeys, open_files, wait_for_end
+from processes import (
+    children,
+    descriptors,
+    obeys,
+    open_files,
+    threads,
+    wait_for_end,
+    workers,
+)
 from waiting import wait_for
 
 APPS = Path(__file__).parents[1] / "apps"
@@ -217,6 +225,17 @@ class Server:
     def held_by(self, pid):
         """Return the names of the server's log files that a process has open."""
         return {os.path.basename(path) for path in open_files(pid, below=f"{self.log_dir}/")}
+
+    def at_rest(self):
+        """Return how many threads and descriptors the arbiter has while nothing is going on.
+
+        The listener lets go of dead workers, and knows new ones, when it writes the next line.
+        """
+        workers(self)  # each has logged, if only that it is there
+        before = self.text("access.log").count(b"/pid")
+        self.get("/pid")
+        wait_for(lambda: self.text("access.log").count(b"/pid") > before, "the line of a request")
+        return threads(self.pid), descriptors(self.pid)
 
     def errors(self):
         """Return what the server wrote to stdout and stderr."""

@@ -129,15 +129,21 @@ class Logged:
 def destructors_and_callbacks_may_log():
     begin()
     gc.set_threshold(5)
-    kept = []
+    kept, called = [], []
+
+    def died(number):
+        log.info("ref %d", number)
+        called.append(number)
+
     for number in range(500):
         one = Logged(number)
-        kept.append(weakref.ref(one, lambda _, number=number: log.info("ref %d", number)))
+        kept.append(weakref.ref(one, lambda _, number=number: died(number)))
         log.info("call %d", number)
     del one
     gc.collect()
     gc.set_threshold(700)
     queuelog.stop()
+    print(*called)
 
 
 def lines_of_the_very_end_arrive():
