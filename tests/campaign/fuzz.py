@@ -96,7 +96,7 @@ def fuzz_specifications(chance, directory):
         pass
     sinks = Sinks([str(directory / "allowed")], "fuzz")
     try:
-        found = sinks._resolve(Target(data, trusted=False))
+        found = sinks.resolve(Target(data, trusted=False))
     except ValueError:
         pass
     else:
