@@ -8,6 +8,7 @@ send; see the README. The owner moves what comes out into its own spool; all els
 from __future__ import annotations
 
 import queue
+import time
 from typing import Any
 
 from queuelog.base import report
@@ -31,7 +32,7 @@ class ForeignQueue(SpoolWriter):
     def __init__(self, foreign: Any, directory: SpoolDirectory, limit: int) -> None:
         super().__init__(directory, limit)
         self.foreign = foreign
-        self._waiting: list[Any] = []  # at most one item, for which the spool has no room yet
+        self.waiting: list[Any] = []  # at most one item, for which the spool has no room yet
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Put a frame; raises `queue.Full` if the queue is bounded and full."""
@@ -41,13 +42,13 @@ class ForeignQueue(SpoolWriter):
         """Move what is there into the spool, while that has room; not more than a batch."""
         for _ in range(_MOST):
             try:
-                item = self._waiting.pop() if self._waiting else self.foreign.get_nowait()
+                item = self.waiting.pop() if self.waiting else self.foreign.get_nowait()
             except queue.Empty:
                 return
             try:
                 self._move(*item)
             except queue.Full:
-                self._waiting.append(item)
+                self.waiting.append(item)
                 return
             except Exception as error:
                 report("foreign", f"passed over a queue item that is not ours: {error!r}")
@@ -77,9 +78,14 @@ class ForeignListener(QueueListener):
 
     def drain(self, timeout: float) -> bool:
         """Write all that is in the foreign queue and in the spool; see `QueueListener.drain`."""
+        deadline = time.monotonic() + timeout
         done = super().drain(timeout)
-        self._foreign.close()  # what was moved meanwhile is in a segment of ours
-        return super().drain(timeout) and done
+        while self._foreign.waiting and time.monotonic() < deadline:  # the spool was full
+            self._foreign.close()  # a segment can be removed only if nobody holds it
+            time.sleep(_POLL)
+            done = super().drain(timeout)
+        self._foreign.close()
+        return super().drain(timeout) and done and not self._foreign.waiting
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait a while first."""

@@ -136,7 +136,8 @@ class Ledger(Descriptor):
             return
         lost = self.is_open
         self.close()
-        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self.fd = os.open(self._path, flags, 0o600)
         if lost:
             self._size, self._end = _SIZE, 0
         else:

@@ -208,7 +208,7 @@ class Sinks:
     def close_inherited(self) -> None:
         """In a forked child: hold no log file, leave nothing for `logging.shutdown` to flush."""
         for sink in self._sinks.values():
-            with suppress(OSError):  # what a handler could not flush, its owner will
+            with suppress(Exception):  # what a handler could not flush, its owner will
                 sink.close()  # the application may use its handler again ...
                 sink.let_go()  # ... which opens its file by itself
 

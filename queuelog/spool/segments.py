@@ -231,7 +231,13 @@ class Segments:
         return removed
 
     def remove_stale(self) -> None:
-        """Remove the segments of writers that ended before they wrote the header."""
+        """Remove the segments of writers that ended before they wrote the header.
+
+        And forget those that were left alone, and that somebody has removed since.
+        """
+        exists, path_of = os.path.lexists, self._directory.segment
+        left = self.left_alone.items()
+        self.left_alone = {name: size for name, size in left if exists(path_of(name))}
         for uid, name in self._directory.segments():
             path = os.path.join(self._directory.incoming(uid), name)
             with contextlib.suppress(OSError):

@@ -14,3 +14,9 @@ def test_a_record_that_is_longer_than_the_limit_holds_nothing_up(program, log):
     """It goes to its file directly: waiting for room that never comes, it would stop all others."""
     assert "are more than the backlog limit" in program().stderr
     assert [*map(len, sorted(log.read_text().split()))] == [5, 5, 5, 6, 100_000]
+
+
+def test_a_full_spool_leaves_the_rest_in_the_queue(program, log):
+    """What has no room yet comes at the stop, at the latest, in its order."""
+    program()
+    assert log.read_text().split() == [f"{number:0500d}" for number in range(1000)]

@@ -4,7 +4,8 @@ import logging.handlers
 import multiprocessing
 import queue
 
-from prelude import add, in_worker, logger_of, root, start
+import inside
+from prelude import add, add_log, in_worker, logger_of, root, start
 
 import queuelog
 
@@ -32,4 +33,13 @@ def a_record_that_is_longer_than_the_limit_holds_nothing_up():
     start(queue=queue.Queue(), backlog=1 << 16)
     for text in ("before", "x" * 100_000, "after", "after", "after"):
         lines.info(text)
+    queuelog.stop()
+
+
+def a_full_spool_leaves_the_rest_in_the_queue():
+    add_log()
+    start(queue=queue.Queue(), backlog=1 << 16)
+    inside.listener().pause()
+    for number in range(1000):
+        root.info("%0500d", number)
     queuelog.stop()
