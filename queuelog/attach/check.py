@@ -70,9 +70,7 @@ def plan(own: Sequence[str], by_worker: ByWorker = lambda _: False) -> Plan:
     names = strings("own", own)
     found = [
         _entry(name, original, names, by_worker(original))
-        for name, logger in tree.loggers()
-        for attached in logger.handlers
-        for handler in (attached, *tree.behind(attached))
+        for name, handler in tree.attached()
         for original in [handler.handler if isinstance(handler, QueueHandler) else handler]
     ]
     there = {handler.name for _, handler in found}

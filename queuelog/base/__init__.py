@@ -6,7 +6,7 @@ descriptions of handlers (`spec`), what they do with their files (`filehandler`)
 """
 
 from queuelog.base import filehandler
-from queuelog.base.descriptor import Descriptor
+from queuelog.base.descriptor import Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
 from queuelog.base.reporter import report, write_line
 from queuelog.base.spec import SinkSpec, file_id, is_file, obstacle, sink_id_of
@@ -22,6 +22,7 @@ __all__ = [
     "is_file",
     "native",
     "obstacle",
+    "opened",
     "own_directory",
     "report",
     "shared_parent",
