@@ -49,16 +49,9 @@ def substitute(convert: Convert) -> None:
         for handler in tuple(logger.handlers):
             _substitute_behind(handler, once)
             new = once(handler)
-            if new is not None:
-                _swap(logger.handlers, handler, new)
-
-
-def _swap(handlers: list[logging.Handler], old: logging.Handler, new: logging.Handler) -> None:
-    """Put `new` in the place of `old`, unless another thread has just removed that."""
-    with logging._lock:  # type: ignore[attr-defined]  # noqa: SLF001  # as addHandler() does
-        for index, handler in enumerate(handlers):
-            if handler is old:
-                handlers[index] = new
+            if new is not None:  # another thread may have just removed the old one
+                with logging._lock:  # type: ignore[attr-defined]  # noqa: SLF001  # as addHandler()
+                    logger.handlers[:] = [new if h is handler else h for h in logger.handlers]
 
 
 def behind(handler: logging.Handler) -> tuple[logging.Handler, ...]:

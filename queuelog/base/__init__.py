@@ -5,7 +5,6 @@ descriptions of handlers (`spec`), what they do with their files (`filehandler`)
 (`locks`), directories that are safe to use, a last resort for a line and for an error message.
 """
 
-from queuelog.base import filehandler
 from queuelog.base.descriptor import Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
 from queuelog.base.reporter import report, write_line
@@ -18,7 +17,6 @@ __all__ = [
     "SinkSpec",
     "base_directory",
     "file_id",
-    "filehandler",
     "is_file",
     "native",
     "obstacle",

@@ -60,8 +60,8 @@ class SpoolReader:
         """Return the batch that was read before from `start`, and that had these `ends`."""
         names = sorted(ends, key=_order)
         found = [segment for segment in map(self.segments.get, names) if segment is not None]
-        reads = [s.read(start.get(s.name, 0), ends[s.name], math.inf) for s in found]
-        return _merge([part for part, _ in reads], more=False)
+        parts = [s.read(start.get(s.name, 0), ends[s.name], math.inf) for s in found]
+        return _merge(parts, more=False)
 
     def _read(self, stops: dict[str, int | None], start: Offsets) -> Batch:
         """Read the named segments, up to their stops if they have any, in order of time.
@@ -109,13 +109,13 @@ class SpoolReader:
             if segment is None:
                 continue
             offset = start.get(name, 0)
-            part, done = segment.read(offset, stop, room, until)
+            part = segment.read(offset, stop, room, until)
             if part.end > offset:
                 parts.append(part)
             room -= part.end - offset
             if room <= 0 or part.late:
                 return parts, room <= 0, part.late
-            if not done:
+            if not part.done:
                 break
         return parts, False, False
 

@@ -26,12 +26,16 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Part(NamedTuple):
-    """What is taken from one segment, items by tag, up to the offset `end`; `late` as in a scan."""
+    """What is taken from one segment, items by tag, up to the offset `end`; `late` as in a scan.
+
+    `done` says that nothing is behind, or can follow.
+    """
 
     segment: Segment
     items: dict[int, list[frame.Item]]
     end: int
     late: bool
+    done: bool = False
 
     def latest(self) -> float:
         """Return the time of the latest item; 0.0 if there is none."""
@@ -64,31 +68,27 @@ class Segment(Descriptor):
         """Tell if nothing is behind `offset`, or can follow: the size counts without the lock."""
         return offset == self.size() and self.is_complete() and offset == self.size()
 
-    def read(
-        self, start: int, stop: int | None, room: float, until: float = frame.FOREVER
-    ) -> tuple[Part, bool]:
+    def read(self, start: int, stop: int | None, room: float, until: float = frame.FOREVER) -> Part:
         """Take about `room` bytes behind `start`, up to the first that was created after `until`.
 
         With a `stop`, the end of an earlier read, nothing behind that; without, all that is there.
-        A torn end of a dead writer is passed over. Also tell if nothing can follow.
+        A torn end of a dead writer is passed over.
         """
         end = self.size() if stop is None else stop
         part = self._take(start, end, room, until)
         stuck = part.end == start and not part.late
         if stuck and (stop is not None or self.ends_at(end)):
             part = part._replace(end=end)
-        return part, self.ends_at(part.end) if stop is None else part.end >= stop
+        return part._replace(done=self.ends_at(part.end) if stop is None else part.end >= stop)
 
     def _take(self, start: int, stop: int, room: float, until: float) -> Part:
         if start > self._known:  # the process that read the beginning was another one
             self._scan(self._known, start)
         items: dict[int, list[frame.Item]] = {}
-        end, late = start, False
-        while end < stop and end - start < room and not late:
+        before, end, late = -1, start, False
+        while before < end < stop and end - start < room and not late:
             found = self._scan(end, min(stop, end + CHUNK), until)
-            if found.end == end:
-                return Part(self, items, end, found.late)
-            end, late = found.end, found.late
+            before, end, late = end, found.end, found.late
             for tag, more in found.items.items():
                 items.setdefault(tag, []).extend(more)
         return Part(self, items, end, late)
