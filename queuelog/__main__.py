@@ -11,10 +11,10 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+from unittest import mock
 
 from queuelog.attach import tree
 from queuelog.attach.check import ByWorker, plan
@@ -48,7 +48,9 @@ def main(arguments: list[str]) -> int:
 
     sys.argv = ["gunicorn", *rest]  # where its application looks for arguments
     app = Check()  # ends with Gunicorn's message if the configuration is wrong
-    with _no_file_opened(util):
+    # A check must not make, or even empty, a log file: handlers write nowhere.
+    nowhere = mock.patch.object(logging.FileHandler, "_open", _open_nothing)
+    with nowhere, mock.patch.object(util, "check_is_writable"):  # it opens files, too
         by_worker = _configure(app.cfg, app.uris, util.import_app)
     found = plan(options.own, by_worker)
     found.problems.extend(_missing_hooks(app.cfg))
@@ -105,20 +107,8 @@ def _calls(hook: Any, seen: tuple[Any, ...] = ()) -> bool:
     return any(_calls(value, (*seen, hook)) for value in named)
 
 
-@contextmanager
-def _no_file_opened(util: Any) -> Iterator[None]:
-    """Let file handlers write nowhere: a check must not make, or even empty, a log file."""
-
-    def nowhere(handler: logging.FileHandler) -> Any:
-        return open(os.devnull, "w", encoding="utf-8")
-
-    file_handler: Any = logging.FileHandler
-    opens, checks = file_handler._open, util.check_is_writable  # noqa: SLF001
-    file_handler._open, util.check_is_writable = nowhere, str  # noqa: SLF001  # it opens files, too
-    try:
-        yield
-    finally:
-        file_handler._open, util.check_is_writable = opens, checks  # noqa: SLF001
+def _open_nothing(handler: logging.FileHandler) -> Any:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from queuelog.base import SinkSpec, write_line
-from queuelog.base.filehandler import WRITING, encoding, preamble, writes_lines
+from queuelog.base.filehandler import WRITING, encoder, writes_lines
 from queuelog.spool import frame
 
 _new, _encode = object.__new__, frame.encode
@@ -90,8 +90,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         if self.writes_lines:
             assert isinstance(handler, logging.FileHandler)
             self._terminator = handler.terminator
-            self._encoding, self._errors = encoding(handler)
-            self._skip = len(preamble(handler))
+            self._encode_text = encoder(handler)
         if handler.name:  # last: whoever raises above leaves the name with the handler
             self.set_name(handler.name)
         # A handler class with a format() of its own keeps it.
@@ -137,13 +136,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         if not self.writes_lines:
             payload = self._attributes(copied)
             return _encode(frame.RECORD, self._sink, record.created, payload)
-        text = self.format(copied) + self._terminator
-        try:
-            payload = text.encode(self._encoding, self._errors)
-        except UnicodeError:  # rather a readable escape than a line lost
-            payload = text.encode(self._encoding, "backslashreplace")
-        if self._skip:
-            payload = payload[self._skip :]
+        payload = self._encode_text(self.format(copied) + self._terminator)
         return _encode(frame.LINE, self._sink, record.created, payload)
 
     def _attributes(self, record: logging.LogRecord) -> bytes:

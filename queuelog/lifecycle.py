@@ -78,9 +78,13 @@ def start(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
             f"which has called it already: call queuelog.setup() here"
         )
-    if _role is not None:
+    if _role is None:
+        _become_owner(options)
+    else:
         _role.attach()
-        return
+
+
+def _become_owner(options: Options) -> None:
     # Here, since programs below a worker need nothing of it.
     from queuelog.owner.owner import Owner  # noqa: PLC0415
 

@@ -7,10 +7,10 @@ anew below one, which finds the spool and what its loggers shall be in its envir
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import os
-import stat
 from collections.abc import Callable
+from dataclasses import dataclass
+from logging import handlers
 
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
@@ -19,25 +19,28 @@ from queuelog.errors import SpoolError
 from queuelog.handlers import Queue, QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
+# Why every process keeps such a handler to itself; the first that fits.
+_REASONS = {
+    handlers.MemoryHandler: "it hands its records on to its target",
+    handlers.QueueHandler: "it hands its records on; files behind it are known only by its "
+    "attribute `listener`",
+    logging.StreamHandler: "it writes to a stream",
+    logging.Handler: "it is no file; start(own=[…]) with its name would let the arbiter own it",
+}
 
+
+@dataclass
 class Attachment:
-    """Replaces handlers, and puts them back.
+    """Replaces handlers.
 
     `is_known(handler)` tells if the owner can write what `handler` would write, and `take_over` is
     called with each one that was replaced.
     """
 
-    def __init__(
-        self,
-        queue: Queue,
-        connection: Connection,
-        is_known: Callable[[logging.Handler], bool],
-        take_over: Callable[[logging.Handler], None],
-    ) -> None:
-        self._queue = queue
-        self._connection = connection
-        self._is_known = is_known
-        self._take_over = take_over
+    queue: Queue
+    connection: Connection
+    is_known: Callable[[logging.Handler], bool]
+    take_over: Callable[[logging.Handler], None]
 
     def attach(self) -> None:
         """Put a queue handler in the place of every handler that the owner can stand in for.
@@ -49,12 +52,12 @@ class Attachment:
         _report_disabled()
 
     def _replacement(self, handler: logging.Handler) -> logging.Handler | None:
-        if isinstance(handler, QueueHandler) or reason_to_stay(handler, self._connection.own):
+        if isinstance(handler, QueueHandler) or reason_to_stay(handler, self.connection.own):
             return None
-        if not self._is_known(handler):
+        if not self.is_known(handler):
             return None
         new = self.queue_handler(handler)  # first: it takes on what the handler is still
-        self._take_over(handler)
+        self.take_over(handler)
         return new
 
     def queue_handler(
@@ -62,10 +65,10 @@ class Attachment:
     ) -> QueueHandler:
         """Return what stands in the place of `handler`; `description` as for `QueueHandler`."""
         return QueueHandler(
-            self._queue,
+            self.queue,
             handler,
-            block=self._connection.full == "wait",
-            timeout=self._connection.wait,
+            block=self.connection.full == "wait",
+            timeout=self.connection.wait,
             description=description,
         )
 
@@ -96,32 +99,26 @@ def reason_to_stay(handler: logging.Handler, own: tuple[str, ...]) -> str:
     """
     if isinstance(handler, logging.FileHandler):
         # Devices, pipes and the like would block the listener, or mean each process's own.
-        return "" if _is_log_file(handler) else "its path is no regular file"
+        path = handler.baseFilename
+        usable = os.path.isfile(path) or not os.path.exists(path)
+        return "" if usable else "its path is no regular file"
     if handler.name in own:
         return ""
-    if isinstance(handler, logging.handlers.MemoryHandler):
-        return "it hands its records on to its target"
-    if isinstance(handler, logging.handlers.QueueHandler):
-        return "it hands its records on; files behind it are known only by its attribute `listener`"
-    if isinstance(handler, logging.StreamHandler):
-        return "it writes to a stream"
-    return "it is no file; start(own=[…]) with its name would let the arbiter own it"
-
-
-def _is_log_file(handler: logging.FileHandler) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(handler.baseFilename).st_mode)
-    except OSError:
-        return True  # not there yet
+    return next(reason for kind, reason in _REASONS.items() if isinstance(handler, kind))
 
 
 def _report_disabled() -> None:
     """Say which loggers a configuration has disabled, perhaps by default."""
-    names = tree.disabled(QueueHandler)
+    names = [
+        name
+        for name, logger in tree.loggers()
+        if logger.disabled and any(isinstance(one, QueueHandler) for one in logger.handlers)
+    ]
     if names:
         report(
             "disabled",
-            f"these loggers are disabled, and what is logged to them is lost: {', '.join(names)}. "
+            f"these loggers are disabled, and what is logged to them is lost: "
+            f"{', '.join(sorted(names))}. "
             f"A logging configuration disables every logger that it does not name, unless it has "
             f"disable_existing_loggers=False",
             logging.WARNING,
@@ -147,11 +144,12 @@ class Client:
         environment.restore(self._connection.loggers, self._attachment.queue_handler)
 
     def _is_known(self, handler: logging.Handler) -> bool:
-        known = sink_id_of(handler) in self._connection.known
+        if sink_id_of(handler) in self._connection.known:
+            return True
         if not isinstance(handler, logging.FileHandler):
-            return known
+            return False
         reason = obstacle(handler)
-        if reason and not known:
+        if reason:
             report(
                 f"kept {handler.baseFilename}",
                 f"{filehandler.class_name(handler)} for {handler.baseFilename} stays in the "
@@ -160,8 +158,7 @@ class Client:
                 f"owns it",
                 logging.WARNING,
             )
-            return False
-        return True
+        return not reason
 
     def before_fork(self) -> None:
         """Nothing runs here that could be in the way of a fork."""

@@ -70,9 +70,7 @@ def plan(own: Sequence[str], by_worker: ByWorker = lambda _: False) -> Plan:
     names = strings("own", own)
     found = [
         _entry(name, original, names, by_worker(original))
-        for name, logger in tree.loggers()
-        for attached in logger.handlers
-        for handler in (attached, *tree.behind(attached))
+        for name, handler in tree.attached()
         for original in [handler.handler if isinstance(handler, QueueHandler) else handler]
     ]
     there = {handler.name for _, handler in found}
@@ -83,16 +81,11 @@ def plan(own: Sequence[str], by_worker: ByWorker = lambda _: False) -> Plan:
 def _entry(
     logger: str, handler: logging.Handler, own: tuple[str, ...], worker: bool
 ) -> tuple[Entry, logging.Handler]:
-    kept = reason_to_stay(handler, own)
-    policy = path = ""
+    path = policy = ""
+    late = "the application configures it; only a handler of the Gunicorn conf file can be owned"
     if isinstance(handler, logging.FileHandler):
-        path, policy = handler.baseFilename, _policy(handler)
-        if worker and not kept:
-            kept = obstacle(handler)
-    elif worker and not kept:
-        kept = (
-            "the application configures it; only a handler of the Gunicorn conf file can be owned"
-        )
+        path, policy, late = handler.baseFilename, _policy(handler), obstacle(handler)
+    kept = reason_to_stay(handler, own) or (late if worker else "")
     name = handler.name or class_name(handler)
     return Entry(logger, name, kept, policy, sink_id_of(handler), path), handler
 

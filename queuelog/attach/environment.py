@@ -50,11 +50,15 @@ class Connection:
     loggers: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        self.own, self.known = tuple(self.own), tuple(self.known)  # JSON has lists
+
 
 def publish(connection: Connection) -> None:
     """Let the children of this process find the spool, and the loggers as they are now."""
     connection.loggers = _describe()
-    text = json.dumps(dataclasses.asdict(connection))
+    fields = dataclasses.asdict(connection)
+    text = json.dumps(fields)
     if len(text) > _LONGEST:
         report(
             "environment",
@@ -62,7 +66,7 @@ def publish(connection: Connection) -> None:
             f"a process below this one has to configure logging itself before queuelog.setup()",
             logging.WARNING,
         )
-        text = json.dumps({**dataclasses.asdict(connection), "loggers": {}})
+        text = json.dumps({**fields, "loggers": {}})
     os.environ[VARIABLE] = text
 
 
@@ -82,23 +86,17 @@ def find() -> Connection | None:
         return None
     try:
         fields = json.loads(text)
-        same = fields.get("format") == FORMAT
-        found = Connection(**_with_tuples(fields)) if same else None
+        if fields.get("format") == FORMAT:
+            return Connection(**fields)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigurationError(
             f"the environment variable {VARIABLE} is not what queuelog.start() wrote: {error}. "
             f"Leave it alone, or remove it"
         ) from None
-    if found is None:
-        raise ConfigurationError(
-            f"the environment variable {VARIABLE} is not of format {FORMAT}: the server that "
-            f"started this process uses another version of queuelog. Install the same one for both"
-        )
-    return found
-
-
-def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    return {**fields, "own": tuple(fields["own"]), "known": tuple(fields["known"])}
+    raise ConfigurationError(
+        f"the environment variable {VARIABLE} is not of format {FORMAT}: the server that "
+        f"started this process uses another version of queuelog. Install the same one for both"
+    )
 
 
 def restore(loggers: dict[str, Any], make: Make) -> None:
@@ -123,45 +121,37 @@ def restore(loggers: dict[str, Any], make: Make) -> None:
 
 def _describe() -> dict[str, Any]:
     """Describe every logger that differs from a new one."""
-    found = {}
-    for name, logger in tree.loggers():
-        handlers = [_describe_handler(h) for h in logger.handlers if isinstance(h, QueueHandler)]
-        if handlers or logger.level or not logger.propagate:
-            found[name] = {
-                "level": logger.level,
-                "propagate": logger.propagate,
-                "handlers": handlers,
-            }
-    return found
+    new = {"level": logging.NOTSET, "propagate": True, "handlers": []}
+    found = {name: _describe_logger(logger) for name, logger in tree.loggers()}
+    return {name: described for name, described in found.items() if described != new}
 
 
-def _describe_handler(handler: QueueHandler) -> dict[str, Any]:
-    return {
-        "sink": handler.description.decode(),
-        "name": handler.name,
-        "level": handler.level,
-        "format": _describe_format(handler),
-    }
+def _describe_logger(logger: logging.Logger) -> dict[str, Any]:
+    handlers = [
+        {"sink": h.description.decode(), "name": h.name, "level": h.level, "format": _format(h)}
+        for h in logger.handlers
+        if isinstance(h, QueueHandler)
+    ]
+    return {"level": logger.level, "propagate": bool(logger.propagate), "handlers": handlers}
 
 
-def _describe_format(handler: QueueHandler) -> list[str | None] | None:
+def _format(handler: QueueHandler) -> list[str | None] | None:
     """Return format, date format and style, or None if they alone do not make the formatter.
 
     Then the record is sent instead of the line, and the owner formats it.
     """
     formatter = handler.formatter or logging.Formatter()
     style = getattr(formatter, "_style", None)
-    plain = (
+    if (
         type(formatter) is logging.Formatter
         and handler.writes_lines
         and handler.formats_as_its_class
         and vars(formatter).keys() == {"_style", "_fmt", "datefmt"}  # no converter of its own
         and not getattr(style, "_defaults", None)
         and type(style).__name__ in _STYLES
-    )
-    if not plain:
-        return None
-    return [formatter._fmt, formatter.datefmt, _STYLES[type(style).__name__]]  # noqa: SLF001
+    ):
+        return [formatter._fmt, formatter.datefmt, _STYLES[type(style).__name__]]  # noqa: SLF001
+    return None
 
 
 def _make(described: dict[str, Any], make: Make) -> QueueHandler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import logging.config
 import logging.handlers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Convert = Callable[[logging.Handler], logging.Handler | None]
@@ -19,15 +19,16 @@ def loggers() -> list[tuple[str, logging.Logger]]:
     return [("", logging.root), *named]  # type: ignore[list-item]  # the others are placeholders
 
 
+def attached() -> Iterator[tuple[str, logging.Handler]]:
+    """Yield each handler of each logger, and those behind it, with the name of the logger."""
+    for name, logger in loggers():
+        for handler in tuple(logger.handlers):
+            yield from ((name, one) for one in (handler, *behind(handler)))
+
+
 def handlers() -> list[logging.Handler]:
     """Return every handler of every logger, each once."""
-    found: dict[int, logging.Handler] = {}
-
-    def note(handler: logging.Handler) -> None:
-        found[id(handler)] = handler
-
-    substitute(note)
-    return list(found.values())
+    return list({id(handler): handler for _, handler in attached()}.values())
 
 
 def substitute(convert: Convert) -> None:
@@ -36,29 +37,21 @@ def substitute(convert: Convert) -> None:
     One handler may hang on several loggers: `convert` is asked about it once. The lists themselves
     stay the same objects, since Uvicorn's worker shares them between loggers.
     """
-    converted: dict[int, logging.Handler | None] = {}
-    keep: list[logging.Handler] = []  # alive, so that no id is used twice
+    # By id, with the old handler: while it is alive, no other one can have its id.
+    converted: dict[int, tuple[logging.Handler, logging.Handler | None]] = {}
 
     def once(handler: logging.Handler) -> logging.Handler | None:
         if id(handler) not in converted:
-            keep.append(handler)
-            converted[id(handler)] = convert(handler)
-        return converted[id(handler)]
+            converted[id(handler)] = handler, convert(handler)
+        return converted[id(handler)][1]
 
     for _, logger in loggers():
         for handler in tuple(logger.handlers):
             _substitute_behind(handler, once)
             new = once(handler)
-            if new is not None:
-                _swap(logger.handlers, handler, new)
-
-
-def _swap(handlers: list[logging.Handler], old: logging.Handler, new: logging.Handler) -> None:
-    """Put `new` in the place of `old`, unless another thread has just removed that."""
-    with logging._lock:  # type: ignore[attr-defined]  # noqa: SLF001  # as addHandler() does
-        for index, handler in enumerate(handlers):
-            if handler is old:
-                handlers[index] = new
+            if new is not None:  # another thread may have just removed the old one
+                with logging._lock:  # type: ignore[attr-defined]  # noqa: SLF001  # as addHandler()
+                    logger.handlers[:] = [new if h is handler else h for h in logger.handlers]
 
 
 def behind(handler: logging.Handler) -> tuple[logging.Handler, ...]:
@@ -84,15 +77,6 @@ def _substitute_behind(handler: logging.Handler, convert: Convert) -> None:
         handler.listener.handlers = new  # type: ignore[attr-defined]
 
 
-def disabled(kind: type[logging.Handler]) -> list[str]:
-    """Return the names of the disabled loggers that have a handler of that kind, sorted."""
-    return sorted(
-        name
-        for name, logger in loggers()
-        if logger.disabled and any(isinstance(handler, kind) for handler in logger.handlers)
-    )
-
-
 class ConfigurationHook:
     """Calls `then` after every `logging.config.dictConfig`, in this process and its children.
 
@@ -102,11 +86,12 @@ class ConfigurationHook:
 
     def __init__(self, then: Callable[[], None]) -> None:
         self._then = then
-        self._previous: Any = None
-        self._installed: Any = None
+        self._installed: Any = None  # a subclass of the class that was there before
 
     def install(self) -> None:
         """Begin to call; harmless if repeated."""
+        if self._installed is not None:
+            return
         previous: Any = logging.config.dictConfigClass
         then = self._then
 
@@ -115,12 +100,11 @@ class ConfigurationHook:
                 super().configure()
                 then()
 
-        if self._installed is None:
-            self._previous, self._installed = previous, Configurator
-            logging.config.dictConfigClass = Configurator
+        self._installed = logging.config.dictConfigClass = Configurator
 
     def remove(self) -> None:
         """Call no more, unless somebody has put a class of his own on top of ours."""
         if logging.config.dictConfigClass is self._installed:
-            logging.config.dictConfigClass = self._previous
+            previous: Any = self._installed.__base__
+            logging.config.dictConfigClass = previous
         self._installed = None

@@ -5,8 +5,7 @@ descriptions of handlers (`spec`), what they do with their files (`filehandler`)
 (`locks`), directories that are safe to use, a last resort for a line and for an error message.
 """
 
-from queuelog.base import filehandler
-from queuelog.base.descriptor import Descriptor
+from queuelog.base.descriptor import Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
 from queuelog.base.reporter import report, write_line
 from queuelog.base.spec import SinkSpec, file_id, is_file, obstacle, sink_id_of
@@ -18,10 +17,10 @@ __all__ = [
     "SinkSpec",
     "base_directory",
     "file_id",
-    "filehandler",
     "is_file",
     "native",
     "obstacle",
+    "opened",
     "own_directory",
     "report",
     "shared_parent",

@@ -1,8 +1,20 @@
-"""A file that is held open, and that somebody may remove meanwhile."""
+"""Files that are held open for a moment, or for long, while somebody may remove them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def opened(path: str, flags: int, mode: int = 0o600) -> Iterator[int]:
+    """Open a file for a moment, as `os.open` does: no program that is started inherits it."""
+    fd = os.open(path, flags, mode)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 class Descriptor:
@@ -22,6 +34,6 @@ class Descriptor:
 
     def close(self) -> None:
         """Close the descriptor; harmless if there is none."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1  # first: a signal handler must not meet a number of others
+        if fd >= 0:
+            os.close(fd)

@@ -74,7 +74,7 @@ def _directory(path: str, uid: int) -> Iterator[tuple[int, os.stat_result, bool]
         os.mkdir(path, 0o700)
         made = True
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
         raise SpoolError(
             f"cannot use {path} as part of the spool: {error.strerror}. It must be a directory of "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import locale
 import logging
+from collections.abc import Callable
 from typing import Any
 
 # Whoever overrides one of these decides himself what is written, so his handler gets the record.
@@ -63,12 +64,26 @@ def encoding(handler: logging.FileHandler) -> tuple[str, str]:
 
 def encode(handler: logging.FileHandler, text: str) -> bytes:
     """Return `text` as `handler` would write it in the middle of its file."""
+    return encoder(handler)(text)
+
+
+def encoder(handler: logging.FileHandler) -> Callable[[str], bytes]:
+    """Return a function that encodes as `handler` would in the middle of its file.
+
+    Raises:
+        ValueError: there is no such encoding.
+    """
     name, errors = encoding(handler)
-    try:
-        data = text.encode(name, errors)
-    except UnicodeError:  # rather a readable escape than a line lost
-        data = text.encode(name, "backslashreplace")
-    return data[len(preamble(handler)) :]
+    skipped = len(preamble(handler))
+
+    def encode_text(text: str) -> bytes:
+        try:
+            data = text.encode(name, errors)
+        except UnicodeError:  # rather a readable escape than a line lost
+            data = text.encode(name, "backslashreplace")
+        return data[skipped:] if skipped else data
+
+    return encode_text
 
 
 def preamble(handler: logging.FileHandler) -> bytes:

@@ -6,6 +6,7 @@ only one process may hold: locks, log files, the parent's segment.
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Callable
@@ -14,19 +15,15 @@ from typing import Any
 
 Hook = Callable[[], None]
 
-_registered = False
 _ignored: list[Any] = []  # filters of warnings
 
 
+@functools.cache
 def register(before: Hook, in_parent: Hook, in_child: Hook) -> None:
     """Call these around every fork of this process, and of its children; harmless if repeated.
 
     There is no way to unregister: after `queuelog.stop()` they find nothing to do.
     """
-    global _registered
-    if _registered:
-        return
-    _registered = True
     alone = False  # there was no other thread at the last fork
 
     def _before() -> None:

@@ -11,6 +11,15 @@ from queuelog.base.descriptor import Descriptor
 from queuelog.base.directories import base_directory, own_directory
 
 
+def try_lock(fd: int) -> bool:
+    """Take the exclusive `flock` on an open file, unless somebody has it; return whether."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 class FileLock(Descriptor):
     """An exclusive `flock` on a small file that says who holds it; never waits.
 
@@ -35,10 +44,8 @@ class FileLock(Descriptor):
         if self.is_there:
             return True
         self.close()
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        if not try_lock(fd):
             os.close(fd)
             return False
         self.fd = fd

@@ -12,6 +12,8 @@ import logging
 import os
 import time
 
+from queuelog.base.descriptor import opened
+
 INTERVAL = 10.0  # seconds between two reports with one key
 _STDERR = 2
 
@@ -53,12 +55,8 @@ def write_line(path: str, line: bytes, reason: OSError) -> None:
         "spool-write",
         f"{reason.strerror}: lines go to their files directly until it can be written again",
     )
-    with contextlib.suppress(OSError):
-        if path:
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            try:
-                line = line[os.write(fd, line) :]
-            finally:
-                os.close(fd)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with contextlib.suppress(OSError), opened(path, flags, 0o666) as fd:  # no file: ENOENT
+        line = line[os.write(fd, line) :]
     with contextlib.suppress(OSError):
         os.write(_STDERR, line)

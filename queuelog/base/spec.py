@@ -16,8 +16,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import logging.handlers
 import os
+import string
+from logging import handlers
 from typing import Any, NamedTuple
 
 from queuelog.base.filehandler import class_name, own_method, preamble
@@ -25,18 +26,13 @@ from queuelog.base.filehandler import class_name, own_method, preamble
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 604800}
 _MOST_BACKUPS = 100_000
 _FILE: dict[str, type] = {"encoding": str, "errors": str}
-_SIZE: dict[str, type] = {**_FILE, "maxBytes": int, "backupCount": int}
-_TIME: dict[str, type] = {
-    **_FILE, "when": str, "interval": int, "backupCount": int, "utc": bool, "atTime": str,
-}  # fmt: skip
+_SIZE = _FILE | {"maxBytes": int, "backupCount": int}
+_TIME = _FILE | {"when": str, "interval": int, "backupCount": int, "utc": bool, "atTime": str}
 _CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
     "logging.FileHandler": (logging.FileHandler, _FILE),
-    "logging.handlers.WatchedFileHandler": (logging.handlers.WatchedFileHandler, _FILE),
-    "logging.handlers.RotatingFileHandler": (logging.handlers.RotatingFileHandler, _SIZE),
-    "logging.handlers.TimedRotatingFileHandler": (
-        logging.handlers.TimedRotatingFileHandler,
-        _TIME,
-    ),
+    "logging.handlers.WatchedFileHandler": (handlers.WatchedFileHandler, _FILE),
+    "logging.handlers.RotatingFileHandler": (handlers.RotatingFileHandler, _SIZE),
+    "logging.handlers.TimedRotatingFileHandler": (handlers.TimedRotatingFileHandler, _TIME),
 }
 
 
@@ -63,8 +59,8 @@ class SinkSpec(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the specification as JSON."""
-        fields = {"path": self.path, "name": self.name, "class": self.cls, "args": self.args}
-        return json.dumps({k: v for k, v in fields.items() if v != ""}, sort_keys=True).encode()
+        where = {"path": self.path} if self.path else {"name": self.name}
+        return json.dumps({**where, "class": self.cls, "args": self.args}, sort_keys=True).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> SinkSpec:
@@ -79,9 +75,7 @@ class SinkSpec(NamedTuple):
             class_, args = found["class"], found.get("args", {})
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"not the specification of a sink: {error!r}") from None
-        if not all(isinstance(text, str) for text in (path, name, class_)) or not isinstance(
-            args, dict
-        ):
+        if [type(field) for field in (path, name, class_, args)] != [str, str, str, dict]:
             raise ValueError("a field of the specification has the wrong type")
         if bool(path) == bool(name):
             raise ValueError("a specification has either a path or a name")
@@ -120,9 +114,7 @@ class SinkSpec(NamedTuple):
 
 def sink_id_of(handler: logging.Handler) -> str:
     """Return what the sink is known by that `handler` writes to."""
-    if isinstance(handler, logging.FileHandler):
-        return file_id(handler.baseFilename)
-    return f"name:{handler.name or class_name(handler)}"
+    return SinkSpec.of(handler).sink_id
 
 
 def file_id(path: str) -> str:
@@ -150,13 +142,10 @@ def obstacle(handler: logging.FileHandler) -> str:
 
 
 def _arguments(handler: logging.FileHandler) -> dict[str, Any]:
-    args: dict[str, Any] = {"encoding": handler.encoding, "errors": handler.errors}
-    if isinstance(handler, logging.handlers.RotatingFileHandler):
-        args |= {"maxBytes": handler.maxBytes, "backupCount": handler.backupCount}
-    if isinstance(handler, logging.handlers.TimedRotatingFileHandler):
+    types = next(types for cls, types in reversed(_CLASSES.values()) if isinstance(handler, cls))
+    args = {name: getattr(handler, name) for name in types}
+    if types is _TIME:
         # A subclass may have units of its own; it cannot be rebuilt from this, whatever it says.
-        unit = _SECONDS.get("W" if handler.when.startswith("W") else handler.when, 1)
-        args |= {"when": handler.when, "interval": handler.interval // unit}
-        args |= {"backupCount": handler.backupCount, "utc": handler.utc}
-        args["atTime"] = handler.atTime.isoformat() if handler.atTime else None
+        args["interval"] //= _SECONDS.get(args["when"].rstrip(string.digits), 1)
+        args["atTime"] = args["atTime"] and args["atTime"].isoformat()
     return {name: value for name, value in args.items() if value is not None}

@@ -15,6 +15,7 @@ knows or allows.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import os
@@ -24,7 +25,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from queuelog.base import ELSEWHERE, base_directory, own_directory, shared_parent
+from queuelog.base import ELSEWHERE, base_directory, opened, own_directory, shared_parent
 from queuelog.errors import SpoolError
 
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
@@ -100,6 +101,26 @@ class SpoolDirectory:
                 f"is in must exist and have room; {ELSEWHERE}"
             ) from error
 
+    def new_file(self, uid: int, name: str, flags: int, content: bytes = b"") -> int:
+        """Make a file that user `uid` writes; return its descriptor, which holds a lock on it.
+
+        Raises:
+            OSError: it is there, or there is no room for it.
+        """
+        path = os.path.join(self.incoming(uid), name)
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            # Before the first byte: the reader leaves empty ones alone, others only while locked.
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if uid != os.geteuid():  # until this process drops privileges
+                os.fchown(fd, uid, -1)
+            os.write(fd, content)
+        except OSError:
+            os.close(fd)
+            os.unlink(path)
+            raise
+        return fd
+
     def is_complete(self) -> bool:
         """Tell if all directories are there: somebody may have removed one."""
         return all(os.path.isdir(self.incoming(uid)) for uid in self.uids)
@@ -143,12 +164,14 @@ class SpoolDirectory:
         Raises:
             OSError: there is no room for the number.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(self._consumed, flags, 0o600 if self.uids == {self.owner_uid} else 0o644)
-        try:
+        mode = 0o600 if self.uids == {self.owner_uid} else 0o644
+        with opened(self._consumed, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode) as fd:
             os.pwrite(fd, _CONSUMED.pack(size), 0)
-        finally:
-            os.close(fd)
+
+
+def is_plain(found: os.stat_result, uid: int) -> bool:
+    """Tell if a file is a regular one of user `uid` with one name only: no link, no device."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == uid and found.st_nlink == 1
 
 
 def default_path(log_files: Iterable[str]) -> str:

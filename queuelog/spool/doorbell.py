@@ -9,9 +9,9 @@ import contextlib
 import os
 import select
 
-from queuelog.base import Descriptor, native
+from queuelog.base import Descriptor, native, opened
 
-_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 def ring(path: str) -> None:
@@ -22,12 +22,8 @@ def ring(path: str) -> None:
     writing to a FIFO that nobody has open for reading would be SIGPIPE, which kills an application
     that set it to its default.
     """
-    with contextlib.suppress(OSError):
-        bell = os.open(path, _FLAGS)
-        try:
-            os.write(bell, b"\0")
-        finally:
-            os.close(bell)
+    with contextlib.suppress(OSError), opened(path, _FLAGS) as bell:
+        os.write(bell, b"\0")
 
 
 class Doorbell(Descriptor):

@@ -12,39 +12,29 @@ The writer holds a `flock` on the file while it lives, as on a segment.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import stat
 import struct
 from collections.abc import Iterator
 
-from queuelog.spool.directory import SpoolDirectory, Target
+from queuelog.base import Descriptor, opened
+from queuelog.base.locks import try_lock
+from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 
 _COUNT = struct.Struct("<Q")
 _HEADER_SIZE = 2 * _COUNT.size
 _MAX_SIZE = 1 << 16  # bytes: longer than any description
 
 
-class DropCounter:
-    """The writer's side: counts what one process drops of one sink."""
+class DropCounter(Descriptor):
+    """The writer's side: counts what one process, which writes as `uid`, drops of one sink."""
 
-    def __init__(self, path: str, description: bytes, owner: int | None) -> None:
-        """Make the file `path`; it is given to the user `owner`, unless that is None.
+    def __init__(self, directory: SpoolDirectory, uid: int, name: str, description: bytes) -> None:
+        """Make the file.
 
         Raises:
             OSError: there is no room for it.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        self.fd = os.open(path, flags, 0o600)
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if owner is not None:
-                os.fchown(self.fd, owner, -1)
-            os.pwrite(self.fd, bytes(_HEADER_SIZE) + description, 0)
-        except OSError:
-            os.close(self.fd)
-            os.unlink(path)
-            raise
+        self.fd = directory.new_file(uid, name, os.O_WRONLY, bytes(_HEADER_SIZE) + description)
         self._count = 0
 
     def add(self) -> None:
@@ -75,9 +65,8 @@ class Dropped:
 
     def remove_if_done(self) -> None:
         """Remove the file if all is reported and its writer is gone."""
-        with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _COUNT.unpack(os.pread(self._fd, _COUNT.size, 0))[0] == self._dropped:
+        if try_lock(self._fd) and os.pread(self._fd, _COUNT.size, 0) == _COUNT.pack(self._dropped):
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
 
 
@@ -85,15 +74,8 @@ def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
     """Yield every file with a count; what is not one is passed over."""
     for uid, name in directory.drops():
         path = os.path.join(directory.incoming(uid), name)
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            fd = os.open(path, flags)
-        except OSError:
-            continue
-        try:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        with contextlib.suppress(OSError), opened(path, flags) as fd:
             found = os.fstat(fd)
-            regular = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == uid
-            if regular and _HEADER_SIZE < found.st_size < _MAX_SIZE:
+            if is_plain(found, uid) and _HEADER_SIZE < found.st_size < _MAX_SIZE:
                 yield Dropped(fd, path, trusted=uid == directory.owner_uid)
-        finally:
-            os.close(fd)

@@ -58,11 +58,9 @@ class SpoolReader:
 
     def read_again(self, start: Offsets, ends: Offsets) -> Batch:
         """Return the batch that was read before from `start`, and that had these `ends`."""
-        parts = []
-        for name in sorted(ends, key=lambda name: (_started([name]), _order(name))):
-            segment = self.segments.get(name)
-            if segment is not None:
-                parts.append(segment.read_to(start.get(name, 0), ends[name], math.inf))
+        names = sorted(ends, key=_order)
+        found = [segment for segment in map(self.segments.get, names) if segment is not None]
+        parts = [s.read(start.get(s.name, 0), ends[s.name], math.inf) for s in found]
         return _merge(parts, more=False)
 
     def _read(self, stops: dict[str, int | None], start: Offsets) -> Batch:
@@ -72,14 +70,14 @@ class SpoolReader:
         or a backlog would be written out of order: the batch ends at the earliest such point. But
         not for ever: a writer that is flooded with old records must not silence the others.
         """
-        groups = groupby(sorted(stops, key=_order), key=_writer)
-        writers = sorted((list(group) for _, group in groups), key=_started)
+        groups = groupby(sorted(stops, key=_order), key=lambda name: _order(name)[:2])
+        writers = [list(group) for _, group in groups]
         room = min(BATCH_SIZE, max(LEAST, MOST_OF_ALL // max(1, len(writers))))
         until = frame.FOREVER
         streams: list[tuple[dict[str, int | None], list[Part]]] = []
         more = False
         for names in writers:
-            if _started(names) > until:  # and so are all that follow
+            if _order(names[0]).started > until:  # and so are all that follow
                 more = True
                 break
             mine = {name: stops[name] for name in names}
@@ -111,18 +109,13 @@ class SpoolReader:
             if segment is None:
                 continue
             offset = start.get(name, 0)
-            if stop is None:
-                part = segment.read(offset, room, until)
-                done = segment.is_done(part.end)
-            else:
-                part = segment.read_to(offset, stop, room, until)
-                done = part.end >= stop
+            part = segment.read(offset, stop, room, until)
             if part.end > offset:
                 parts.append(part)
             room -= part.end - offset
             if room <= 0 or part.late:
                 return parts, room <= 0, part.late
-            if not done:
+            if not part.done:
                 break
         return parts, False, False
 
@@ -131,17 +124,17 @@ def _latest(parts: list[Part]) -> float:
     return max((part.latest() for part in parts), default=0.0)
 
 
-def _started(names: list[str]) -> float:
-    """Return when the writer of these segments began: none of its records is older."""
-    return int(_writer(names[0]).rpartition("-")[2]) / 1e9
+class _Order(NamedTuple):
+    """Where a segment comes among others: when its writer `started`, no record of it is older."""
+
+    started: float
+    writer: str
+    number: int
 
 
-def _writer(name: str) -> str:
-    return name.rpartition("-")[0]
-
-
-def _order(name: str) -> tuple[str, int]:
-    return _writer(name), int(name.rpartition("-")[2])
+def _order(name: str) -> _Order:
+    writer, _, number = name.rpartition("-")
+    return _Order(int(writer.rpartition("-")[2]) / 1e9, writer, int(number))
 
 
 def _merge(parts: list[Part], *, more: bool) -> Batch:

@@ -7,42 +7,43 @@ is removed when all that read it have passed it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import resource
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from queuelog.base import report
+from queuelog.base import Descriptor, opened, report
+from queuelog.base.locks import try_lock
 from queuelog.spool import frame
-from queuelog.spool.directory import Offsets, SpoolDirectory, Target
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target, is_plain
 
 CHUNK = 1 << 18  # bytes that are scanned at once
 STALE = 60.0  # seconds after which nobody is about to write a segment's header
 HEADER_SIZE = len(frame.SEGMENT_HEADER)
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Part(NamedTuple):
-    """What is taken from one segment, items by tag, up to the offset `end`; `late` as in a scan."""
+    """What is taken from one segment, items by tag, up to the offset `end`; `late` as in a scan.
+
+    `done` says that nothing is behind, or can follow.
+    """
 
     segment: Segment
     items: dict[int, list[frame.Item]]
     end: int
     late: bool
+    done: bool = False
 
     def latest(self) -> float:
         """Return the time of the latest item; 0.0 if there is none."""
         return max((at for items in self.items.values() for at, _ in items), default=0.0)
 
 
-class Segment:
+class Segment(Descriptor):
     """A segment that is being read. `limit` is the length in bytes that no frame can have."""
-
-    __slots__ = ("_corrupt", "_known", "_limit", "complete", "fd", "name", "targets", "trusted")
 
     def __init__(self, name: str, fd: int, limit: int, *, trusted: bool) -> None:
         self.name = name
@@ -60,55 +61,42 @@ class Segment:
 
     def is_complete(self) -> bool:
         """Tell if the writer has let go of it."""
-        if not self.complete:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self.complete = True
+        self.complete = self.complete or try_lock(self.fd)
         return self.complete
 
-    def is_done(self, end: int) -> bool:
-        """Tell if all was read and nothing can follow: the size counts after the lock is gone."""
-        return end == self.size() and self.is_complete() and end == self.size()
+    def ends_at(self, offset: int) -> bool:
+        """Tell if nothing is behind `offset`, or can follow: the size counts without the lock."""
+        return offset == self.size() and self.is_complete() and offset == self.size()
 
-    def read(self, start: int, room: float, until: float) -> Part:
+    def read(self, start: int, stop: int | None, room: float, until: float = frame.FOREVER) -> Part:
         """Take about `room` bytes behind `start`, up to the first that was created after `until`.
 
+        With a `stop`, the end of an earlier read, nothing behind that; without, all that is there.
         A torn end of a dead writer is passed over.
         """
-        size = self.size()
-        part = self._read(start, size, room, until)
-        if part.end == start and not part.late and self.is_complete() and self.size() == size:
-            return part._replace(end=size)
-        return part
+        end = self.size() if stop is None else stop
+        part = self._take(start, end, room, until)
+        stuck = part.end == start and not part.late
+        if stuck and (stop is not None or self.ends_at(end)):
+            part = part._replace(end=end)
+        return part._replace(done=self.ends_at(part.end) if stop is None else part.end >= stop)
 
-    def read_to(self, start: int, stop: int, room: float, until: float = frame.FOREVER) -> Part:
-        """Take about `room` bytes between `start` and `stop`, both the ends of earlier reads."""
-        part = self._read(start, stop, room, until)
-        return part._replace(end=stop) if part.end == start and not part.late else part
-
-    def _read(self, start: int, stop: int, room: float, until: float) -> Part:
+    def _take(self, start: int, stop: int, room: float, until: float) -> Part:
         if start > self._known:  # the process that read the beginning was another one
             self._scan(self._known, start)
         items: dict[int, list[frame.Item]] = {}
-        end, late = start, False
-        while end < stop and end - start < room and not late:
-            before = end
-            found, end, late = self._scan(end, min(stop, end + CHUNK), until)
-            if end == before:
-                break
-            for tag, more in found.items():
+        before, end, late = -1, start, False
+        while before < end < stop and end - start < room and not late:
+            found = self._scan(end, min(stop, end + CHUNK), until)
+            before, end, late = end, found.end, found.late
+            for tag, more in found.items.items():
                 items.setdefault(tag, []).extend(more)
         return Part(self, items, end, late)
 
-    def _scan(
-        self, start: int, stop: int, until: float = frame.FOREVER
-    ) -> tuple[dict[int, list[frame.Item]], int, bool]:
-        """Return the items between two offsets by tag, the end, and if a late one ended it.
-
-        Descriptions become targets instead.
-        """
+    def _scan(self, start: int, stop: int, until: float = frame.FOREVER) -> frame.Scan:
+        """Scan between two offsets. Descriptions become targets; without one, items are skipped."""
         if self._corrupt:
-            return {}, stop, False
+            return frame.Scan({}, stop, 0, 0, corrupt=True, late=False)
         scan = frame.scan(os.pread(self.fd, stop - start, start), self._limit, start, until)
         if scan.needed > stop - start and not scan.corrupt:
             data = os.pread(self.fd, scan.needed, start)
@@ -127,9 +115,9 @@ class Segment:
             what = "the rest of it" if scan.corrupt else f"{skipped} damaged frames"
             report("spool-damaged", f"passed over {what} in segment {self.name}")
         self._corrupt = scan.corrupt
-        end = stop if scan.corrupt else scan.end
-        self._known = max(self._known, end)
-        return items, end, scan.late
+        scan = scan._replace(end=stop if scan.corrupt else scan.end)
+        self._known = max(self._known, scan.end)
+        return scan
 
     def distrust(self) -> None:
         """Pass over all of it: it does not even begin as a segment does."""
@@ -149,7 +137,7 @@ class Segments:
         self._directory = directory
         self._limit = limit
         self._open: dict[str, Segment] = {}
-        self._count: Counter[str] = Counter()  # of the open ones, by user
+        self._count: Counter[int] = Counter()  # of the open ones, by user
         self.left_alone: dict[str, int] = {}  # size in bytes
         self.most = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3)
 
@@ -162,54 +150,49 @@ class Segments:
 
         It is a regular file of the right user, under one name, which begins with the header.
         """
-        if name in self._open:
-            return self._open[name]
-        user = name.partition("/")[0]
-        if self._count[user] >= self.most:
+        if name in self._open or name in self.left_alone:
+            return self._open.get(name)
+        uid = int(name.partition("/")[0])
+        if self._count[uid] >= self.most:
             report("spool-crowded", f"{self.most} segments are open: further ones wait for them")
-            return None
-        if name in self.left_alone:
             return None
         path = self._directory.segment(name)
         try:
             fd = os.open(path, _READ)  # not blocking: a hostile worker may have put a FIFO there
+        except FileNotFoundError:
+            return None
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                report("spool-refused", f"cannot read segment {path}: {error.strerror}")
+            report("spool-refused", f"cannot read segment {path}: {error.strerror}")
             return None
-        segment = None
-        try:
-            segment = self._accept(name, fd)
-        finally:
-            if segment is None:
-                os.close(fd)
-        if segment is not None:
-            self._open[name] = segment
-            self._count[user] += 1
-        return segment
+        segment = Segment(name, fd, self._limit, trusted=uid == self._directory.owner_uid)
+        with contextlib.ExitStack() as refused:
+            refused.callback(segment.close)
+            if self._is_acceptable(segment, path, uid):
+                refused.pop_all()
+                self._open[name] = segment
+                self._count[uid] += 1
+        return self._open.get(name)
 
-    def _accept(self, name: str, fd: int) -> Segment | None:
-        found, uid = os.fstat(fd), int(name.partition("/")[0])
-        path = self._directory.segment(name)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid or found.st_nlink != 1:
+    def _is_acceptable(self, segment: Segment, path: str, uid: int) -> bool:
+        found = os.fstat(segment.fd)
+        if not is_plain(found, uid):
             report("spool-refused", f"refused {path}: not a plain file of user {uid} with one name")
-            return None
+            return False
         if found.st_size < HEADER_SIZE:  # its writer is about to write that, or died before
-            return None
-        trusted = uid == self._directory.owner_uid
-        segment = Segment(name, fd, self._limit, trusted=trusted)
-        if os.pread(fd, HEADER_SIZE, 0) != frame.SEGMENT_HEADER:
-            if trusted:
-                self.left_alone[name] = found.st_size
-                report(
-                    f"format {path}",
-                    f"segment {path} is left alone: it is damaged, or another version of queuelog "
-                    f"wrote it (this one reads format {frame.FORMAT}). Start that version once, to "
-                    f"write its records, or remove it",
-                )
-                return None
-            segment.distrust()  # a stranger could fill the spool for ever with such
-        return segment
+            return False
+        if os.pread(segment.fd, HEADER_SIZE, 0) == frame.SEGMENT_HEADER:
+            return True
+        if segment.trusted:
+            self.left_alone[segment.name] = found.st_size
+            report(
+                f"format {path}",
+                f"segment {path} is left alone: it is damaged, or another version of queuelog "
+                f"wrote it (this one reads format {frame.FORMAT}). Start that version once, to "
+                f"write its records, or remove it",
+            )
+            return False
+        segment.distrust()  # a stranger could fill the spool for ever with such
+        return True
 
     def release(self, positions: list[Offsets]) -> set[str]:
         """Remove the segments that are complete and that all of `positions` have behind them.
@@ -217,18 +200,14 @@ class Segments:
         Returns:
             the names of the removed segments.
         """
-        removed = set()
-        for name, segment in list(self._open.items()):
-            if segment.complete:
-                size = segment.size()
-                if all(offsets.get(name, 0) >= size for offsets in positions):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(self._directory.segment(name))
-                    os.close(segment.fd)
-                    del self._open[name]
-                    self._count[name.partition("/")[0]] -= 1
-                    removed.add(name)
-        return removed
+        complete = [segment for segment in self._open.values() if segment.complete]
+        passed = [s.name for s in complete if s.size() <= min(o.get(s.name, 0) for o in positions)]
+        for name in passed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._directory.segment(name))
+            self._open.pop(name).close()
+            self._count[int(name.partition("/")[0])] -= 1
+        return set(passed)
 
     def remove_stale(self) -> None:
         """Remove the segments of writers that ended before they wrote the header.
@@ -240,25 +219,16 @@ class Segments:
         self.left_alone = {name: size for name, size in left if exists(path_of(name))}
         for uid, name in self._directory.segments():
             path = os.path.join(self._directory.incoming(uid), name)
-            with contextlib.suppress(OSError):
-                found = os.lstat(path)
-                if found.st_size < HEADER_SIZE and time.time() - found.st_mtime > STALE:
-                    _remove_if_let_go(path)
+            with contextlib.suppress(OSError), opened(path, _READ) as fd:
+                found = os.fstat(fd)
+                stale = found.st_size < HEADER_SIZE and time.time() - found.st_mtime > STALE
+                # Unless its writer lives, and is about to write the header.
+                if stale and try_lock(fd) and os.fstat(fd).st_size < HEADER_SIZE:
+                    os.unlink(path)
 
     def close(self) -> None:
         """Close all; in a forked child, let go of what was inherited."""
         for segment in self._open.values():
-            os.close(segment.fd)
+            segment.close()
         self._open.clear()
         self._count.clear()
-
-
-def _remove_if_let_go(path: str) -> None:
-    """Remove a segment without a header, unless its writer lives, and is about to write that."""
-    fd = os.open(path, _READ)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_size < HEADER_SIZE:
-            os.unlink(path)
-    finally:
-        os.close(fd)

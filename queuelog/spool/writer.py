@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
+import math
 import os
 import queue
 import time
 from os import write
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 
-from queuelog.base import native
+from queuelog.base import Descriptor, native
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
@@ -33,23 +33,21 @@ RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two 
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 
 
-class _Tail:
-    """The segment that is appended to: descriptor, sizes in bytes, and sinks described in it."""
+class _Tail(Descriptor):
+    """The segment that is appended to: sizes in bytes, and sinks described in it."""
 
-    __slots__ = ("capacity", "described", "fd", "identity", "size")
-
-    def __init__(self, path: str, owner: int | None, capacity: int) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        self.fd = os.open(path, flags, 0o600)
-        # Before the first byte: the reader leaves empty segments alone, others only while locked.
-        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if owner is not None:
-            os.fchown(self.fd, owner, -1)
-        found = os.fstat(self.fd)
-        self.identity = found.st_dev, found.st_ino
+    def __init__(self, directory: SpoolDirectory, uid: int, name: str, capacity: int) -> None:
+        self.fd = directory.new_file(uid, name, os.O_WRONLY | os.O_APPEND)
+        self._file = os.fstat(self.fd)
         self.size = 0
         self.capacity = capacity  # about
         self.described: set[bytes] = set()  # sink numbers as they stand in a frame
+
+    def is_ours(self) -> bool:
+        """Tell if the descriptor is still that of the segment: daemons close all they find."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self.fd), self._file)
+        return False
 
 
 class SpoolWriter:
@@ -66,21 +64,22 @@ class SpoolWriter:
         self._limit = limit
         self._segment_size = SEGMENT_SIZE
         self._descriptions: list[bytes] = []
-        self._uid = directory.owner_uid if uid is None else uid
         self._child_uid = directory.worker_uid if uid is None else uid
         self._tail: _Tail | None = None
-        self._start()
+        self._drops: dict[int, DropCounter] = {}
+        self._start(directory.owner_uid if uid is None else uid)
 
-    def _start(self) -> None:
-        """Set what belongs to one process only."""
-        self._lock: Any = native("_thread", "RLock")()
+    def _start(self, uid: int) -> None:
+        """Set what belongs to one process only, and let go of what the parent's were."""
+        self._lock: Any = native("_thread", "RLock")()  # another thread may have held the parent's
+        self.close()
+        self._uid = uid
         self._name = f"{os.getpid()}-{time.time_ns()}"
         self._numbers = itertools.count()
         self._busy = False
         self._full_until = 0.0
         self._gave_up = False
         self._rung = 0.0
-        self._drops: dict[int, DropCounter] = {}
 
     def register(self, description: bytes) -> int:
         """Return the sink number for `description`; the same one for the same description.
@@ -89,14 +88,11 @@ class SpoolWriter:
             OverflowError: a process has described 65,536 sinks already.
         """
         with self._lock:
-            known = [frame.payload_of(described) for described in self._descriptions]
-            if description in known:
-                return known.index(description)
-            number = len(known)
-            if number == frame.MAX_SINKS:
-                raise OverflowError("too many log files")
-            self._descriptions.append(frame.encode(frame.DESCRIPTION, number, 0.0, description))
-            return number
+            if description not in self._descriptions:
+                if len(self._descriptions) == frame.MAX_SINKS:
+                    raise OverflowError("too many log files")
+                self._descriptions.append(description)
+            return self._descriptions.index(description)
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Append a frame to this process's segment.
@@ -108,9 +104,6 @@ class SpoolWriter:
             queue.Full: the backlog limit is reached.
             OSError: the spool cannot be written at all, or the frame is longer than the limit.
         """
-        if len(item) > self._limit:  # the reader would take its length for a lie
-            reason = f"{len(item)} bytes are more than the backlog limit"
-            raise self._unwritable(errno.EFBIG, reason)
         now = monotonic()
         rings = now - self._rung >= RING_INTERVAL
         if rings:
@@ -127,30 +120,25 @@ class SpoolWriter:
 
     def description_of(self, item: bytes) -> bytes:
         """Return the description of the sink that a frame is for."""
-        return frame.payload_of(self._descriptions[frame.sink_of(item)])
+        return self._descriptions[frame.sink_of(item)]
 
     def drop(self, item: bytes) -> None:
         """Count a frame that `put` refused, for the listener to report."""
         sink = frame.sink_of(item)
         with self._lock, contextlib.suppress(OSError):
             if sink not in self._drops:
-                path = f"{self._directory.incoming(self._uid)}/{self._name}-{sink}.drops"
-                described = self.description_of(item)
-                self._drops[sink] = DropCounter(path, described, self._other_owner())
+                name, description = f"{self._name}-{sink}.drops", self.description_of(item)
+                self._drops[sink] = DropCounter(self._directory, self._uid, name, description)
             self._drops[sink].add()
 
-    def _other_owner(self) -> int | None:
-        """Return the user to whom files must be given, until this process drops privileges."""
-        return self._uid if self._uid != os.geteuid() else None
-
     def _append_later(self, item: bytes, timeout: float | None) -> None:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         while True:
             time.sleep(_FULL_CHECK)
             try:
                 self._append(item)
             except queue.Full:
-                if deadline is not None and time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     self._gave_up = True
                     raise
             else:
@@ -163,17 +151,23 @@ class SpoolWriter:
             # writing to it: the inner call must not close the segment under the outer one.
             nested, self._busy = self._busy, True
             try:
+                if len(item) > self._limit:  # the reader would take its length for a lie
+                    reason = f"{len(item)} bytes are more than the backlog limit"
+                    raise OSError(errno.EFBIG, reason)
                 tail = self._tail
                 if tail is None or (tail.size >= tail.capacity and not nested):
                     tail = self._next_segment()
                 data = item if sink in tail.described else self._introduced(tail, item)
                 written = write(tail.fd, data)
-                if written != len(data):
-                    self._cut(tail, written)
+                if written != len(data):  # no room: a partial frame would hide all later ones
+                    os.ftruncate(tail.fd, os.fstat(tail.fd).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 tail.size += written
                 tail.described.add(sink)
             except OSError as error:
-                raise self._unwritable(error.errno, error.strerror or str(error)) from None
+                where = f"cannot write to the spool {self._directory.path}"
+                reason = error.strerror or str(error)
+                raise OSError(error.errno, f"{where} ({reason})") from None
             finally:
                 self._busy = nested
 
@@ -183,53 +177,45 @@ class SpoolWriter:
         Should a nested call write both, before this one does, they stand there twice: no harm.
         """
         header = b"" if tail.size else frame.SEGMENT_HEADER
-        return header + self._descriptions[frame.sink_of(item)] + item
+        sink = frame.sink_of(item)
+        description = frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
+        return header + description + item
 
-    def _unwritable(self, number: int | None, reason: str) -> OSError:
-        return OSError(number, f"cannot write to the spool {self._directory.path} ({reason})")
-
-    def _cut(self, tail: _Tail, written: int) -> NoReturn:
-        """There was no room for the whole frame: a partial one would hide all later ones."""
-        os.ftruncate(tail.fd, os.fstat(tail.fd).st_size - written)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def _go_on(self, new: _Tail | None) -> None:
+        """Append to `new` from now on; the reader learns by the lock that the old one is done."""
+        old, self._tail = self._tail, new
+        if old is not None:
+            old.close()
 
     def _next_segment(self) -> _Tail:
-        """Go on to a new segment, and let the reader know by the lock that the old one is done."""
         if time.monotonic() < self._full_until:
             raise queue.Full
         old = self._tail
         writers, total = self._directory.backlog()
         if total >= self._limit:
-            # The reader can remove a segment only when its writer has let go of it.
-            self._tail = None
-            if old is not None:
-                os.close(old.fd)
+            self._go_on(None)  # only then the reader can remove it
             self._full_until = time.monotonic() + _FULL_CHECK
             raise queue.Full
         self._gave_up = False
-        path = f"{self._directory.incoming(self._uid)}/{self._name}-{next(self._numbers)}"
         # The limit is looked at only here: with many writers the segments must be small, or they
         # could go far beyond it before they are full.
         capacity = min(self._segment_size, max(_SMALLEST, self._limit // (8 * (writers + 1))))
         try:
-            new = _Tail(path, self._other_owner(), capacity)
+            name = f"{self._name}-{next(self._numbers)}"
+            new = _Tail(self._directory, self._uid, name, capacity)
         except OSError:
             if old is None:
                 raise
             return old  # no descriptor, say: a segment that is too long is better than none
-        old, self._tail = self._tail, new
-        if old is not None:
-            os.close(old.fd)
+        self._go_on(new)
         return new
 
     def close(self) -> None:
         """Let go of the segment, so that the reader sees that it is complete."""
         with self._lock:
-            tail, self._tail = self._tail, None
-            if tail is not None:
-                os.close(tail.fd)
+            self._go_on(None)
             while self._drops:
-                os.close(self._drops.popitem()[1].fd)
+                self._drops.popitem()[1].close()
 
     def _let_go_if_removed(self) -> None:
         """Go on in a new segment if somebody has removed this one, perhaps before it was read."""
@@ -237,18 +223,11 @@ class SpoolWriter:
             tail = self._tail
             if tail is None or self._busy:
                 return
-            found = None
-            with contextlib.suppress(OSError):
-                found = os.fstat(tail.fd)
-            if found is None or (found.st_dev, found.st_ino) != tail.identity:
-                self._tail = None  # somebody closed all descriptors, as daemons do: not ours
-            elif found.st_nlink == 0:
-                self._tail = None
-                os.close(tail.fd)
+            if not tail.is_ours():
+                self._tail = None  # not closed: the number is somebody else's
+            elif not tail.is_there:
+                self._go_on(None)
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""
-        self._lock = native("_thread", "RLock")()  # another thread may have held it at the fork
-        self.close()
-        self._start()
-        self._uid = self._child_uid
+        self._start(self._child_uid)

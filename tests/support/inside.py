@@ -96,7 +96,7 @@ def waits_for_a_stalled_disk(seconds):
 
 def hooks_into_forks():
     """Tell if this process has registered anything to be called around forks."""
-    return fork._registered
+    return fork.register.cache_info().currsize > 0
 
 
 def takes_part_in_forks():
