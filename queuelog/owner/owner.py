@@ -37,8 +37,7 @@ class Owner:
         path = options.spool or default_path(files)
         directory = SpoolDirectory(path, options.worker_uid())
         ownership = Ownership(directory)
-        with directory.errors():
-            ownership.ledger.check()
+        ownership.check()
         directory.create()
         self.owner = os.getpid()
         self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")

@@ -6,6 +6,7 @@ import os
 
 from queuelog.base import report
 from queuelog.base.locks import FileLock
+from queuelog.errors import SpoolError
 from queuelog.owner.ledger import Ledger
 from queuelog.spool import SpoolDirectory
 from queuelog.spool.doorbell import Doorbell
@@ -19,6 +20,23 @@ class Ownership:
         self.bell = Doorbell(directory.bell)
         self.ledger = Ledger(directory.ledger)
         self._lock = FileLock(directory.lock, f"process {os.getpid()}")
+
+    def check(self) -> None:
+        """Refuse a spool in which something waits that another version of queuelog has written.
+
+        One in which nothing waits, and that nobody owns, begins anew.
+
+        Raises:
+            SpoolError: it is of another version, or its ledger cannot be read.
+        """
+        with self.directory.errors():
+            try:
+                self.ledger.check()
+            except SpoolError:
+                if not self.directory.is_empty() or not self._lock.acquire():
+                    raise
+                os.unlink(self.directory.ledger)
+                self._lock.close()
 
     @property
     def held(self) -> bool:

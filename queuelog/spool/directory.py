@@ -125,6 +125,13 @@ class SpoolDirectory:
         """Tell if all directories are there: somebody may have removed one."""
         return all(os.path.isdir(self.incoming(uid)) for uid in self.uids)
 
+    def is_empty(self) -> bool:
+        """Tell if nothing waits here, nor anything that this version does not know."""
+        incoming = [path for path in map(self.incoming, self.uids) if os.path.isdir(path)]
+        known = {self.lock, self.ledger, self.bell, self._consumed, *incoming}
+        with os.scandir(self.path) as entries:
+            return {entry.path for entry in entries} <= known and not any(map(os.listdir, incoming))
+
     def segments(self) -> Iterator[tuple[int, str]]:
         """Yield user id and file name of every segment."""
         return self._files(_SEGMENT_NAME)

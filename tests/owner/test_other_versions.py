@@ -65,6 +65,18 @@ def test_nothing_is_made_in_a_spool_that_is_refused(program, other):
     assert snapshot(other) == before
 
 
+@pytest.mark.parametrize("version", LEDGERS)
+def test_a_spool_in_which_nothing_waits_begins_anew(program, spool, log, version):
+    """Whoever ends the server before the new version is installed has nothing to do."""
+    program(name="leave_a_line", check=False)
+    program(name="just_start")
+    text = LEDGERS[version]
+    Path(spool, "ledger").write_bytes(b"\n%08x %s\n" % (zlib.crc32(text), text))
+    program(name="leave_a_line", check=False)
+    program(name="just_start")
+    assert log.read_text() == "left\nleft\n"
+
+
 @pytest.mark.parametrize("kind", ["directory", "link"])
 def test_what_stands_in_the_place_of_the_ledger_is_said(program, spool, tmp_path, kind):
     """Nothing is read from it, and the error says what to do."""
