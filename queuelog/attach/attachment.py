@@ -64,12 +64,9 @@ class Attachment:
         self, handler: logging.Handler, description: bytes | None = None
     ) -> QueueHandler:
         """Return what stands in the place of `handler`; `description` as for `QueueHandler`."""
+        block, timeout = self.connection.full == "wait", self.connection.wait
         return QueueHandler(
-            self.queue,
-            handler,
-            block=self.connection.full == "wait",
-            timeout=self.connection.wait,
-            description=description,
+            self.queue, handler, block=block, timeout=timeout, description=description
         )
 
 

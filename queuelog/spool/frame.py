@@ -79,11 +79,6 @@ def sink_of(frame: bytes) -> int:
     return frame[16] | frame[17] << 8
 
 
-def payload_of(frame: bytes) -> bytes:
-    """Return the payload of an encoded frame."""
-    return frame[HEADER_SIZE:]
-
-
 def decode(frame: bytes) -> tuple[int, float, bytes]:
     """Return kind, creation time and payload of an encoded frame.
 
@@ -91,7 +86,7 @@ def decode(frame: bytes) -> tuple[int, float, bytes]:
         struct.error: it is too short.
     """
     _, _, created, found = _HEADER.unpack_from(frame)
-    return split_tag(found)[0], created, payload_of(frame)
+    return split_tag(found)[0], created, frame[HEADER_SIZE:]
 
 
 def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan:

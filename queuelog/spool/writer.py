@@ -49,6 +49,16 @@ class _Tail(Descriptor):
             return os.path.samestat(os.fstat(self.fd), self._file)
         return False
 
+    def introduced(self, item: bytes, description: bytes) -> bytes:
+        """Return a frame behind the description of its sink, in a new segment behind the header.
+
+        Should a nested call write both, before this one does, they stand there twice: no harm.
+        """
+        header = b"" if self.size else frame.SEGMENT_HEADER
+        return (
+            header + frame.encode(frame.DESCRIPTION, frame.sink_of(item), 0.0, description) + item
+        )
+
 
 class SpoolWriter:
     """The queue as `QueueHandler` sees it: `put` of encoded frames.
@@ -157,7 +167,9 @@ class SpoolWriter:
                 tail = self._tail
                 if tail is None or (tail.size >= tail.capacity and not nested):
                     tail = self._next_segment()
-                data = item if sink in tail.described else self._introduced(tail, item)
+                data = item
+                if sink not in tail.described:
+                    data = tail.introduced(item, self.description_of(item))
                 written = write(tail.fd, data)
                 if written != len(data):  # no room: a partial frame would hide all later ones
                     os.ftruncate(tail.fd, os.fstat(tail.fd).st_size - written)
@@ -170,16 +182,6 @@ class SpoolWriter:
                 raise OSError(error.errno, f"{where} ({reason})") from None
             finally:
                 self._busy = nested
-
-    def _introduced(self, tail: _Tail, item: bytes) -> bytes:
-        """Return a frame behind the description of its sink, in a new segment behind the header.
-
-        Should a nested call write both, before this one does, they stand there twice: no harm.
-        """
-        header = b"" if tail.size else frame.SEGMENT_HEADER
-        sink = frame.sink_of(item)
-        description = frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
-        return header + description + item
 
     def _go_on(self, new: _Tail | None) -> None:
         """Append to `new` from now on; the reader learns by the lock that the old one is done."""
