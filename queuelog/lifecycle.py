@@ -73,6 +73,7 @@ def start(
     options = Options(
         path(spool), backlog, full, wait, strings("own", own), paths("adopt", adopt), queue, user
     )
+    options.check()
     if isinstance(_role, Client):
         raise WrongProcessError(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from logging import handlers
+from typing import NamedTuple
 
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
@@ -29,8 +29,7 @@ _REASONS = {
 }
 
 
-@dataclass
-class Attachment:
+class Attachment(NamedTuple):
     """Replaces handlers.
 
     `is_known(handler)` tells if the owner can write what `handler` would write, and `take_over` is

@@ -10,13 +10,11 @@ nothing that a child writes is read here.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from queuelog.attach import tree
 from queuelog.base import SinkSpec, report
@@ -31,8 +29,7 @@ _STYLES = {"PercentStyle": "%", "StrFormatStyle": "{", "StringTemplateStyle": "$
 Make = Callable[[logging.Handler, bytes], QueueHandler]
 
 
-@dataclass
-class Connection:
+class Connection(NamedTuple):
     """All that a process needs to log through a spool; the options as in `queuelog.start`.
 
     `known` are the ids of the owner's sinks, `loggers` those of `_describe` by name, "" the root.
@@ -47,17 +44,13 @@ class Connection:
     wait: float
     own: tuple[str, ...]
     known: tuple[str, ...] = ()
-    loggers: dict[str, Any] = field(default_factory=dict)
+    loggers: dict[str, Any] = {}  # noqa: RUF012  # a default that nobody changes
     format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        self.own, self.known = tuple(self.own), tuple(self.known)  # JSON has lists
 
 
 def publish(connection: Connection) -> None:
     """Let the children of this process find the spool, and the loggers as they are now."""
-    connection.loggers = _describe()
-    fields = dataclasses.asdict(connection)
+    fields = {**connection._asdict(), "loggers": _describe()}
     text = json.dumps(fields)
     if len(text) > _LONGEST:
         report(
@@ -87,7 +80,8 @@ def find() -> Connection | None:
     try:
         fields = json.loads(text)
         if fields.get("format") == FORMAT:
-            return Connection(**fields)
+            found = Connection(**fields)
+            return found._replace(own=tuple(found.own), known=tuple(found.known))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigurationError(
             f"the environment variable {VARIABLE} is not what queuelog.start() wrote: {error}. "

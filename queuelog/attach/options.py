@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pwd
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from types import FrameType
+from typing import Any, NamedTuple
 
 from queuelog.errors import ConfigurationError
 
@@ -32,19 +32,14 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "own": (lambda value: all(isinstance(name, str) for name in value), "a list of strings"),
     "adopt": (lambda value: all(map(_is_path, value)), "a list of absolute paths"),
     "user": (
-        lambda value: isinstance(value, (str, int, type(None))) and value not in (True, False, -1),
+        lambda value: value is None or (type(value) in (str, int) and value != -1),
         "the name or id of a user",
     ),
 }
 
 
-@dataclass(frozen=True)
-class Options:
-    """The keyword arguments of `start`, checked.
-
-    Raises:
-        ConfigurationError: one of them is wrong; the message says which, and what it must be.
-    """
+class Options(NamedTuple):
+    """The keyword arguments of `start`."""
 
     spool: str | None
     backlog: int
@@ -55,7 +50,12 @@ class Options:
     queue: Any
     user: int | str | None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse what is wrong.
+
+        Raises:
+            ConfigurationError: one of them is wrong; the message says which, and what it must be.
+        """
         for name, (is_right, expected) in _RULES.items():
             value = getattr(self, name)
             if not is_right(value):
@@ -86,7 +86,7 @@ def _gunicorn_uid() -> int:
     `on_starting(server)` gets the arbiter, but `queuelog.start()` in it does not: so that the user
     need not pass it on, it is found among the callers, `gunicorn.arbiter.Arbiter.start`.
     """
-    frame = inspect.currentframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # inspect has it as well, at a price
     while frame is not None and frame.f_globals.get("__name__") != "gunicorn.arbiter":
         frame = frame.f_back
     arbiter = None if frame is None else frame.f_locals.get("self")

@@ -52,10 +52,10 @@ class SinkSpec(NamedTuple):
     @classmethod
     def of(cls, handler: logging.Handler) -> SinkSpec:
         """Return the specification of `handler`."""
-        name = class_name(handler)
+        class_ = class_name(handler)
         if isinstance(handler, logging.FileHandler):
-            return cls(handler.baseFilename, "", name, _arguments(handler))
-        return cls("", handler.name or name, name, {})
+            return cls(handler.baseFilename, "", class_, _arguments(handler))
+        return cls("", handler.name or class_, class_, {})
 
     def encode(self) -> bytes:
         """Return the specification as JSON."""
@@ -114,7 +114,9 @@ class SinkSpec(NamedTuple):
 
 def sink_id_of(handler: logging.Handler) -> str:
     """Return what the sink is known by that `handler` writes to."""
-    return SinkSpec.of(handler).sink_id
+    if isinstance(handler, logging.FileHandler):
+        return file_id(handler.baseFilename)
+    return f"name:{handler.name or class_name(handler)}"
 
 
 def file_id(path: str) -> str:

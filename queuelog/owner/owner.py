@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
+import re
+from collections.abc import Iterable
 
 from queuelog.attach import attachment, environment, tree
 from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
-from queuelog.base import report
+from queuelog.base import base_directory, report
 from queuelog.errors import ConfigurationError, QueuelogError
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.ownership import Ownership
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory, SpoolWriter, default_path
+from queuelog.spool import SpoolDirectory, SpoolWriter
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
+
+
+def default_path(log_files: Iterable[str]) -> str:
+    """Return the spool for these log files: named after the directory that they have in common.
+
+    Without files it is named after the working directory.
+    """
+    directories = [os.path.dirname(os.path.realpath(path)) for path in log_files]
+    common = os.path.commonpath(directories) if directories else os.getcwd()
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", common).strip("-")[-40:]
+    digest = hashlib.sha256(os.fsencode(common)).hexdigest()[:12]
+    return os.path.join(base_directory(), f"{readable}-{digest}")
 
 
 class Owner:
@@ -100,7 +115,7 @@ class Owner:
             self._attachment.attach()
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        self._connection.known = self._sinks.ids()
+        self._connection = self._connection._replace(known=self._sinks.ids())
         environment.publish(self._connection)
 
     def _take_over(self, handler: logging.Handler) -> None:
@@ -148,7 +163,7 @@ class Owner:
 
     def after_fork_in_child(self) -> Client:
         """Let go of all that only the owner may hold; return what the child is."""
-        self._connection.known = self._sinks.ids()
+        self._connection = self._connection._replace(known=self._sinks.ids())
         self._queue.after_fork_in_child()
         with contextlib.suppress(OSError):
             self._listener.close()

@@ -14,7 +14,7 @@ Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """
 
 from queuelog.spool import frame
-from queuelog.spool.directory import Offsets, SpoolDirectory, Target, default_path
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target
 from queuelog.spool.writer import SpoolWriter
 
-__all__ = ["Offsets", "SpoolDirectory", "SpoolWriter", "Target", "default_path", "frame"]
+__all__ = ["Offsets", "SpoolDirectory", "SpoolWriter", "Target", "frame"]

@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import itertools
 import os
 import re
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from queuelog.base import ELSEWHERE, base_directory, opened, own_directory, shared_parent
+from queuelog.base import ELSEWHERE, opened, own_directory, shared_parent
 from queuelog.errors import SpoolError
 
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
@@ -179,15 +178,3 @@ class SpoolDirectory:
 def is_plain(found: os.stat_result, uid: int) -> bool:
     """Tell if a file is a regular one of user `uid` with one name only: no link, no device."""
     return stat.S_ISREG(found.st_mode) and found.st_uid == uid and found.st_nlink == 1
-
-
-def default_path(log_files: Iterable[str]) -> str:
-    """Return the spool for these log files: named after the directory that they have in common.
-
-    Without files it is named after the working directory.
-    """
-    directories = [os.path.dirname(os.path.realpath(path)) for path in log_files]
-    common = os.path.commonpath(directories) if directories else os.getcwd()
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", common).strip("-")[-40:]
-    digest = hashlib.sha256(os.fsencode(common)).hexdigest()[:12]
-    return os.path.join(base_directory(), f"{readable}-{digest}")

@@ -125,8 +125,9 @@ class SpoolWriter:
             if not block or self._gave_up:
                 raise
             self._append_later(item, timeout)
-        if rings:
-            ring(self._directory.bell)
+        finally:
+            if rings:
+                ring(self._directory.bell)
 
     def description_of(self, item: bytes) -> bytes:
         """Return the description of the sink that a frame is for."""

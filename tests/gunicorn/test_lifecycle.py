@@ -15,6 +15,12 @@ from waiting import wait_for
 SLOW = {"class": "owners.SlowHandler"}
 
 
+def open_every_file(server):
+    """Let the arbiter have every log file open from now on."""
+    server.get("/log?start=900000&count=1")
+    wait_for(lambda: b"=00900000" in server.text("load.log"), "the line")
+
+
 def check_exits(server, pids):
     """Assert that every worker's last line, and the arbiter's, is in error.log, once."""
     errors = Counter(server.text("error.log").splitlines())
@@ -78,7 +84,7 @@ def test_lines_of_the_arbiter_before_the_fork_do_no_harm(server):
 def test_six_reloads_lose_nothing_and_leak_nothing(request, kind):
     """Failures B10a and B10c: lines after SIGHUP are lost, threads and descriptors pile up."""
     running = request.getfixturevalue(kind)().start()
-    running.get("/log?start=900000&count=1")  # the arbiter has every file open from now on
+    open_every_file(running)
     before = running.at_rest()
     with Load(running) as load:
         for _ in range(6):
@@ -97,7 +103,7 @@ def test_six_reloads_lose_nothing_and_leak_nothing(request, kind):
 def test_workers_that_end_after_fifty_requests_lose_nothing(server):
     """Failures B10f: with `max_requests` the workers hang at their end, one after another."""
     running = server(extra="max_requests = 50\n").start()
-    running.get("/log?start=900000&count=1")  # the arbiter has every file open from now on
+    open_every_file(running)
     before = running.at_rest()
     with Load(running, per_request=2, limit=3_000, pause=0.002) as load:
         load.join()

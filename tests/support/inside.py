@@ -10,12 +10,13 @@ from queuelog.base import directories, fork, reporter
 from queuelog.base.locks import FileLock, LogFileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
+from queuelog.owner.owner import default_path
 from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import registry, rollover
 from queuelog.sinks.file import FileSink
 from queuelog.spool import frame
 from queuelog.spool import writer as _writer
-from queuelog.spool.directory import SpoolDirectory, default_path
+from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
 
