@@ -13,8 +13,7 @@ import queue
 from operator import attrgetter
 from typing import Any, Protocol
 
-from queuelog.base import SinkSpec, write_line
-from queuelog.base.filehandler import WRITING, encoder, writes_lines
+from queuelog.base import WRITING, SinkSpec, encoder, write_line, writes_lines
 from queuelog.spool import frame
 
 _new, _encode = object.__new__, frame.encode

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
-from queuelog.base import filehandler, obstacle, report, sink_id_of
+from queuelog.base import class_name, detach_stream, obstacle, report, sink_id_of
 from queuelog.errors import SpoolError
 from queuelog.handlers import Queue, QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
@@ -148,7 +148,7 @@ class Client:
         if reason:
             report(
                 f"kept {handler.baseFilename}",
-                f"{filehandler.class_name(handler)} for {handler.baseFilename} stays in the "
+                f"{class_name(handler)} for {handler.baseFilename} stays in the "
                 f"worker, since the arbiter cannot build one like it: {reason}. Configure it "
                 f"before queuelog.start(), with Gunicorn's setting logconfig_dict, and the arbiter "
                 f"owns it",
@@ -170,7 +170,7 @@ class Client:
 
 def _let_go(handler: logging.Handler) -> None:
     if isinstance(handler, logging.FileHandler):
-        filehandler.detach_stream(handler)
+        detach_stream(handler)
 
 
 def client_from_environment() -> Client | None:

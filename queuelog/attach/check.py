@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from queuelog.attach import tree
 from queuelog.attach.attachment import reason_to_stay
 from queuelog.attach.options import strings
-from queuelog.base import obstacle, sink_id_of
-from queuelog.base.filehandler import class_name, encoding, writes_lines
+from queuelog.base import class_name, encoding, obstacle, sink_id_of, writes_lines
 from queuelog.handlers import QueueHandler
 
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]

@@ -7,23 +7,25 @@ descriptions of handlers (`spec`), what they do with their files (`filehandler`)
 
 from queuelog.base.descriptor import Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
+from queuelog.base.filehandler import (
+    WRITING,
+    class_name,
+    detach_stream,
+    encode_text,
+    encoder,
+    encoding,
+    is_stdlib,
+    preamble,
+    rotates,
+    writes_lines,
+)  # fmt: skip
 from queuelog.base.reporter import report, write_line
 from queuelog.base.spec import SinkSpec, file_id, is_file, obstacle, sink_id_of
 from queuelog.base.unpatched import native
 
 __all__ = [
-    "ELSEWHERE",
-    "Descriptor",
-    "SinkSpec",
-    "base_directory",
-    "file_id",
-    "is_file",
-    "native",
-    "obstacle",
-    "opened",
-    "own_directory",
-    "report",
-    "shared_parent",
-    "sink_id_of",
-    "write_line",
-]
+    "ELSEWHERE", "WRITING", "Descriptor", "SinkSpec", "base_directory", "class_name",
+    "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_stdlib",
+    "native", "obstacle", "opened", "own_directory", "preamble", "report", "rotates",
+    "shared_parent", "sink_id_of", "write_line", "writes_lines",
+]  # fmt: skip

@@ -62,7 +62,7 @@ def encoding(handler: logging.FileHandler) -> tuple[str, str]:
     return name, handler.errors or "strict"
 
 
-def encode(handler: logging.FileHandler, text: str) -> bytes:
+def encode_text(handler: logging.FileHandler, text: str) -> bytes:
     """Return `text` as `handler` would write it in the middle of its file."""
     return encoder(handler)(text)
 

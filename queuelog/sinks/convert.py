@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 
-from queuelog.base import filehandler, report
+from queuelog.base import encode_text, report
 
 IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
 
@@ -32,7 +32,7 @@ def line_of(handler: logging.FileHandler, payload: bytes) -> bytes:
         path = handler.baseFilename
         report(f"record {path}", f"cannot format a record for {path}: {error!r}")
         return payload + b"\n"
-    return filehandler.encode(handler, text)
+    return encode_text(handler, text)
 
 
 def record_payload(created: float, line: bytes) -> bytes:

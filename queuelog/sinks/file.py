@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from queuelog.base import report
-from queuelog.base.filehandler import detach_stream, preamble
+from queuelog.base import detach_stream, preamble, report
 from queuelog.base.locks import LogFileLock
 from queuelog.errors import FileInUseError
 from queuelog.sinks.convert import line_of

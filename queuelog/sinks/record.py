@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import filehandler, report
+from queuelog.base import detach_stream, report
 from queuelog.sinks.convert import IS_LINE, record_of, record_payload
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
 from queuelog.spool import frame
@@ -80,12 +80,12 @@ class RecordSink(Sink):
             with suppress(FileNotFoundError):
                 if os.path.samestat(held, os.stat(self.handler.baseFilename)):
                     return
-            filehandler.detach_stream(self.handler)
+            detach_stream(self.handler)
 
     def let_go(self) -> None:
         """Close the handler's file, which opens it again by itself; every batch was flushed."""
         if isinstance(self.handler, logging.FileHandler):
-            filehandler.detach_stream(self.handler)
+            detach_stream(self.handler)
 
     def close(self) -> None:
         """Give the handler back as it was."""

@@ -13,8 +13,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import itemgetter
 
-from queuelog.base import SinkSpec, file_id, is_file, report, sink_id_of
-from queuelog.base.filehandler import detach_stream, rotates, writes_lines
+from queuelog.base import (
+    SinkSpec,
+    detach_stream,
+    file_id,
+    is_file,
+    report,
+    rotates,
+    sink_id_of,
+    writes_lines,
+)
 from queuelog.base.locks import LogFileLock
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Items, Sink

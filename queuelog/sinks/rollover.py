@@ -18,8 +18,7 @@ from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from queuelog.base import report
-from queuelog.base.filehandler import detach_stream, is_stdlib
+from queuelog.base import detach_stream, is_stdlib, report
 from queuelog.sinks.protocol import Items
 
 _RETRY = 10.0  # seconds
