@@ -4,6 +4,7 @@ Its import gives the root logger the level INFO. A program below another one, wh
 levels that it inherits, does without it.
 """
 
+import importlib
 import logging
 import os
 import sys
@@ -109,7 +110,11 @@ def let_others_pass():
 
 
 def become(uid):
-    """Give up root, as a worker of another user does."""
+    """Give up root, as a worker of another user does.
+
+    It may not be able to read the interpreter's files: what an owner needs is imported before.
+    """
+    importlib.import_module("queuelog.owner.owner")
     os.setgroups([])
     os.setgid(uid)
     os.setuid(uid)

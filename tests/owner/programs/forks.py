@@ -3,11 +3,12 @@
 import logging
 import os
 import resource
+import shutil
 import threading
 
 import inside
 from disks import fill
-from prelude import SPOOL, add_log, content, in_child, in_worker, logger_of, root, start
+from prelude import SPOOL, add_log, become, content, in_child, in_worker, logger_of, root, start
 from waiting import wait_for
 
 import queuelog
@@ -43,7 +44,7 @@ def the_listener_goes_on_at_the_next_fork_where_there_was_no_thread():
     directory = os.path.dirname(SPOOL)
     user = 100_000 + os.getpid()  # the limit counts what else this user runs
     os.chown(directory, user, user)
-    os.setuid(user)
+    become(user)
     lines = logger_of(f"{directory}/lines.log")
     start()
     lines.info("before")
@@ -62,6 +63,7 @@ def the_listener_goes_on_at_the_next_fork_where_there_was_no_thread():
     lines.info("after")
     wait_for(lambda: "after" in content(f"{directory}/lines.log"), "the line after the forks")
     queuelog.stop()
+    shutil.rmtree(inside.base_directory())
 
 
 def a_fork_while_other_threads_log():

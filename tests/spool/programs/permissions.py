@@ -36,8 +36,6 @@ def the_spool_is_for_its_user_only():
 
 
 def the_first_start_of_a_user_ever():
-    import queuelog.owner.owner  # noqa: PLC0415  # this user may not read the interpreter's files
-
     home, uid = ARGUMENTS[0], int(ARGUMENTS[1])
     os.chdir(home)
     become(uid)
