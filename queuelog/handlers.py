@@ -156,16 +156,17 @@ class QueueHandler(logging.handlers.QueueHandler):
             self.queue.put(item, self._block, self._timeout)
         except queue.Full:
             self.queue.drop(item)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: somebody has closed a queue of his own
             write_past_owner(self.description, item, error)
 
 
-def write_past_owner(description: bytes, item: bytes, reason: OSError) -> None:
+def write_past_owner(description: bytes, item: bytes, reason: Exception) -> None:
     """Write a frame's line to its file directly, or to stderr: the spool cannot be written."""
     kind, _, line = frame.decode(item)
     if kind == frame.RECORD:
         line = json.loads(line)["msg"].encode(errors="backslashreplace") + b"\n"
-    write_line(SinkSpec.parse(description).path, line, reason)
+    why = getattr(reason, "strerror", None) or str(reason)
+    write_line(SinkSpec.parse(description).path, line, why)
 
 
 def _text(value: Any) -> str:

@@ -46,14 +46,14 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
             _logger.log(level, "%s", message)
 
 
-def write_line(path: str, line: bytes, reason: OSError) -> None:
+def write_line(path: str, line: bytes, reason: str) -> None:
     """Append `line` to the log file `path`, as a lone process would; else write it to stderr.
 
     `path` is "" if there is no file; `reason` says why the spool cannot be written.
     """
     report(
         "spool-write",
-        f"{reason.strerror}: lines go to their files directly until it can be written again",
+        f"{reason}: lines go to their files directly until it can be written again",
     )
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     with contextlib.suppress(OSError), opened(path, flags, 0o666) as fd:  # no file: ENOENT

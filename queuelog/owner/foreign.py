@@ -43,7 +43,7 @@ class ForeignQueue(SpoolWriter):
         for _ in range(_MOST):
             try:
                 item = self.waiting.pop() if self.waiting else self.foreign.get_nowait()
-            except queue.Empty:
+            except (queue.Empty, OSError, ValueError):  # or somebody has closed it
                 return
             try:
                 self._move(*item)

@@ -20,3 +20,9 @@ def test_a_full_spool_leaves_the_rest_in_the_queue(program, log):
     """What has no room yet comes at the stop, at the latest, in its order."""
     program()
     assert log.read_text().split() == [f"{number:0500d}" for number in range(1000)]
+
+
+def test_a_queue_that_somebody_closes_costs_no_later_line(program, log):
+    """Lines go past the owner, nothing is raised into the application, and the stop works."""
+    assert "lines go to their files directly" in program().stderr
+    assert log.read_text().endswith("after\n")

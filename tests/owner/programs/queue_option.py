@@ -43,3 +43,12 @@ def a_full_spool_leaves_the_rest_in_the_queue():
     for number in range(1000):
         root.info("%0500d", number)
     queuelog.stop()
+
+
+def a_queue_that_somebody_closes_costs_no_later_line():
+    closed = multiprocessing.Queue()
+    add_log()
+    start(queue=closed)
+    closed.close()
+    root.info("after")
+    queuelog.stop()
