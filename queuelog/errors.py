@@ -1,4 +1,4 @@
-"""The errors of queuelog. All of them are raised at start-up, never by a log call."""
+"""The errors of queuelog, raised by its functions and by `dictConfig`, never by a log call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ConfigurationError(QueuelogError, ValueError):
 
 
 class NotStartedError(QueuelogError, RuntimeError):
-    """`setup()` or `stop()` was called, but `start()` never was."""
+    """`setup()` was called, but `start()` never was, here or in a process above."""
 
 
 class WrongProcessError(QueuelogError, RuntimeError):
@@ -20,7 +20,7 @@ class WrongProcessError(QueuelogError, RuntimeError):
 
 
 class SpoolError(QueuelogError, OSError):
-    """The spool directory cannot be used: not ours, a link, or not a directory."""
+    """The spool cannot be used: not ours, no room, or another version of queuelog wrote it."""
 
 
 class FileInUseError(QueuelogError, RuntimeError):

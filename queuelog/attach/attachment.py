@@ -60,7 +60,11 @@ class Attachment(NamedTuple):
         if not self.is_known(handler):
             return None
         new = self.queue_handler(handler)  # first: it takes on what the handler is still
-        self.take_over(handler)
+        try:
+            self.take_over(handler)
+        except BaseException:
+            _give_back(new)
+            raise
         return new
 
     def queue_handler(
@@ -77,14 +81,17 @@ def detach() -> None:
     """Put every handler back that a queue handler stands in for."""
 
     def original(handler: logging.Handler) -> logging.Handler | None:
-        if not isinstance(handler, QueueHandler):
-            return None
-        handler.close()
-        if handler.handler.name:
-            handler.handler.set_name(handler.handler.name)
-        return handler.handler
+        return _give_back(handler) if isinstance(handler, QueueHandler) else None
 
     tree.substitute(original)
+
+
+def _give_back(handler: QueueHandler) -> logging.Handler:
+    """Return the handler that is replaced, known by its name again."""
+    handler.close()
+    if handler.handler.name:
+        handler.handler.set_name(handler.handler.name)
+    return handler.handler
 
 
 def replaced() -> list[logging.Handler]:

@@ -18,6 +18,10 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) and os.path.isabs(value) and "\0" not in value
 
 
+def _is_uid(value: Any) -> bool:
+    return type(value) is int and 0 <= value < (1 << 32) - 1  # the last one means "no user"
+
+
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "spool": (lambda value: value is None or _is_path(value), "an absolute path"),
     "backlog": (
@@ -32,7 +36,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "own": (lambda value: all(isinstance(name, str) for name in value), "a list of strings"),
     "adopt": (lambda value: all(map(_is_path, value)), "a list of absolute paths"),
     "user": (
-        lambda value: value is None or (type(value) in (str, int) and value != -1),
+        lambda value: value is None or type(value) is str or _is_uid(value),
         "the name or id of a user",
     ),
 }

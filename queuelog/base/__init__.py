@@ -1,12 +1,12 @@
 """What every room stands on: reports, locks, directories, forks, and what a sink number means.
 
-Nothing here knows of spools, sinks or loggers. In: paths, handlers of the standard library. Out:
-descriptions of handlers (`spec`), what they do with their files (`filehandler`), exclusive locks
-(`locks`), directories that are safe to use, a last resort for a line and for an error message.
+In: paths, handlers of the standard library. Out: descriptions of handlers (`spec`), what they do
+with their files (`filehandler`), exclusive locks (`locks`), directories that are safe to use, and
+where an error message or a line goes that nobody else takes (`reporter`).
 """
 
 from queuelog.base.descriptor import Descriptor, opened
-from queuelog.base.directories import ELSEWHERE, base_directory, own_directory, shared_parent
+from queuelog.base.directories import ELSEWHERE, own_directory, shared_parent
 from queuelog.base.filehandler import (
     WRITING,
     class_name,
@@ -24,7 +24,7 @@ from queuelog.base.spec import SinkSpec, file_id, is_file, obstacle, sink_id_of
 from queuelog.base.unpatched import native
 
 __all__ = [
-    "ELSEWHERE", "WRITING", "Descriptor", "SinkSpec", "base_directory", "class_name",
+    "ELSEWHERE", "WRITING", "Descriptor", "SinkSpec", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_stdlib",
     "native", "obstacle", "opened", "own_directory", "preamble", "report", "rotates",
     "shared_parent", "sink_id_of", "write_line", "writes_lines",

@@ -5,19 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 
 from queuelog.errors import SpoolError
 
-MEMORY = "/dev/shm"  # noqa: S108  # what lies there is checked: see own_directory
 ELSEWHERE = "or choose another place with start(spool=…)"
-
-
-def base_directory() -> str:
-    """Return this user's directory for spools and locks: on tmpfs where there is one."""
-    usable = os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK)
-    return os.path.join(MEMORY if usable else tempfile.gettempdir(), f"queuelog-{os.geteuid()}")
 
 
 def shared_parent(path: str, mode: int, uid: int) -> None:

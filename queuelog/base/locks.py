@@ -6,9 +6,18 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import tempfile
 
 from queuelog.base.descriptor import Descriptor
-from queuelog.base.directories import base_directory, own_directory
+from queuelog.base.directories import own_directory
+
+MEMORY = "/dev/shm"  # noqa: S108  # what lies there is checked: see own_directory
+
+
+def base_directory() -> str:
+    """Return this user's directory for spools and locks: on tmpfs where there is one."""
+    usable = os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK)
+    return os.path.join(MEMORY if usable else tempfile.gettempdir(), f"queuelog-{os.geteuid()}")
 
 
 def try_lock(fd: int) -> bool:
@@ -45,19 +54,23 @@ class FileLock(Descriptor):
             return True
         self.close()
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        if not try_lock(fd):
-            os.close(fd)
-            return False
         self.fd = fd
-        with contextlib.suppress(OSError):  # no room: the lock counts, not the note
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, self._note.encode(), 0)
-        return True
+        locked = False
+        try:
+            locked = try_lock(fd)
+        finally:
+            if not locked:
+                self.close()
+        if locked:
+            with contextlib.suppress(OSError):  # no room: the lock counts, not the note
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, os.fsencode(self._note), 0)
+        return locked
 
     def holder(self) -> str:
         """Return the note that the holder left."""
-        with contextlib.suppress(OSError), open(self._path, encoding="utf-8") as file:
-            return file.read()
+        with contextlib.suppress(OSError), open(self._path, "rb") as file:
+            return os.fsdecode(file.read())
         return "a process that is gone"
 
 

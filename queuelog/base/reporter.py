@@ -1,7 +1,7 @@
-"""The last resorts: of an error message, when nothing else can say it, and of a line.
+"""Where an error message goes, and a line that the spool cannot take: the last resort for both.
 
-They are used by every process and every thread, also in signal handlers and while the disk is full.
-So they take no lock, never raise, and each thing is said at most once in `INTERVAL` seconds: a
+It is used by every process and every thread, also in signal handlers and while the disk is full.
+So nothing here takes a lock or raises, and each thing is said at most once in `INTERVAL` seconds: a
 failure that repeats with every record must not fill stderr as well.
 """
 

@@ -85,13 +85,13 @@ class ForeignListener(QueueListener):
         deadline = time.monotonic() + timeout
         while self._foreign.move():  # also if another process writes what is in the spool
             pass
-        done = super().drain(timeout)
+        super().drain(deadline - time.monotonic())
         while self._foreign.waiting and time.monotonic() < deadline:  # the spool was full
             self._foreign.close()  # a segment can be removed only if nobody holds it
             time.sleep(_POLL)
-            done = super().drain(timeout)
+            super().drain(deadline - time.monotonic())
         self._foreign.close()
-        return super().drain(timeout) and done and not self._foreign.waiting
+        return super().drain(deadline - time.monotonic()) and not self._foreign.waiting
 
     def _work(self) -> None:
         self._foreign.move()  # also while another process owns the spool

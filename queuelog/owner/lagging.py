@@ -82,6 +82,7 @@ class Lagging:
             cursor.begin(batch.ends)
         else:
             batch = self._reader.read_again(cursor.offsets, cursor.ends)
+        self._transfer.begin()
         names = sink_id, self._sinks.current_id(sink_id)
         wanted = self._sinks.select(batch.items, lambda found: found in names)
         if self._transfer.write(cursor, wanted) and not self._gives_up(sink_id, wanted):

@@ -91,7 +91,7 @@ class Ledger(Descriptor):
         self.state = State()
 
     def check(self) -> None:
-        """Read nothing, but refuse what another version of queuelog has written.
+        """Refuse what another version of queuelog has written; the state stays as it is.
 
         Raises:
             SpoolError: it is of another version.
@@ -142,7 +142,11 @@ class Ledger(Descriptor):
             self._size, self._end = _SIZE, 0
         else:
             self._number, self.state, self._end = self._read(self.fd)
-        os.posix_fallocate(self.fd, 0, self._size)
+        try:
+            os.posix_fallocate(self.fd, 0, self._size)
+        except OSError:
+            self.close()  # or the next call would take it for whole
+            raise
         if lost:
             self.save()
 

@@ -53,7 +53,7 @@ class QueueListener(logging.handlers.QueueListener):
         os.set_blocking(self._waker, False)
 
     def start(self) -> None:
-        """Start the thread; harmless if it runs. It takes back a `stop` that took too long.
+        """Start the thread; harmless if it runs. It cancels a `stop` that took too long.
 
         Raises:
             RuntimeError: the limit of processes is reached.
@@ -129,7 +129,7 @@ class QueueListener(logging.handlers.QueueListener):
 
     def enqueue_sentinel(self) -> None:
         """Wake the thread."""
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # full: it is awake already
             os.write(self._waker, b"\0")
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
@@ -145,9 +145,13 @@ class QueueListener(logging.handlers.QueueListener):
         self.delivery.deliver(record)
 
     def _sleep(self, seconds: float, *, bell: bool = False) -> None:
-        self.queue.wait(self._wake, seconds, bell=bell)
-        with contextlib.suppress(BlockingIOError):
+        try:
+            self.queue.wait(self._wake, seconds, bell=bell)
             os.read(self._wake, 4096)
+        except BlockingIOError:
+            pass
+        except OSError:  # somebody has closed all descriptors, as daemons do
+            native("time", "sleep")(min(seconds, STANDBY))
 
     def _run(self, running: Any) -> None:
         """The thread's function."""
@@ -178,6 +182,8 @@ class QueueListener(logging.handlers.QueueListener):
         if time.monotonic() >= self._next_tidy:
             self._next_tidy = time.monotonic() + IDLE
             self.delivery.tidy()
+            if not self.delivery.own():  # somebody has removed the spool, and another one has it
+                return
         more = self.delivery.retry()
         batch = self.dequeue(block=not more)
         if batch is not None:
@@ -189,5 +195,6 @@ class QueueListener(logging.handlers.QueueListener):
     def close(self) -> None:
         """Give up what the listener holds; also in a forked child, which must not keep it."""
         for fd in (self._wake, self._waker):
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
         self.delivery.close()

@@ -13,7 +13,8 @@ from queuelog.attach import attachment, environment, tree
 from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
-from queuelog.base import base_directory, report
+from queuelog.base import report
+from queuelog.base.locks import base_directory
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
@@ -91,12 +92,13 @@ class Owner:
         except BaseException:
             environment.withdraw()
             attachment.detach()
+            self._queue.close()
             self._close()
             raise
 
     def listen(self) -> None:
-        """Start the listener's thread."""
-        self._listener.start()
+        """Start the listener's thread, or at the limit of processes say so, and try later."""
+        self._listener.resume()
 
     def attach(self) -> None:
         """Take over what has been configured since.

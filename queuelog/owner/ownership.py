@@ -36,7 +36,8 @@ class Ownership:
             try:
                 self.ledger.check()
             except SpoolError:
-                if not self.directory.is_empty() or not self._lock.acquire():
+                empty = self.directory.is_empty  # asked again, with the lock that keeps others away
+                if not empty() or not self._lock.acquire() or not empty():
                     raise
                 os.unlink(self.directory.ledger)
 

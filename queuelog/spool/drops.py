@@ -75,7 +75,7 @@ def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
     for uid, name in directory.drops():
         path = os.path.join(directory.incoming(uid), name)
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
-        with contextlib.suppress(OSError), opened(path, flags) as fd:
+        with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
             if is_plain(found, uid) and _HEADER_SIZE < found.st_size < _MAX_SIZE:
                 yield Dropped(fd, path, trusted=uid == directory.owner_uid)

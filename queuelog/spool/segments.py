@@ -130,7 +130,7 @@ class Segments:
 
     Also those are read that somebody has removed from the directory: while they are open, nothing
     of them is lost. `limit` is the backlog limit in bytes; a frame that claims to be longer is a
-    lie. At most so many are open for each user, that two users leave some descriptors.
+    lie. `most` is how many may be open for one user; two users leave a third of the descriptors.
     """
 
     def __init__(self, directory: SpoolDirectory, limit: int) -> None:
@@ -185,7 +185,7 @@ class Segments:
         if segment.trusted:
             self.left_alone[segment.name] = found.st_size
             report(
-                f"format {path}",
+                "format",
                 f"segment {path} is left alone: it is damaged, or another version of queuelog "
                 f"wrote it (this one reads format {frame.FORMAT}). Start that version once, to "
                 f"write its records, or remove it",

@@ -16,7 +16,7 @@ from queuelog.sinks.registry import Sinks
 @pytest.fixture
 def deliver(monkeypatch, tmp_path):
     """Return a context manager that makes an owner of a directory, and lets it end."""
-    monkeypatch.setattr(inside.directories, "MEMORY", str(tmp_path))  # for locks of log files
+    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))  # for locks of log files
 
     @contextmanager
     def make(directory, *handlers):

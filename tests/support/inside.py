@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 
 from queuelog import lifecycle
-from queuelog.base import directories, fork, reporter
+from queuelog.base import fork, locks, reporter
 from queuelog.base.locks import FileLock, LogFileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
@@ -110,12 +110,12 @@ def takes_part_in_forks():
 
 def take_for_memory(path):
     """Let this process take a directory for the memory file system."""
-    directories.MEMORY = path
+    locks.MEMORY = path
 
 
 def base_directory():
     """Return the directory of this user's spools and locks."""
-    return directories.base_directory()
+    return locks.base_directory()
 
 
 def default_spool(paths):
