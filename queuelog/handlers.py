@@ -114,15 +114,13 @@ class QueueHandler(logging.handlers.QueueHandler):
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record; what the formatter raises is reported as the stdlib does."""
+        """Queue the record; what is raised meanwhile is reported as the stdlib does."""
         try:
-            item = self.prepare(record)
+            self.enqueue(self.prepare(record))
         except RecursionError:  # as in logging.StreamHandler.emit
             raise
         except Exception:
             self.handleError(record)
-        else:
-            self.enqueue(item)
 
     def prepare(self, record: logging.LogRecord) -> bytes:
         """Return the record as a frame: the formatted line, or its attributes as JSON.

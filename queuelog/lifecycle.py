@@ -31,6 +31,7 @@ Call it in the on_starting of your Gunicorn conf file; one that is defined below
 """
 
 _role: Owner | Client | None = None
+_ending: list[Owner] = []  # the owner that is about to stop, if any
 
 
 def start(
@@ -143,7 +144,11 @@ def stop() -> None:
         atexit.unregister(_stop_at_exit)
         _hook.remove()
         owner, _role = _role, None
-        owner.stop()
+        _ending.append(owner)
+        try:
+            owner.stop()
+        finally:
+            _ending.remove(owner)
 
 
 def _take_on(role: Owner | Client) -> None:
@@ -177,6 +182,8 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     global _role
+    while _ending:  # another thread forks while stop() writes the last lines
+        _ending.pop().after_fork_in_child()
     if _role is not None:
         _role = _role.after_fork_in_child()
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
 from queuelog.base import class_name, detach_stream, obstacle, report, sink_id_of
-from queuelog.errors import SpoolError
+from queuelog.errors import ConfigurationError, SpoolError
 from queuelog.handlers import Queue, QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
@@ -45,9 +45,13 @@ class Attachment(NamedTuple):
         """Put a queue handler in the place of every handler that the owner can stand in for.
 
         Raises:
-            ValueError: the encoding of a handler is unknown.
+            ConfigurationError: a handler cannot work; its encoding is unknown, say.
+            FileInUseError: another process owns one of the log files, with another spool.
         """
-        tree.substitute(self._replacement)
+        try:
+            tree.substitute(self._replacement)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
         _report_disabled()
 
     def _replacement(self, handler: logging.Handler) -> logging.Handler | None:

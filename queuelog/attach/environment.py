@@ -60,6 +60,8 @@ def publish(connection: Connection) -> None:
             logging.WARNING,
         )
         text = json.dumps({**fields, "loggers": {}})
+    if len(text) > _LONGEST:  # so many files: those of the stdlib's handlers need not be known
+        text = json.dumps({**fields, "loggers": {}, "known": ()})
     os.environ[VARIABLE] = text
 
 

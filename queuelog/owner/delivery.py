@@ -54,6 +54,7 @@ class Delivery:
         except BaseException:
             self.close()  # an owner that cannot write would keep others from it
             raise
+        self._reader.segments.close()  # another owner may have read what this one had open once
         for offsets in self._ledger.state.positions():
             for name in list(offsets):
                 if not os.path.lexists(self._directory.segment(name)):

@@ -38,20 +38,24 @@ class ForeignQueue(SpoolWriter):
         """Put a frame; raises `queue.Full` if the queue is bounded and full."""
         self.foreign.put((self.description_of(item), item), block, timeout)
 
-    def move(self) -> None:
-        """Move what is there into the spool, while that has room; not more than a batch."""
+    def move(self) -> bool:
+        """Move what is there into the spool, while that has room; tell if there may be more."""
         for _ in range(_MOST):
             try:
                 item = self.waiting.pop() if self.waiting else self.foreign.get_nowait()
             except (queue.Empty, OSError, ValueError):  # or somebody has closed it
-                return
+                return False
+            except Exception as error:  # what was pickled cannot be unpickled here
+                report("foreign", f"passed over a queue item that cannot be read: {error!r}")
+                continue
             try:
                 self._move(*item)
             except queue.Full:
                 self.waiting.append(item)
-                return
+                return False
             except Exception as error:
                 report("foreign", f"passed over a queue item that is not ours: {error!r}")
+        return True
 
     def _move(self, description: bytes, item: bytes) -> None:
         kind, created, payload = frame.decode(item)
@@ -79,6 +83,8 @@ class ForeignListener(QueueListener):
     def drain(self, timeout: float) -> bool:
         """Write all that is in the foreign queue and in the spool; see `QueueListener.drain`."""
         deadline = time.monotonic() + timeout
+        while self._foreign.move():  # also if another process writes what is in the spool
+            pass
         done = super().drain(timeout)
         while self._foreign.waiting and time.monotonic() < deadline:  # the spool was full
             self._foreign.close()  # a segment can be removed only if nobody holds it
@@ -86,6 +92,10 @@ class ForeignListener(QueueListener):
             done = super().drain(timeout)
         self._foreign.close()
         return super().drain(timeout) and done and not self._foreign.waiting
+
+    def _work(self) -> None:
+        self._foreign.move()  # also while another process owns the spool
+        super()._work()
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait a while first."""

@@ -14,7 +14,6 @@ from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
 from queuelog.base import base_directory, report
-from queuelog.errors import ConfigurationError, QueuelogError
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
@@ -52,16 +51,18 @@ class Owner:
         path = options.spool or default_path(files)
         directory = SpoolDirectory(path, options.worker_uid())
         ownership = Ownership(directory)
+        directory.create_parent()
         ownership.check()
         directory.create()
         self.owner = os.getpid()
         self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")
         delivery = Delivery(ownership, self._sinks, options.backlog)
-        self._queue = SpoolWriter(directory, options.backlog)
-        self._listener = QueueListener(ownership.bell, delivery)
-        if options.queue is not None:
-            self._queue = ForeignQueue(options.queue, directory, options.backlog)
-            self._listener = ForeignListener(ownership.bell, delivery, self._queue)
+        if options.queue is None:
+            self._queue = SpoolWriter(directory, options.backlog)
+            self._listener = QueueListener(ownership.bell, delivery)
+        else:
+            self._queue = foreign = ForeignQueue(options.queue, directory, options.backlog)
+            self._listener = ForeignListener(ownership.bell, delivery, foreign)
         self._connection = Connection(
             spool=path,
             owner=self.owner,
@@ -111,10 +112,7 @@ class Owner:
             self._listener.resume()
 
     def _attach(self) -> None:
-        try:
-            self._attachment.attach()
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+        self._attachment.attach()
         self._connection = self._connection._replace(known=self._sinks.ids())
         environment.publish(self._connection)
 
@@ -130,21 +128,23 @@ class Owner:
         if not stopped:
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
-        unwritten = self._drain()
-        if unwritten:
-            report(
-                "stop",
-                f"cannot write {unwritten}: the records stay in the spool, and are written at the "
-                f"next start",
-            )
-        self._close()
+        try:
+            unwritten = self._drain()
+            if unwritten:
+                report(
+                    "stop",
+                    f"cannot write {unwritten}: the records stay in the spool, and are written at "
+                    f"the next start",
+                )
+        finally:
+            self._close()
 
     def _drain(self) -> str:
         """Write what is in the spool; return what could not be written, "" if all was."""
         try:
             if self._listener.drain(DRAIN_WAIT):
                 return ""
-        except (OSError, QueuelogError) as error:  # no descriptor is left, or a file is not ours
+        except Exception as error:  # no descriptor is left, a file is not ours, or whatever
             return f"all ({error})"
         lagging = self._listener.delivery.lagging.ids()
         return ", ".join(lagging) or f"all in {DRAIN_WAIT:.0f} seconds"

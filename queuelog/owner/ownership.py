@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from queuelog.base import report
@@ -29,14 +30,15 @@ class Ownership:
         Raises:
             SpoolError: it is of another version, or its ledger cannot be read.
         """
-        with self.directory.errors():
+        if not self.directory.is_ours():
+            return  # there is none, or what is there is refused when it is made
+        with self.directory.errors(), contextlib.closing(self._lock):
             try:
                 self.ledger.check()
             except SpoolError:
                 if not self.directory.is_empty() or not self._lock.acquire():
                     raise
                 os.unlink(self.directory.ledger)
-                self._lock.close()
 
     @property
     def held(self) -> bool:

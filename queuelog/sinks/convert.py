@@ -27,12 +27,11 @@ def record_of(payload: bytes) -> logging.LogRecord:
 def line_of(handler: logging.FileHandler, payload: bytes) -> bytes:
     """Return a record's payload as the line that `handler` would write."""
     try:
-        text: str = handler.format(record_of(payload)) + handler.terminator
-    except Exception as error:  # not JSON, or the user's formatter: keep what there is
+        return encode_text(handler, handler.format(record_of(payload)) + handler.terminator)
+    except Exception as error:  # not JSON, the user's formatter, an odd encoding
         path = handler.baseFilename
         report(f"record {path}", f"cannot format a record for {path}: {error!r}")
         return payload + b"\n"
-    return encode_text(handler, text)
 
 
 def record_payload(created: float, line: bytes) -> bytes:

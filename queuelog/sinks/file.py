@@ -81,7 +81,7 @@ class FileSink(Sink):
             created = min(items[done][0], time.time())  # no record is of the future, clock or not
             if self._rollover.is_due(created, items[done][1], self._size()):
                 save_mark(Mark(done))
-                identity = self._file.identity
+                identity = self._file.path_identity()
                 self._file.close()
                 self._rollover.roll_over(created, identity)
             backup = self._rollover.backup_for(created)

@@ -199,7 +199,11 @@ class FollowedFile(Descriptor):
 
     def is_moved(self) -> bool:
         """Tell if the path leads to another file by now, or to none."""
+        return self.path_identity() != self.identity
+
+    def path_identity(self) -> tuple[int, int]:
+        """Return device and inode of the file that has the path now; (-1, -1) if there is none."""
         with suppress(OSError):
             found = os.stat(self.path)
-            return (found.st_dev, found.st_ino) != self.identity
-        return True
+            return found.st_dev, found.st_ino
+        return -1, -1

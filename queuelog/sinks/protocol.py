@@ -71,6 +71,10 @@ class Sink(ABC):
     def let_go(self) -> None:
         """Hold no descriptor; the next write opens what it needs."""
 
+    def abandon(self) -> None:
+        """In a forked child: hold no descriptor, and write nothing of what the parent will."""
+        self.let_go()
+
     @abstractmethod
     def close(self) -> None:
         """Let go of everything, locks included, and leave the handler as it was."""

@@ -8,12 +8,13 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import detach_stream, report
+from queuelog.base import detach_stream, opened, report
 from queuelog.sinks.convert import IS_LINE, record_of, record_payload
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
 from queuelog.spool import frame
 
 _REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
+_abandoned: list[Any] = []  # file objects that would be flushed if nobody had them
 _PLAIN = logging.Formatter("%(message)s")
 
 
@@ -86,6 +87,19 @@ class RecordSink(Sink):
         """Close the handler's file, which opens it again by itself; every batch was flushed."""
         if isinstance(self.handler, logging.FileHandler):
             detach_stream(self.handler)
+
+    def abandon(self) -> None:
+        """Let go of the handler's file without a flush, which is the parent's business.
+
+        The parent's thread may have been in the middle of a write at the fork: the lock of the file
+        object is held in this process for ever then.
+        """
+        stream = getattr(self.handler, "stream", None)
+        if isinstance(self.handler, logging.FileHandler) and stream is not None:
+            self.handler.stream = None
+            _abandoned.append(stream)
+            with opened(os.devnull, os.O_WRONLY) as nowhere:
+                os.dup2(nowhere, stream.fileno(), inheritable=False)
 
     def close(self) -> None:
         """Give the handler back as it was."""

@@ -24,6 +24,7 @@ from queuelog.base import (
     writes_lines,
 )
 from queuelog.base.locks import LogFileLock
+from queuelog.errors import FileInUseError
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Items, Sink
 from queuelog.sinks.record import RecordSink
@@ -67,6 +68,8 @@ class Sinks:
         sink_id = sink_id_of(handler)
         self._added.discard(sink_id)
         sink = self._sinks.get(sink_id)
+        if isinstance(sink, RecordSink) and sink.handler is handler:
+            return  # it hangs on a further logger now
         if not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
             self._replace(sink_id, RecordSink(sink_id, handler))
         elif not isinstance(sink, FileSink):
@@ -144,15 +147,15 @@ class Sinks:
         for (target, kind), items in groups.items():
             try:
                 sink_id = self.resolve(target)
-            except ValueError as error:
-                self._refused += len(items)
-                report("refused", f"refused {self._refused} records so far; the last: {error}")
-            except (UnknownSinkError, OSError, RuntimeError) as error:
+                accepted = self._sinks[sink_id].accept(kind, items)
+            except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self._id(target)
                 report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                 unknown.add(sink_id)
+            except Exception as error:  # a hostile description may make anything fail
+                self._refused += len(items)
+                report("refused", f"refused {self._refused} records so far; the last: {error}")
             else:
-                accepted = self._sinks[sink_id].accept(kind, items)
                 merged.setdefault(sink_id, []).extend(accepted)
         for items in merged.values():
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
@@ -166,7 +169,7 @@ class Sinks:
         """Return the id of a target's sink, whether or not that exists; "" if it is refused."""
         try:
             return self._resolved.get(target) or SinkSpec.parse(target.description).sink_id
-        except ValueError:
+        except (ValueError, RecursionError, OSError):
             return ""
 
     def current_id(self, sink_id: str) -> str:
@@ -216,15 +219,15 @@ class Sinks:
     def close_inherited(self) -> None:
         """In a forked child: hold no log file, leave nothing for `logging.shutdown` to flush."""
         for sink in self._sinks.values():
-            with suppress(Exception):  # what a handler could not flush, its owner will
-                sink.close()  # the application may use its handler again ...
-                sink.let_go()  # ... which opens its file by itself
+            with suppress(Exception):  # nothing may keep the child from its own role
+                sink.close()  # the application may use its handler again
+                sink.abandon()
 
 
 def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:
     try:
         return found.build()
-    except ValueError:
+    except Exception:
         if not trusted:
             raise
         # A class of the user's own, from an earlier run: its lines are complete without it.

@@ -55,6 +55,8 @@ class SpoolDirectory:
         self.owner_uid = os.geteuid() if owner_uid is None else owner_uid
         self.worker_uid = worker_uid
         self.uids = {self.owner_uid, worker_uid}  # the users that may write
+        self._private = len(self.uids) == 1
+        self._mode = 0o700 if self._private else 0o711
         self.lock = os.path.join(path, "lock")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
@@ -68,24 +70,39 @@ class SpoolDirectory:
         """Return the path of the segment that offsets call "<uid>/<file name>"."""
         return os.path.join(self.path, name)
 
+    def is_ours(self) -> bool:
+        """Tell if the spool is there, as a directory of its owner's."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return False
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == self.owner_uid
+
+    def create_parent(self) -> None:
+        """Make the directory that the spool is in; harmless if it is there.
+
+        Raises:
+            SpoolError: others could replace what lies in it, or it cannot be made.
+        """
+        with self.errors():
+            shared_parent(os.path.dirname(self.path), self._mode, self.owner_uid)
+
     def create(self) -> None:
         """Make the directories and the doorbell; harmless if they are there.
 
         Raises:
             SpoolError: something is in the way that is not ours, or they cannot be made.
         """
-        private = self.uids == {self.owner_uid}
-        mode = 0o700 if private else 0o711
+        self.create_parent()
         with self.errors():
-            shared_parent(os.path.dirname(self.path), mode, self.owner_uid)
-            own_directory(self.path, mode, self.owner_uid)
+            own_directory(self.path, self._mode, self.owner_uid)
             for uid in self.uids:
                 own_directory(self.incoming(uid), 0o700, uid)
             with contextlib.suppress(FileExistsError):
                 os.mkfifo(self.bell)
             if not stat.S_ISFIFO(os.lstat(self.bell).st_mode):
                 raise SpoolError(f"{self.bell} is not a FIFO: remove it")
-            os.chmod(self.bell, 0o600 if private else 0o666)
+            os.chmod(self.bell, 0o600 if self._private else 0o666)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -170,7 +187,7 @@ class SpoolDirectory:
         Raises:
             OSError: there is no room for the number.
         """
-        mode = 0o600 if self.uids == {self.owner_uid} else 0o644
+        mode = 0o600 if self._private else 0o644
         with opened(self._consumed, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode) as fd:
             os.pwrite(fd, _CONSUMED.pack(size), 0)
 

@@ -41,7 +41,13 @@ class _Tail(Descriptor):
         self._file = os.fstat(self.fd)
         self.size = 0
         self.capacity = capacity  # about
+        self.torn = False  # it ends with a part of a frame
         self.described: set[bytes] = set()  # sink numbers as they stand in a frame
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the next frame belongs into another segment."""
+        return self.torn or self.size >= self.capacity
 
     def is_ours(self) -> bool:
         """Tell if the descriptor is still that of the segment: daemons close all they find."""
@@ -77,6 +83,7 @@ class SpoolWriter:
         self._child_uid = directory.worker_uid if uid is None else uid
         self._tail: _Tail | None = None
         self._drops: dict[int, DropCounter] = {}
+        self._busy = False  # a call is about to write, perhaps under one that is nested in it
         self._start(directory.owner_uid if uid is None else uid)
 
     def _start(self, uid: int) -> None:
@@ -161,19 +168,24 @@ class SpoolWriter:
             # A signal handler may log while this very thread is between taking the segment and
             # writing to it: the inner call must not close the segment under the outer one.
             nested, self._busy = self._busy, True
+            tail = None
             try:
                 if len(item) > self._limit:  # the reader would take its length for a lie
                     reason = f"{len(item)} bytes are more than the backlog limit"
                     raise OSError(errno.EFBIG, reason)
                 tail = self._tail
-                if tail is None or (tail.size >= tail.capacity and not nested):
+                if tail is None or (tail.is_done and not nested):
                     tail = self._next_segment()
                 data = item
                 if sink not in tail.described:
                     data = tail.introduced(item, self.description_of(item))
                 written = write(tail.fd, data)
-                if written != len(data):  # no room: a partial frame would hide all later ones
-                    os.ftruncate(tail.fd, os.fstat(tail.fd).st_size - written)
+                if written != len(data) or tail.torn:
+                    # No room: a partial frame hides all later ones, but not at the end of a segment
+                    # that nobody holds. It cannot be cut off, since it may have been read.
+                    tail.torn = tail.torn or written > 0
+                    if tail.torn and not nested:
+                        self._go_on(None)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 tail.size += written
                 tail.described.add(sink)
@@ -183,6 +195,8 @@ class SpoolWriter:
                 raise OSError(error.errno, f"{where} ({reason})") from None
             finally:
                 self._busy = nested
+                if not nested and tail is not None and tail is not self._tail:
+                    tail.close()  # the inner call has let go of it
 
     def _go_on(self, new: _Tail | None) -> None:
         """Append to `new` from now on; the reader learns by the lock that the old one is done."""
@@ -216,6 +230,8 @@ class SpoolWriter:
     def close(self) -> None:
         """Let go of the segment, so that the reader sees that it is complete."""
         with self._lock:
+            if self._busy:  # in a signal handler: the call that it interrupts closes the segment
+                self._tail = None
             self._go_on(None)
             while self._drops:
                 self._drops.popitem()[1].close()

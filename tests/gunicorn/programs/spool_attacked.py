@@ -1,5 +1,6 @@
 """Programs that start beside a server, after somebody has attacked what it holds."""
 
+import importlib
 import logging
 import os
 import sys
@@ -21,10 +22,16 @@ def start_beside():
 
 
 def start_without_its_lock():
-    """Log to a server's file, with its spool, whose lock file is removed before."""
+    """Log to a server's file, with its spool, whose lock file is removed before.
+
+    Again, should the server have looked after its lock in the moment between the two.
+    """
+    importlib.import_module("queuelog.owner.owner")
     root.addHandler(logging.FileHandler(sys.argv[2], delay=True))
-    os.unlink(f"{sys.argv[1]}/lock")
-    queuelog.start(spool=sys.argv[1])
+    for _ in range(20):
+        os.unlink(f"{sys.argv[1]}/lock")
+        queuelog.start(spool=sys.argv[1])
+        queuelog.stop()
 
 
 def print_base_directory():
