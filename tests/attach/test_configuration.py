@@ -66,6 +66,11 @@ def test_an_incremental_configuration_changes_levels(program, log):
     assert log.read_text().splitlines() == ["INFO 1", "ERROR 4", "DEBUG 5"]
 
 
+def test_a_handler_that_cannot_work_is_refused_in_a_worker_as_at_the_start(program):
+    """By setup() and by dictConfig(): who expects errors expects queuelog's."""
+    program()
+
+
 @pytest.mark.parametrize("where", ["worker", "arbiter"])
 def test_repeated_configuration_leaks_nothing(program, log, where):
     """Failures B10c: descriptors and threads of every reload, handlers, sinks, descriptions."""

@@ -138,3 +138,9 @@ def test_too_many_loggers_for_the_environment_are_said(program, tmp_path):
     """execve() refuses long variables: then a program below must configure logging itself."""
     assert "too many loggers" in program().stderr
     assert (tmp_path / "a.log").read_text() == "here\n"
+
+
+def test_more_files_than_the_environment_can_name_keep_no_program_from_its_start(program, tmp_path):
+    """Not only loggers make it too long: with "Argument list too long" nothing could be run."""
+    assert "too many loggers" in program().stderr
+    assert (tmp_path / "a.log").read_text() == "here\n"

@@ -12,6 +12,7 @@ WRONG = [
     {"own": [1]}, {"own": 5}, {"own": [None]},
     {"adopt": ["relative"]}, {"adopt": 5}, {"adopt": [5]}, {"adopt": ""},
     {"user": "nobody-of-that-name"}, {"user": []}, {"user": -1}, {"user": ""},
+    {"user": -2}, {"user": (1 << 32) - 1}, {"user": 1 << 40},
     {"queue": object()},
 ]  # fmt: skip
 

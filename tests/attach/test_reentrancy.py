@@ -77,3 +77,8 @@ def test_forks_in_signal_handlers_and_threads_lose_nothing(lines):
     assert sum(line.startswith("signal ") for line in found) == signals
     assert sum(line.startswith("thread ") for line in found) == 2000
     assert sum(line.startswith("child ") for line in found) == 300
+
+
+def test_a_stop_in_the_middle_of_a_log_call_writes_into_no_other_file(lines):
+    """A signal handler stops and opens files: they do not get the number of the segment."""
+    assert lines() == ["before", "interrupted"]

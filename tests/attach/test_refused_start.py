@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 
 def test_a_start_that_fails_leaves_everything_as_it_was(program):
     """A handler whose encoding does not exist is refused; the others are in place again."""
@@ -13,15 +15,31 @@ def test_a_start_that_is_refused_for_a_handler_keeps_its_name(program):
     program()
 
 
+@pytest.fixture
+def other_spool(background, spool):
+    """Return the path of another spool than that of a process that owns the log file."""
+    assert background("own_the_file").stdout.readline() == "up\n"
+    os.mkdir(f"{spool}-2", 0o700)
+    return f"{spool}-2/x"
+
+
 def test_a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was(
-    program, background, spool, log, tmp_path
+    program, other_spool, spool, log, tmp_path
 ):
     """The caller may go on without queuelog: names, filters, targets, and what is logged."""
-    owner = background("own_the_file")
-    assert owner.stdout.readline() == "up\n"
-    os.mkdir(f"{spool}-2", 0o700)
-    done = program(f"{spool}-2/x")
+    done = program(other_spool)
     assert spool in done.stdout
     assert "mail goes on" in done.stdout
     assert log.read_text() == "goes on\n"
     assert (tmp_path / "other.log").read_text() == "goes on\n"
+
+
+def test_what_is_logged_while_a_start_fails_is_written(program, other_spool, tmp_path):
+    """It is in the spool by then, where it would wait for a start that may never come."""
+    program(other_spool)
+    assert "these loggers are disabled" in (tmp_path / "free.log").read_text()
+
+
+def test_a_setup_that_is_refused_for_a_file_keeps_the_handlers_name(program, other_spool):
+    """It can be found by its name still: an incremental configuration does that."""
+    program(other_spool)

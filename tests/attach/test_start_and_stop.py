@@ -75,3 +75,15 @@ def test_a_child_outlives_its_parent(program, log):
     assert log.read_text() == "parent\n"
     program(name="start_again")
     assert log.read_text() == "parent\norphan\n"
+
+
+def test_a_stop_that_is_interrupted_keeps_no_lock(program, log):
+    """After a Ctrl-C the same process may start again, or another one: it is the owner then."""
+    program()
+    assert log.read_text() == "after\n"
+
+
+def test_a_process_that_is_forked_while_it_stops_keeps_no_lock(program, log):
+    """Another thread of the arbiter starts one, which may live for days."""
+    program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
+    assert log.read_text() == "after\n"

@@ -20,6 +20,17 @@ def test_the_listener_goes_on_at_the_next_fork_where_there_was_no_thread(program
     assert "can't start new thread" in program().stderr
 
 
+@pytest.mark.root
+def test_a_start_where_there_is_no_thread_left_goes_on_at_the_next_fork(program):
+    """As it would later: lines are kept in the spool, and no error leaves it half started."""
+    assert "can't start new thread" in program().stderr
+
+
+def test_a_child_goes_on_whatever_write_of_its_parent_stalls(program):
+    """It inherits the file object's lock, which the parent's thread holds in the middle of it."""
+    program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
+
+
 def test_a_fork_while_other_threads_log(program, log):
     """No deadlock in the child, and no line lost, doubled or torn in either."""
     done = program(options=["-W", "ignore::DeprecationWarning"])  # of the program's own threads

@@ -5,6 +5,7 @@ likes. Whatever it does, an honest writer's lines arrive, and nothing is written
 """
 
 import fcntl
+import json
 import logging
 import os
 import socket
@@ -87,10 +88,14 @@ def arbiter(spool, tmp_path):
     made.close()
 
 
-def described(path, cls="logging.FileHandler", args="{}"):
-    """Return a segment with one line for a file."""
-    text = f'{{"args": {args}, "class": "{cls}", "path": "{path}"}}'.encode()
-    return segment_of(line(), description=text)
+def described(path, cls="logging.FileHandler", args="{}", *frames):
+    """Return a segment for a file, by default with one line."""
+    return segment_of(*frames or [line()], description=description(path, cls, args))
+
+
+def description(path, cls="logging.FileHandler", args="{}"):
+    """Return the description of a file."""
+    return f'{{"args": {args}, "class": "{cls}", "path": "{path}"}}'.encode()
 
 
 def line(created=1.0, text=b"evil\n"):
@@ -163,6 +168,40 @@ def test_a_class_or_an_argument_that_is_not_allowed_is_refused(arbiter, cls, arg
     arbiter.segment(described(arbiter.allowed / "a.log", cls, args))
     arbiter.check()
     assert not (arbiter.allowed / "a.log").exists()
+
+
+@pytest.fixture
+def labyrinth(tmp_path):
+    """Return the path of a file behind more links than Python's realpath() can follow."""
+    (tmp_path / "0").mkdir()
+    for number in range(1500):
+        (tmp_path / f"{number + 1}").symlink_to(f"{number}")
+    return tmp_path / "1500" / "a.log"
+
+
+def test_a_path_that_cannot_be_followed_stops_no_other_file(arbiter, labyrinth):
+    """Neither a segment that names it nor a count of dropped records does."""
+    arbiter.segment(described(labyrinth))
+    arbiter.check()
+    arbiter.segment(struct.pack("<QQ", 5, 0) + description(labyrinth), "2-1-0.drops")
+    arbiter.check()
+
+
+@pytest.mark.parametrize(
+    "args", ['{"encoding": "ascii", "errors": "nonsense"}', '{"encoding": "idna"}']
+)
+def test_a_record_that_cannot_be_encoded_stops_no_other_file(arbiter, args):
+    """What its file's encoding makes of it is seen only when it is written."""
+    record = frame.encode(frame.RECORD, 0, 1.0, json.dumps({"msg": "€" * 70}).encode())
+    arbiter.segment(described(arbiter.allowed / "a.log", "logging.FileHandler", args, record))
+    arbiter.check()
+
+
+def test_a_period_beyond_all_time_stops_no_other_file(arbiter):
+    """Python cannot calculate when it ends."""
+    cls, args = "TimedRotatingFileHandler", f'{{"when": "midnight", "interval": {1 << 52}}}'
+    arbiter.segment(described(arbiter.allowed / "a.log", f"logging.handlers.{cls}", args))
+    arbiter.check()
 
 
 def test_an_allowed_file_is_written(arbiter):

@@ -23,6 +23,12 @@ def test_an_owned_handler_is_asked_again_when_its_server_was_away(program, log):
     assert "away" in stderr
 
 
+def test_an_owned_handler_on_two_loggers_is_asked_again(program, log):
+    """It was hung on the second one later, by another configuration."""
+    program()
+    assert log.read_text() == "kept\n"
+
+
 def test_an_owned_handlers_filters_and_level_work_in_the_worker(program, log):
     """They run once, where the request is."""
     pid = int(program().stdout)

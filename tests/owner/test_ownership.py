@@ -1,7 +1,10 @@
 """A file has one owner, and so has a spool: what happens to the second."""
 
+import logging
 import os
 
+import inside
+from spools import segments
 from waiting import wait_for
 
 from queuelog.owner.ownership import Ownership
@@ -15,6 +18,28 @@ def test_one_process_owns_the_spool_until_it_lets_go(directory):
     first.release()
     assert second.acquire()
     second.release()
+
+
+def test_a_segment_that_another_owner_has_finished_is_not_read_again(
+    directory, deliver, log, tmp_path
+):
+    """Somebody removes the lock, and this process has the spool again after another one."""
+    handler = logging.FileHandler(log, delay=True)
+    writer = inside.spool_writer(directory)
+    inside.put_line(writer, handler, 1.0, b"once\n")
+    with deliver(directory, handler) as first:
+        first.deliver(first.next())
+        os.unlink(directory.lock)
+        with deliver(directory, logging.FileHandler(tmp_path / "other.log", delay=True)) as second:
+            writer.close()
+            assert second.next() is None
+            second.tidy()
+            assert not segments(directory)
+            first.tidy()
+        assert first.own()
+        batch = first.next()
+        assert batch is None or first.deliver(batch) is None
+        assert log.read_text() == "once\n"
 
 
 def test_two_owners_with_different_spools_are_found(background, spool, tmp_path):

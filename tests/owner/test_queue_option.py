@@ -26,3 +26,23 @@ def test_a_queue_that_somebody_closes_costs_no_later_line(program, log):
     """Lines go past the owner, nothing is raised into the application, and the stop works."""
     assert "lines go to their files directly" in program().stderr
     assert log.read_text().endswith("after\n")
+
+
+def test_an_item_that_cannot_be_unpickled_costs_no_other_one(program, log):
+    """Nor does it come out of stop()."""
+    assert "passed over" in program().stderr
+    assert log.read_text() == "before\nafter\n"
+
+
+def test_a_second_service_moves_its_lines_into_the_spool(program, background, log):
+    """They wait there for the owner, also when the second one has ended before it."""
+    owner = background("own_the_spool")
+    assert owner.stdout.readline() == "up\n"
+    program()
+    assert not owner.communicate(timeout=30)[1]
+    assert log.read_text().split() == [*"01234"]
+
+
+def test_a_stop_leaves_no_descriptor(program):
+    """An application may start and stop for each of its jobs."""
+    program()

@@ -25,6 +25,21 @@ def test_a_late_record_goes_to_the_backup_of_its_second(tmp_path):
     assert (tmp_path / "t").read_bytes() == b"3\n"
 
 
+def test_a_late_record_goes_to_the_backup_of_a_file_that_was_not_open(tmp_path):
+    """The first record of this run is one of a new period; one of the last run's comes behind."""
+    path, now = tmp_path / "t", int(time.time())
+    path.write_text("yesterday\n")
+    os.utime(path, (now - 7200, now - 7200))
+    handler = logging.handlers.TimedRotatingFileHandler(path, when="H", utc=True, delay=True)
+    handler.rolloverAt = now - 10
+    file, marks = inside.file_sink(handler), []
+    file.write([(now, b"new\n")], marks.append)
+    file.write([(now - 60, b"late\n")], marks.append)
+    file.close()
+    (backup,) = tmp_path.glob("t.*")
+    assert (path.read_bytes(), backup.read_bytes()) == (b"new\n", b"yesterday\nlate\n")
+
+
 def test_a_record_of_the_future_does_not_roll_the_file_over(tmp_path):
     """A worker with a wrong clock, or a hostile one, cannot rotate the logs away."""
     handler = logging.handlers.TimedRotatingFileHandler(tmp_path / "t", when="H", utc=True)

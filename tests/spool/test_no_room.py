@@ -2,10 +2,14 @@
 
 import logging
 import os
+from contextlib import suppress
 
 import inside
 import pytest
 from disks import fill
+from spools import line
+
+from queuelog.spool import writer as writer_module
 
 
 def test_a_record_that_is_longer_than_the_limit_is_written_directly(program, log):
@@ -34,6 +38,60 @@ def test_records_of_a_handler_that_was_removed_do_not_fill_the_spool_for_ever(pr
     assert "1 records of name:syslog were dropped" in done.stderr
     assert "were dropped by process" not in done.stderr
     assert [int(line[:4]) for line in log.read_text().splitlines()] == list(range(3000))
+
+
+def test_a_frame_that_has_only_some_room_costs_no_later_record(writer, reader, monkeypatch):
+    """Whenever the reader looks: it takes what is whole of it, and finds the next frames, too."""
+    real, offsets = os.write, {}
+
+    def write_some(fd, data):
+        written = real(fd, data[:-3])
+        found.extend(reader.read_to_the_end(offsets))
+        return written
+
+    writer.register(b"another sink")  # the frame that describes it is whole
+    writer.put(line(b"first"))
+    found = reader.read_to_the_end(offsets)
+    with monkeypatch.context() as patched:
+        patched.setattr(writer_module, "write", write_some)
+        with pytest.raises(OSError, match="No space left"):
+            writer.put(line(b"refused", sink=1))
+    for number in range(5):
+        writer.put(line(b"%d" % number, sink=number % 2))
+        found += reader.read_to_the_end(offsets)
+    writer.close()
+    found += reader.read_to_the_end(offsets)
+    assert found == [b"first", *(b"%d" % number for number in range(5))]
+
+
+def test_a_signal_handler_without_room_costs_no_record_of_others(writer, reader, monkeypatch):
+    """A part of its frame may stand where the frame of the call that it interrupts should."""
+    real, offsets, inner = os.write, {}, []
+
+    def write(fd, data):
+        if not inner:
+            inner.append(data)
+            with pytest.raises(OSError, match="No space left"):
+                writer.put(line(b"inner", sink=1))
+        elif len(inner) == 1:
+            inner.append(data)
+            written = real(fd, data[:-3])
+            reader.read_to_the_end(offsets)
+            return written
+        return real(fd, data)
+
+    writer.register(b"another sink")
+    writer.put(line(b"first"))
+    assert reader.read_to_the_end(offsets) == [b"first"]
+    acknowledged = [b"last"]
+    with monkeypatch.context() as patched:
+        patched.setattr(writer_module, "write", write)
+        with suppress(OSError):  # then it is not lost, but written elsewhere
+            writer.put(line(b"outer"))
+            acknowledged.insert(0, b"outer")
+    writer.put(line(b"last"))
+    writer.close()
+    assert reader.read_to_the_end(offsets) == acknowledged
 
 
 @pytest.mark.root

@@ -1,7 +1,9 @@
 """Who may do what with the spool, and what is refused in its place."""
 
+import json
 import os
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,24 @@ def test_an_unsafe_spool_is_refused(program, spool, tmp_path, kind):
     done = program(name="just_start", check=False)
     assert "SpoolError" in done.stderr
     assert "start(spool=" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["link", pytest.param("foreign", marks=pytest.mark.root)])
+def test_a_spool_that_is_refused_is_left_as_it_was(program, spool, tmp_path, kind):
+    """Files in it that have the names of ours may be anybody's."""
+    path = Path(spool) if kind == "foreign" else tmp_path / "other"
+    path.mkdir()
+    if kind == "foreign":
+        os.chown(path, NOBODY, NOBODY)
+    else:
+        Path(spool).symlink_to(path)
+    text = json.dumps({"number": 5, "format": 99}).encode()
+    files = {"ledger": b"\n%08x %s\n" % (zlib.crc32(text), text), "lock": b"not ours"}
+    for name, data in files.items():
+        (path / name).write_bytes(data)
+    done = program(name="just_start", check=False)
+    assert "SpoolError" in done.stderr
+    assert {found.name: found.read_bytes() for found in path.iterdir()} == files
 
 
 def test_a_file_as_parent_of_the_spool_is_refused(program, spool):

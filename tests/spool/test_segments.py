@@ -180,6 +180,14 @@ def test_a_segment_of_another_version_is_left_alone_and_reported(
         assert part in said
 
 
+def test_segments_of_another_version_are_said_once_not_each(directory, reader, capfd):
+    """A server that was not told of it has left thousands: its successor's log is not for them."""
+    for number in range(50):
+        own(directory, f"{number}-1-0", OTHER_VERSIONS["newer"])
+    assert reader.read_to_the_end() == []
+    assert capfd.readouterr().err.count("is left alone") == 1
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("version", OTHER_VERSIONS)
 def test_a_strangers_segment_without_the_header_is_passed_over_and_removed(capfd, version):

@@ -149,6 +149,18 @@ def spool_writer(directory, limit=1 << 20):
     return SpoolWriter(directory, limit)
 
 
+def before_the_next_write(function):
+    """Let something happen in the middle of a log call, as a signal handler might."""
+    real = _writer.write
+
+    def write(fd, data):
+        _writer.write = real
+        function()
+        return real(fd, data)
+
+    _writer.write = write
+
+
 def backlog():
     """Return how many bytes wait in the spool of this process, an arbiter."""
     return listener().delivery._directory.backlog()[1]

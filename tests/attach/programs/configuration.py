@@ -7,7 +7,7 @@ import os
 import threading
 
 import inside
-from prelude import ARGUMENTS, descriptors, held, in_worker, root, run, start
+from prelude import ARGUMENTS, add, descriptors, held, in_worker, raises, root, run, start
 from waiting import wait_for
 
 import queuelog
@@ -46,6 +46,18 @@ def an_incremental_configuration_changes_levels():
         change("DEBUG")
         root.debug("5")
         assert not held(), held()
+
+    run(log)
+
+
+def a_handler_that_cannot_work_is_refused_in_a_worker_as_at_the_start():
+    def log():
+        file = add(logging.FileHandler("app.log", delay=True, encoding="no-such"))
+        with raises(queuelog.ConfigurationError, "no-such"):
+            queuelog.setup()
+        root.removeHandler(file)
+        with raises(queuelog.ConfigurationError, "no-such"):
+            configure(maxBytes=10, delay=True, encoding="no-such")
 
     run(log)
 

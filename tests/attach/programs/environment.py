@@ -2,11 +2,12 @@
 
 import logging
 import os
+import resource
 import subprocess
 import sys
 
 import run_program
-from prelude import ARGUMENTS, SPOOL, root, start
+from prelude import ARGUMENTS, SPOOL, logger_of, root, start
 
 import queuelog
 
@@ -83,6 +84,15 @@ def a_handler_that_writes_itself_gets_the_records_of_a_program_below():
 def a_program_below_owns_nothing():
     own_a_file()
     run_below("call", ARGUMENTS[0])
+
+
+def more_files_than_the_environment_can_name_keep_no_program_from_its_start():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each has a lock
+    own_a_file()
+    for number in range(800):
+        logger_of(f"{number:0200}.log")
+    run_below("configure_itself")
 
 
 def too_many_loggers_for_the_environment_are_said():

@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 
+import inside
 from prelude import ARGUMENTS, add_log, start
 from prelude import root as log
 
@@ -184,4 +185,22 @@ def forks_in_signal_handlers_and_threads_lose_nothing():
     join()
     assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
     log.info("signals %d", next(count))
+    queuelog.stop()
+
+
+def a_stop_in_the_middle_of_a_log_call_writes_into_no_other_file():
+    others = []
+
+    def stop_and_go_on(signum, frame):
+        queuelog.stop()
+        flags = os.O_WRONLY | os.O_CREAT
+        others.extend(os.open(f"other{number}", flags) for number in range(12))
+
+    begin()
+    log.info("before")
+    signal.signal(signal.SIGTERM, stop_and_go_on)
+    inside.before_the_next_write(lambda: signal.raise_signal(signal.SIGTERM))
+    log.info("interrupted")
+    assert [os.fstat(other).st_size for other in others] == [0] * 12
+    start()
     queuelog.stop()

@@ -1,5 +1,6 @@
 """Programs of test_refused_start.py."""
 
+import gc
 import logging
 import logging.config
 import logging.handlers
@@ -70,3 +71,25 @@ def a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was():
     assert logging.config.dictConfigClass is logging.config.DictConfigurator
     assert descriptors() <= before
     root.error("goes on")
+
+
+def what_is_logged_while_a_start_fails_is_written():
+    add(logging.FileHandler("free.log"))
+    add(logging.FileHandler("app.log"), logger=logging.getLogger("other"))
+    logging.getLogger("other").disabled = True  # queuelog says so, in the file that it has by then
+    before = descriptors()
+    with raises(queuelog.FileInUseError):
+        queuelog.start(spool=ARGUMENTS[0])
+    assert descriptors() <= before
+
+
+def a_setup_that_is_refused_for_a_file_keeps_the_handlers_name():
+    queuelog.start(spool=ARGUMENTS[0])
+    file = add_log()
+    file.set_name("main")
+    with raises(queuelog.FileInUseError):
+        queuelog.setup()
+    assert root.handlers == [file]
+    assert type(root.handlers[0]) is logging.FileHandler
+    gc.collect()
+    assert logging._handlers.get("main") is file

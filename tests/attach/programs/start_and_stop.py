@@ -5,6 +5,7 @@ import logging
 import logging.config
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 
@@ -150,6 +151,58 @@ def a_child_outlives_its_parent():
     root.info("parent")
     queuelog.stop()
     os.close(write)
+    assert os.wait()[1] == 0
+
+
+def at_the_stop(function):
+    """Start, and let something happen once while stop() writes what is left."""
+    left = [function]
+
+    class Calling(logging.Handler):
+        def emit(self, record):
+            while left:
+                left.pop()()
+
+    handler, caller = Calling(), logging.getLogger("caller")
+    handler.set_name("calling")
+    caller.addHandler(handler)
+    caller.propagate = False
+    start(own=["calling"])
+    inside.listener().pause()
+    caller.error("now")
+
+
+def a_stop_that_is_interrupted_keeps_no_lock():
+    add_log()
+    at_the_stop(lambda: signal.raise_signal(signal.SIGINT))
+    with raises(KeyboardInterrupt):
+        queuelog.stop()
+    start(own=["calling"])
+    root.info("after")
+    queuelog.stop()
+
+
+def a_process_that_is_forked_while_it_stops_keeps_no_lock():
+    reader, writer = os.pipe()
+
+    def fork():
+        if os.fork() == 0:
+            os.close(writer)
+            os.read(reader, 1)
+            os._exit(0)
+
+    def fork_in_another_thread():
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+
+    add_log()
+    at_the_stop(fork_in_another_thread)
+    queuelog.stop()
+    start()
+    root.info("after")
+    queuelog.stop()
+    os.close(writer)
     assert os.wait()[1] == 0
 
 

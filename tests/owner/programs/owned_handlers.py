@@ -74,6 +74,31 @@ def an_owned_handler_is_asked_again_when_its_server_was_away():
     assert "handleError" not in vars(handler)
 
 
+def an_owned_handler_on_two_loggers_is_asked_again():
+    class Mail(logging.Handler):
+        away, asked = True, threading.Event()
+
+        def emit(self, record):
+            try:
+                self.asked.set()
+                if self.away:
+                    raise ConnectionError("away")
+                with open("app.log", "a") as file:
+                    print(record.msg, file=file)
+            except Exception:
+                self.handleError(record)
+
+    one, two = map(logging.getLogger, ("one", "two"))
+    mail = named("mail", Mail(), logger=one)
+    start(own=["mail"])
+    two.addHandler(mail)
+    queuelog.setup()
+    one.error("kept")
+    assert mail.asked.wait(30)
+    mail.away = False
+    queuelog.stop()
+
+
 def a_record_that_an_owned_handler_cannot_get_is_said_as_the_stdlib_does():
     class Mail(logging.Handler):
         def emit(self, record):

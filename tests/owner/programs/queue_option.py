@@ -2,10 +2,13 @@
 
 import logging.handlers
 import multiprocessing
+import operator
+import pickle
 import queue
+import sys
 
 import inside
-from prelude import add, add_log, in_worker, logger_of, root, start
+from prelude import add, add_log, descriptors, in_worker, logger_of, root, start
 
 import queuelog
 
@@ -52,3 +55,56 @@ def a_queue_that_somebody_closes_costs_no_later_line():
     closed.close()
     root.info("after")
     queuelog.stop()
+
+
+def own_the_spool():
+    add_log()
+    start()
+    print("up", flush=True)
+    sys.stdin.readline()
+
+
+def a_second_service_moves_its_lines_into_the_spool():
+    add_log()
+    start(queue=queue.Queue())
+    for number in range(5):
+        root.info("%d", number)
+    queuelog.stop()
+
+
+class Broken:
+    """An object that can be pickled, but not unpickled."""
+
+    def __reduce__(self):
+        return operator.truediv, (1, 0)
+
+
+class Pickles(queue.Queue):
+    """A queue that pickles, as those between processes do."""
+
+    def put(self, item, block=True, timeout=None):
+        super().put(pickle.dumps(item), block, timeout)
+
+    def get_nowait(self):
+        return pickle.loads(self.get(block=False))
+
+
+def an_item_that_cannot_be_unpickled_costs_no_other_one():
+    pickles = Pickles()
+    lines = logger_of("app.log")
+    start(queue=pickles)
+    inside.listener().pause()
+    lines.info("before")
+    pickles.put(Broken())
+    lines.info("after")
+    queuelog.stop()
+
+
+def a_stop_leaves_no_descriptor():
+    add_log()
+    seen = []
+    for _ in range(3):
+        start(queue=queue.Queue())
+        queuelog.stop()
+        seen.append(descriptors())
+    assert len(set(seen)) == 1, seen
