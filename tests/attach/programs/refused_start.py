@@ -73,16 +73,6 @@ def a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was():
     root.error("goes on")
 
 
-def what_is_logged_while_a_start_fails_is_written():
-    add(logging.FileHandler("free.log"))
-    add(logging.FileHandler("app.log"), logger=logging.getLogger("other"))
-    logging.getLogger("other").disabled = True  # queuelog says so, in the file that it has by then
-    before = descriptors()
-    with raises(queuelog.FileInUseError):
-        queuelog.start(spool=ARGUMENTS[0])
-    assert descriptors() <= before
-
-
 def a_setup_that_is_refused_for_a_file_keeps_the_handlers_name():
     queuelog.start(spool=ARGUMENTS[0])
     file = add_log()
