@@ -11,10 +11,10 @@ import logging
 import logging.handlers
 import queue
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 from queuelog.base import WRITING, SinkSpec, encoder, write_line, writes_lines
-from queuelog.spool import frame
+from queuelog.spool import SpoolWriter, frame
 
 _new, _encode = object.__new__, frame.encode
 
@@ -27,30 +27,6 @@ def _shared(name: str) -> Any:
             setattr(self.handler, name, value)
 
     return property(attrgetter(f"handler.{name}"), change)
-
-
-class Queue(Protocol):
-    """What handlers need of their queue: the spool's writer, or an adapter of another."""
-
-    def register(self, description: bytes) -> int:
-        """Return the number that frames of this sink have."""
-
-    def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Queue a frame.
-
-        Raises:
-            queue.Full: there is no room.
-            OSError: the queue cannot be written at all.
-        """
-
-    def drop(self, item: bytes) -> None:
-        """Count a frame that was refused."""
-
-    def after_fork_in_child(self) -> None:
-        """Share nothing with the parent that only one process may use."""
-
-    def close(self) -> None:
-        """Let go of what this process has open."""
 
 
 class QueueHandler(logging.handlers.QueueHandler):
@@ -69,7 +45,7 @@ class QueueHandler(logging.handlers.QueueHandler):
 
     def __init__(
         self,
-        queue: Queue,
+        queue: SpoolWriter,
         handler: logging.Handler,
         *,
         block: bool = True,

@@ -16,7 +16,7 @@ from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
 from queuelog.base import class_name, detach_stream, obstacle, report, sink_id_of
 from queuelog.errors import ConfigurationError, SpoolError
-from queuelog.handlers import Queue, QueueHandler
+from queuelog.handlers import QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
 # Why every process keeps such a handler to itself; the first that fits.
@@ -36,7 +36,7 @@ class Attachment(NamedTuple):
     called with each one that was replaced.
     """
 
-    queue: Queue
+    queue: SpoolWriter
     connection: Connection
     is_known: Callable[[logging.Handler], bool]
     take_over: Callable[[logging.Handler], None]
@@ -135,7 +135,7 @@ def _report_disabled() -> None:
 class Client:
     """The role of a process below the owner; `queue` leads to that."""
 
-    def __init__(self, connection: Connection, queue: Queue) -> None:
+    def __init__(self, connection: Connection, queue: SpoolWriter) -> None:
         self.owner = connection.owner
         self._connection = connection
         self._queue = queue

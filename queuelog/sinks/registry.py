@@ -95,9 +95,7 @@ class Sinks:
     def claim(self) -> None:
         """Lock every file, now that this process owns the spool; harmless if repeated.
 
-        Raises:
-            FileInUseError: another process owns one of the files with another spool.
-            OSError: a lock cannot be made.
+        Raises: as `Sink.claim`.
         """
         self._claims = True
         for sink in self._sinks.values():

@@ -55,6 +55,16 @@ class _Tail(Descriptor):
             return os.path.samestat(os.fstat(self.fd), self._file)
         return False
 
+    def is_usable(self) -> bool:
+        """Tell if what is appended can be read: the segment is ours, and has its name still."""
+        return self.is_ours() and self.is_there
+
+    def close(self) -> None:
+        """Close the descriptor, unless the number is somebody else's by now."""
+        if not self.is_ours():
+            self.fd = -1
+        super().close()
+
     def introduced(self, item: bytes, description: bytes) -> bytes:
         """Return a frame behind the description of its sink, in a new segment behind the header.
 
@@ -239,12 +249,7 @@ class SpoolWriter:
     def _let_go_if_removed(self) -> None:
         """Go on in a new segment if somebody has removed this one, perhaps before it was read."""
         with self._lock:
-            tail = self._tail
-            if tail is None or self._busy:
-                return
-            if not tail.is_ours():
-                self._tail = None  # not closed: the number is somebody else's
-            elif not tail.is_there:
+            if self._tail is not None and not self._busy and not self._tail.is_usable():
                 self._go_on(None)
 
     def after_fork_in_child(self) -> None:
