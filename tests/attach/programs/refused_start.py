@@ -73,14 +73,18 @@ def a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was():
     root.error("goes on")
 
 
-def what_is_logged_while_a_start_fails_is_written():
-    add(logging.FileHandler("free.log"))
-    add(logging.FileHandler("app.log"), logger=logging.getLogger("other"))
-    logging.getLogger("other").disabled = True  # queuelog says so, in the file that it has by then
+def what_is_logged_while_a_start_fails_is_written_at_the_next_one():
+    add(logging.FileHandler("free.log", delay=True))
+    other = logging.getLogger("other")
+    file = add(logging.FileHandler("app.log", delay=True), logger=other)
+    other.disabled = True  # queuelog says so, in the file that it has by then
     before = descriptors()
     with raises(queuelog.FileInUseError):
         queuelog.start(spool=ARGUMENTS[0])
     assert descriptors() <= before
+    other.removeHandler(file)
+    queuelog.start(spool=ARGUMENTS[0])
+    queuelog.stop()
 
 
 def a_setup_that_is_refused_for_a_file_keeps_the_handlers_name():
