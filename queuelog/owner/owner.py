@@ -93,6 +93,7 @@ class Owner:
             environment.withdraw()
             attachment.detach()
             self._queue.close()
+            self._drain()  # other threads may have logged meanwhile
             self._close()
             raise
 
