@@ -34,10 +34,16 @@ def test_a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was(
     assert (tmp_path / "other.log").read_text() == "goes on\n"
 
 
-def test_what_is_logged_while_a_start_fails_is_written_at_the_next_one(
+def test_what_is_logged_while_a_start_fails_is_written(program, log):
+    """It may be in the spool by then, where it would wait for a start that never comes."""
+    program()
+    assert "meanwhile" in log.read_text()
+
+
+def test_what_is_logged_while_a_file_is_refused_is_written_at_the_next_start(
     program, other_spool, tmp_path
 ):
-    """It is in the spool by then: nothing of that may stay open, nor be forgotten."""
+    """Who does not own all files writes none; but no segment stays open, nor is it forgotten."""
     program(other_spool)
     assert (tmp_path / "free.log").read_text().count("these loggers are disabled") == 1
 
