@@ -66,3 +66,15 @@ def test_a_second_service_with_the_same_spool_waits_and_takes_over(background, l
     wait_for(lambda: "3 by second" in log.read_text(), "the second takes over")
     assert not second.communicate(timeout=30)[1]
     assert log.read_text() == "1 by first\n2 by first\n3 by second\n"
+
+
+def test_lines_wait_without_an_error_while_another_process_has_the_spool(program, log):
+    """Somebody has removed the lock: no file is to blame for it."""
+    assert "cannot write" not in program().stderr
+    assert log.read_text() == "before\nkept\n"
+
+
+def test_a_spool_whose_name_is_no_text_is_one_as_any_other(program, log):
+    """A path is bytes: the locks of the log files name it, to say who owns them."""
+    program(name="start_with_a_name_that_is_no_text")
+    assert log.read_text() == "in\n"

@@ -46,3 +46,10 @@ def test_a_second_service_moves_its_lines_into_the_spool(program, background, lo
 def test_a_stop_leaves_no_descriptor(program):
     """An application may start and stop for each of its jobs."""
     program()
+
+
+def test_whatever_a_queue_raises_stays_out_of_the_application(program):
+    """It is said as the standard library says what goes wrong in a handler."""
+    stderr = program().stderr
+    assert "--- Logging error ---" in stderr
+    assert "RuntimeError: not now" in stderr

@@ -47,6 +47,11 @@ def descriptions():
     return len(writer()._descriptions)
 
 
+def owns_the_spool():
+    """Tell if this process, which has started, is the owner of its spool just now."""
+    return listener().delivery._ownership.held
+
+
 def lagging():
     """Return the sinks of this process, an arbiter, that lag behind the others."""
     return listener().delivery.lagging.ids()
@@ -55,6 +60,11 @@ def lagging():
 def retry():
     """Let lagging sinks try to catch up; return if there is more, and the pause until the next."""
     return listener().delivery.retry(at_once=True), listener().delivery.lagging.patience()
+
+
+def tidy_soon():
+    """Let the listener do in its next turn what it does about once a second."""
+    listener()._next_tidy = 0.0
 
 
 def read_up_to():

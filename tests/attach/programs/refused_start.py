@@ -4,9 +4,10 @@ import gc
 import logging
 import logging.config
 import logging.handlers
+import os
 import sys
 
-from prelude import ARGUMENTS, add, add_log, descriptors, raises, root, run, start
+from prelude import ARGUMENTS, SPOOL, add, add_log, descriptors, raises, root, run, start
 
 import queuelog
 
@@ -71,6 +72,41 @@ def a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was():
     assert logging.config.dictConfigClass is logging.config.DictConfigurator
     assert descriptors() <= before
     root.error("goes on")
+
+
+class Refused(logging.FileHandler):
+    """Logs while it is looked at, as another thread might, and cannot work."""
+
+    @property
+    def encoding(self):
+        root.info("meanwhile")
+        return "no-such"
+
+    @encoding.setter
+    def encoding(self, value):
+        pass
+
+
+def what_is_logged_while_a_start_fails_is_written():
+    add_log()
+    add(Refused("other.log", delay=True), logger=logging.getLogger("other"))
+    with raises(queuelog.ConfigurationError, "no-such"):
+        start()
+    assert not os.listdir(f"{SPOOL}/{os.geteuid()}")
+
+
+def what_is_logged_while_a_file_is_refused_is_written_at_the_next_start():
+    add(logging.FileHandler("free.log", delay=True))
+    other = logging.getLogger("other")
+    file = add(logging.FileHandler("app.log", delay=True), logger=other)
+    other.disabled = True  # queuelog says so, in the file that it has by then
+    before = descriptors()
+    with raises(queuelog.FileInUseError):
+        queuelog.start(spool=ARGUMENTS[0])
+    assert descriptors() <= before
+    other.removeHandler(file)
+    queuelog.start(spool=ARGUMENTS[0])
+    queuelog.stop()
 
 
 def a_setup_that_is_refused_for_a_file_keeps_the_handlers_name():

@@ -1,9 +1,12 @@
 """Programs of test_ownership.py."""
 
+import os
 import sys
 from functools import partial
 
-from prelude import SPOOL, add_log, in_worker, root
+import inside
+from prelude import SPOOL, add_log, content, in_worker, logger_of, root, start
+from waiting import wait_for
 
 import queuelog
 
@@ -13,6 +16,31 @@ def own_the_file():
     queuelog.start(spool=SPOOL)
     print("up", flush=True)
     sys.stdin.readline()
+
+
+def lines_wait_without_an_error_while_another_process_has_the_spool():
+    lines = logger_of("app.log")
+    start()
+    lines.info("before")
+    wait_for(lambda: content("app.log"), "the first line")
+    inside.listener().pause()
+    os.unlink(f"{SPOOL}/lock")
+    other = inside.lock(f"{SPOOL}/lock")
+    assert other.acquire()
+    lines.info("kept")
+    inside.tidy_soon()
+    inside.listener().resume()
+    wait_for(lambda: not inside.owns_the_spool(), "the other one owns it")
+    other.close()
+    wait_for(lambda: "kept" in content("app.log"), "the second line")
+    queuelog.stop()
+
+
+def start_with_a_name_that_is_no_text():
+    lines = logger_of("app.log")
+    queuelog.start(spool=f"{SPOOL}-\udcff")
+    lines.info("in")
+    queuelog.stop()
 
 
 def log_what_is_typed():

@@ -108,3 +108,14 @@ def a_stop_leaves_no_descriptor():
         queuelog.stop()
         seen.append(descriptors())
     assert len(set(seen)) == 1, seen
+
+
+def whatever_a_queue_raises_stays_out_of_the_application():
+    class Raising(queue.Queue):
+        def put(self, item, block=True, timeout=None):
+            raise RuntimeError("not now")
+
+    add_log()
+    start(queue=Raising())
+    root.info("x")
+    queuelog.stop()
