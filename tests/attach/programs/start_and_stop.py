@@ -183,13 +183,16 @@ def a_stop_that_is_interrupted_keeps_no_lock():
 
 
 def a_process_that_is_forked_while_it_stops_keeps_no_lock():
-    reader, writer = os.pipe()
+    forked, has_forked = os.pipe()
+    ending, end = os.pipe()
 
     def fork():
         if os.fork() == 0:
-            os.close(writer)
-            os.read(reader, 1)
+            os.close(end)
+            os.write(has_forked, b"x")
+            os.read(ending, 1)
             os._exit(0)
+        os.read(forked, 1)  # by then it has let go of what it shall not hold
 
     def fork_in_another_thread():
         thread = threading.Thread(target=fork)
@@ -202,7 +205,7 @@ def a_process_that_is_forked_while_it_stops_keeps_no_lock():
     start()
     root.info("after")
     queuelog.stop()
-    os.close(writer)
+    os.close(end)
     assert os.wait()[1] == 0
 
 
