@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 
@@ -36,4 +37,8 @@ class Descriptor:
         """Close the descriptor; harmless if there is none."""
         fd, self.fd = self.fd, -1  # first: a signal handler must not meet a number of others
         if fd >= 0:
-            os.close(fd)
+            try:
+                os.close(fd)
+            except OSError as error:
+                if error.errno != errno.EBADF:  # somebody closed all descriptors, as daemons do
+                    raise

@@ -88,6 +88,7 @@ class Ledger(Descriptor):
         self._size = 0  # of the file
         self._end = 0  # of the last line
         self._number = 0  # of the last line
+        self._known = False  # the state is that of the spool, whatever becomes of the file
         self.state = State()
 
     def check(self) -> None:
@@ -134,21 +135,26 @@ class Ledger(Descriptor):
         """
         if self.is_there:
             return
-        lost = self.is_open
-        self.close()
+        super().close()
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         self.fd = os.open(self._path, flags, 0o600)
-        if lost:
-            self._size, self._end = _SIZE, 0
-        else:
-            self._number, self.state, self._end = self._read(self.fd)
         try:
+            if self._known:
+                self._size, self._end = _SIZE, 0
+            else:
+                self._number, self.state, self._end = self._read(self.fd)
             os.posix_fallocate(self.fd, 0, self._size)
-        except OSError:
-            self.close()  # or the next call would take it for whole
+        except BaseException:
+            super().close()  # or the next call would take it for whole
             raise
-        if lost:
+        if self._known:
             self.save()
+        self._known = True
+
+    def close(self) -> None:
+        """Close the file; another process may change it from now on."""
+        self._known = False
+        super().close()
 
     def save(self) -> None:
         """Write the state.

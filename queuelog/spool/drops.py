@@ -12,6 +12,7 @@ The writer holds a `flock` on the file while it lives, as on a segment.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -35,10 +36,17 @@ class DropCounter(Descriptor):
             OSError: there is no room for it.
         """
         self.fd = directory.new_file(uid, name, os.O_WRONLY, bytes(_HEADER_SIZE) + description)
+        self._file = os.fstat(self.fd)
         self._count = 0
 
     def add(self) -> None:
-        """Count one more."""
+        """Count one more.
+
+        Raises:
+            OSError: somebody has closed the descriptor, whose number may be another file's by now.
+        """
+        if not os.path.samestat(os.fstat(self.fd), self._file):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         self._count += 1
         os.pwrite(self.fd, _COUNT.pack(self._count), 0)
 

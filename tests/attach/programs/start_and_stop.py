@@ -173,6 +173,7 @@ def at_the_stop(function):
 
 
 def a_stop_that_is_interrupted_keeps_no_lock():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
     add_log()
     at_the_stop(lambda: signal.raise_signal(signal.SIGINT))
     with raises(KeyboardInterrupt):
