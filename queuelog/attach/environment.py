@@ -26,6 +26,8 @@ VARIABLE = "QUEUELOG"
 _LONGEST = 1 << 16  # bytes: execve() refuses 128 KiB
 _STYLES = {"PercentStyle": "%", "StrFormatStyle": "{", "StringTemplateStyle": "$"}
 
+_above: str | None = None  # what the process above has published; None before this one does
+
 Make = Callable[[logging.Handler, bytes], QueueHandler]
 
 
@@ -50,6 +52,7 @@ class Connection(NamedTuple):
 
 def publish(connection: Connection) -> None:
     """Let the children of this process find the spool, and the loggers as they are now."""
+    global _above
     fields = {**connection._asdict(), "loggers": _describe()}
     text = json.dumps(fields)
     if len(text) > _LONGEST:
@@ -62,12 +65,19 @@ def publish(connection: Connection) -> None:
         text = json.dumps({**fields, "loggers": {}})
     if len(text) > _LONGEST:  # so many files: those of the stdlib's handlers need not be known
         text = json.dumps({**fields, "loggers": {}, "known": ()})
+    if _above is None:
+        _above = os.environ.get(VARIABLE, "")
     os.environ[VARIABLE] = text
 
 
 def withdraw() -> None:
-    """The spool has no owner any more."""
-    os.environ.pop(VARIABLE, None)
+    """The spool has no owner any more; a process above may have published another one before."""
+    global _above
+    if _above:
+        os.environ[VARIABLE] = _above
+    elif _above is not None:
+        os.environ.pop(VARIABLE, None)
+    _above = None
 
 
 def find() -> Connection | None:
@@ -83,7 +93,8 @@ def find() -> Connection | None:
         fields = json.loads(text)
         if fields.get("format") == FORMAT:
             found = Connection(**fields)
-            return found._replace(own=tuple(found.own), known=tuple(found.known))
+            own, known = tuple(found.own), tuple(found.known)
+            return found._replace(own=own, known=known, loggers=dict(found.loggers))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigurationError(
             f"the environment variable {VARIABLE} is not what queuelog.start() wrote: {error}. "

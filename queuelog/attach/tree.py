@@ -90,10 +90,10 @@ class ConfigurationHook:
 
     def install(self) -> None:
         """Begin to call; harmless if repeated."""
-        if self._installed is not None:
-            return
         previous: Any = logging.config.dictConfigClass
         then = self._then
+        if self._installed is not None or not isinstance(previous, type):  # or a function
+            return
 
         class Configurator(previous):  # type: ignore[misc]
             def configure(self) -> None:

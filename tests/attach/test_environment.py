@@ -109,7 +109,7 @@ def connection(spool):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["own", "known"])
+@pytest.mark.parametrize("name", ["own", "known", "loggers"])
 @pytest.mark.parametrize("value", [None, 5])
 def test_a_variable_with_values_of_other_types_is_refused(python, spool, monkeypatch, name, value):
     """As any other that somebody has changed."""
@@ -144,3 +144,9 @@ def test_more_files_than_the_environment_can_name_keep_no_program_from_its_start
     """Not only loggers make it too long: with "Argument list too long" nothing could be run."""
     assert "too many loggers" in program().stderr
     assert (tmp_path / "a.log").read_text() == "here\n"
+
+
+def test_a_server_below_a_server_leaves_what_was_there(program, spool, monkeypatch):
+    """What it starts after its stop() finds the outer one again."""
+    monkeypatch.setenv("QUEUELOG", json.dumps(connection(f"{spool}-above")))
+    program()

@@ -87,3 +87,9 @@ def test_a_process_that_is_forked_while_it_stops_keeps_no_lock(program, log):
     """Another thread of the arbiter starts one, which may live for days."""
     program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
     assert log.read_text() == "after\n"
+
+
+def test_a_start_that_cannot_hook_into_configurations_leaves_no_owner(program, log):
+    """Somebody has made a function of what is a class: it works all the same, or not at all."""
+    program()
+    assert log.read_text() == "x\n"

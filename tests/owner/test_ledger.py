@@ -1,7 +1,9 @@
 """The ledger: what was saved is there again after any crash."""
 
 import json
+import os
 import zlib
+from unittest import mock
 
 import pytest
 from disks import fill
@@ -71,6 +73,23 @@ def test_what_was_begun_comes_back_as_what_another_process_has_left(tmp_path_fac
     found.finish()
     assert (found.origin, found.ends, found.marks) == (Origin.NEW, {}, {})
     assert found.offsets == {**cursor.offsets, **cursor.ends}
+
+
+def test_a_ledger_that_was_removed_is_written_again_when_there_is_room(tmp_path, monkeypatch):
+    """Until then this process knows its state alone, and must not take that of an empty file."""
+    path = tmp_path / "ledger"
+    ledger = Ledger(str(path))
+    ledger.open()
+    ledger.state = state(7)
+    ledger.save()
+    path.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", mock.Mock(side_effect=OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            ledger.open()
+    ledger.open()
+    assert as_saved(load(path)) == as_saved(state(7))
+    ledger.close()
 
 
 def lines(path):

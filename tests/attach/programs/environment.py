@@ -100,3 +100,11 @@ def too_many_loggers_for_the_environment_are_said():
     for number in range(3000):
         logging.getLogger(f"logger{number}").setLevel("INFO")
     run_below("configure_itself")
+
+
+def a_server_below_a_server_leaves_what_was_there():
+    above = os.environ["QUEUELOG"]
+    start()
+    assert os.environ["QUEUELOG"] != above
+    queuelog.stop()
+    assert os.environ["QUEUELOG"] == above

@@ -213,3 +213,21 @@ def a_process_that_is_forked_while_it_stops_keeps_no_lock():
 def start_again():
     add_log()
     start()
+
+
+def a_start_that_cannot_hook_into_configurations_leaves_no_owner():
+    file = add_log()
+    configurator = logging.config.dictConfigClass
+
+    def configurator_of(config):
+        return configurator(config)
+
+    logging.config.dictConfigClass = configurator_of
+    try:
+        start()
+    except (TypeError, queuelog.QueuelogError):
+        assert not inside.takes_part_in_forks()
+        assert root.handlers == [file]
+        assert type(root.handlers[0]) is logging.FileHandler
+    root.info("x")
+    queuelog.stop()
