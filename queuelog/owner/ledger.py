@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from queuelog.base import ELSEWHERE, Descriptor
+from queuelog.base import ELSEWHERE, Descriptor, opened
 from queuelog.errors import SpoolError
 from queuelog.sinks.protocol import Mark
 from queuelog.spool import Offsets
@@ -97,12 +97,9 @@ class Ledger(Descriptor):
         Raises:
             SpoolError: it is of another version.
         """
-        with suppress(FileNotFoundError):
-            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                self._read(fd)
-            finally:
-                os.close(fd)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with suppress(FileNotFoundError), opened(self._path, flags) as fd:
+            self._read(fd)
 
     def _read(self, fd: int) -> tuple[int, State, int]:
         """Return number, state and end of the last whole line; damaged ones count as nothing."""
@@ -136,7 +133,7 @@ class Ledger(Descriptor):
         if self.is_there:
             return
         super().close()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         self.fd = os.open(self._path, flags, 0o600)
         try:
             if self._known:

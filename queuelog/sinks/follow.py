@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, native, report
+from queuelog.base import Descriptor, native, opened, report
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
 
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_APPEND
 
 
 class Position(NamedTuple):
@@ -36,19 +36,15 @@ class Position(NamedTuple):
         Raises:
             OSError: the file is there, but cannot be read.
         """
-        with suppress(FileNotFoundError):
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            try:
-                found = os.fstat(fd)
-                if (found.st_dev, found.st_ino) == (self.device, self.inode):
-                    grown = os.pread(fd, len(expected), self.size)
-                    if found.st_size >= self.size and expected.startswith(grown):
-                        return len(grown)
-                    # Truncated before it was written, the file is the batch, or its beginning.
-                    whole = os.pread(fd, len(expected) + 1, 0)
-                    return len(whole) if whole and expected.startswith(whole) else None
-            finally:
-                os.close(fd)
+        with suppress(FileNotFoundError), opened(self.path, os.O_RDONLY | os.O_NONBLOCK) as fd:
+            found = os.fstat(fd)
+            if (found.st_dev, found.st_ino) == (self.device, self.inode):
+                grown = os.pread(fd, len(expected), self.size)
+                if found.st_size >= self.size and expected.startswith(grown):
+                    return len(grown)
+                # Truncated before it was written, the file is the batch, or its beginning.
+                whole = os.pread(fd, len(expected) + 1, 0)
+                return len(whole) if whole and expected.startswith(whole) else None
         return None
 
     def append(self, rest: bytes, flags: int) -> None:
@@ -57,7 +53,7 @@ class Position(NamedTuple):
         Raises:
             OSError: it cannot be written.
         """
-        with _opened(self.path, (self.device, self.inode), flags) as fd:
+        with _opened_for_append(self.path, (self.device, self.inode), flags) as fd:
             _write_all(fd, rest)
 
 
@@ -70,21 +66,18 @@ def append_to_backup(path: str, identity: tuple[int, int], data: bytes, save: Sa
     Raises:
         OSError: it could not be written, or only in part, or it is another file by now.
     """
-    with _opened(path, identity, os.O_NOFOLLOW) as fd:
+    with _opened_for_append(path, identity, os.O_NOFOLLOW) as fd:
         save(Position(path, *identity, os.fstat(fd).st_size))
         _write_all(fd, data)
 
 
 @contextmanager
-def _opened(path: str, identity: tuple[int, int], flags: int) -> Iterator[int]:
-    fd = os.open(path, _APPEND | os.O_NONBLOCK | flags)
-    try:
+def _opened_for_append(path: str, identity: tuple[int, int], flags: int) -> Iterator[int]:
+    with opened(path, _APPEND | os.O_NONBLOCK | flags) as fd:
         found = os.fstat(fd)
         if (found.st_dev, found.st_ino) != identity:
             raise OSError(f"{path} is another file by now")
         yield fd
-    finally:
-        os.close(fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -189,13 +182,10 @@ class FollowedFile(Descriptor):
         # A stranger named the path, and may own a directory of it: what was no link when the path
         # was checked can be one by now.
         directory, name = os.path.split(self.path)
-        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with opened(directory, os.O_PATH | os.O_DIRECTORY) as parent:
             if os.readlink(f"/proc/self/fd/{parent}") != directory:
                 raise OSError(f"{directory} leads to another directory by now")
             return os.open(name, flags | self.flags, 0o666, dir_fd=parent)
-        finally:
-            os.close(parent)
 
     def is_moved(self) -> bool:
         """Tell if the path leads to another file by now, or to none."""
