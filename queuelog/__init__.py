@@ -15,6 +15,17 @@ Workers do not import `owner` and `sinks`. Beside that way, `attach.check` says 
 happen to each handler: describe().
 """
 
+import sys
+
+from queuelog.errors import PlatformError
+
+if sys.platform != "linux":  # before all that imports what other systems lack
+    raise PlatformError(
+        f"queuelog needs Linux, and this is {sys.platform}: there is no /dev/shm, nor are there "
+        f"open file description locks. On a developer's machine do without it, with "
+        f"`if sys.platform == 'linux':` before the import; Gunicorn logs without it as ever"
+    )
+
 from queuelog.attach.check import Plan, describe
 from queuelog.errors import (
     ConfigurationError,
@@ -31,6 +42,7 @@ __all__ = [
     "FileInUseError",
     "NotStartedError",
     "Plan",
+    "PlatformError",
     "QueuelogError",
     "SpoolError",
     "WrongProcessError",
