@@ -54,12 +54,20 @@ class Options(NamedTuple):
     queue: Any
     user: int | str | None
 
-    def check(self) -> None:
-        """Refuse what is wrong.
+    @classmethod
+    def checked(cls, *, spool: Any, own: Any, adopt: Any, **others: Any) -> Options:
+        """Return the options as they were given: path objects and single strings, too.
 
         Raises:
             ConfigurationError: one of them is wrong; the message says which, and what it must be.
         """
+        options = cls(
+            spool=path(spool), own=strings("own", own), adopt=paths("adopt", adopt), **others
+        )
+        options._check()
+        return options
+
+    def _check(self) -> None:
         for name, (is_right, expected) in _RULES.items():
             value = getattr(self, name)
             if not is_right(value):
@@ -68,6 +76,8 @@ class Options(NamedTuple):
             missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
+        if isinstance(self.user, str):
+            _uid(self.user)
 
     def worker_uid(self) -> int:
         """Return the user that the workers run as.
@@ -76,12 +86,14 @@ class Options(NamedTuple):
             ConfigurationError: there is no such user.
         """
         user = _gunicorn_uid() if self.user is None else self.user
-        if isinstance(user, str):
-            try:
-                return pwd.getpwnam(user).pw_uid
-            except KeyError:
-                raise ConfigurationError(f"user={user!r}: there is no such user") from None
-        return user
+        return _uid(user) if isinstance(user, str) else user
+
+
+def _uid(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigurationError(f"user={user!r}: there is no such user") from None
 
 
 def _gunicorn_uid() -> int:

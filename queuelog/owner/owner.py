@@ -55,6 +55,7 @@ class Owner:
         directory.create_parent()
         ownership.check()
         directory.create()
+        self.options = options
         self.owner = os.getpid()
         self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")
         delivery = Delivery(ownership, self._sinks, options.backlog)
