@@ -11,9 +11,9 @@ The way of one record, room by room; arrows between them point one way, downward
     sinks      to the log file that the segment describes, which it rolls over.
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
-Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` is all of it as the hooks of a
-conf file; `attach.check` says beforehand what will happen to each handler, describe(), and
-`commands` says it of a server that does not run yet.
+Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it;
+`attach.check` says beforehand what will happen to each handler, describe(), and `commands` says it
+of a server that does not run yet.
 """
 
 import sys

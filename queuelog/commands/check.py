@@ -22,6 +22,8 @@ from queuelog.attach.problems import Problem, User, name_of, this_user
 from queuelog.commands import conffile
 from queuelog.gunicorn import Hooks
 
+_OPENS_FILES = "check_is_writable" if hasattr(util, "check_is_writable") else "check_is_writeable"
+
 
 class _Configured(Application):  # type: ignore[misc]  # Gunicorn has no types
     """A Gunicorn that is configured, but never run."""
@@ -53,7 +55,7 @@ def check(arguments: list[str]) -> Plan:
     found = list(conffile.problems(cfg, app.location))
     # A check must not make, or even empty, a log file: handlers write nowhere.
     nowhere = mock.patch.object(logging.FileHandler, "_open", _open_nothing)
-    with nowhere, mock.patch.object(util, "check_is_writable"):  # it opens files, too
+    with nowhere, mock.patch.object(util, _OPENS_FILES):
         configured_by_worker = _configure(cfg, app.uris)
     hooks = getattr(cfg.on_starting, "__self__", None)
     options = hooks.options if isinstance(hooks, Hooks) else {}

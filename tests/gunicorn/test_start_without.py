@@ -96,11 +96,33 @@ def test_a_file_of_another_service_ends_the_server(server, background, spool, tm
     path.parent.mkdir()
     assert background("own_the_file", path).stdout.readline() == "up\n"
     os.mkdir(f"{spool}-2", 0o700)
-    running = server(extra=f"del on_starting\n{install(spool=f'{spool}-2/x')}").start(wait=False)
+    extra = f"del on_starting\n{install(spool=f'{spool}-2/x')}"
+    running = server(handler=ROTATING, extra=extra).start(wait=False)
     assert running.process.wait(30) != 0
     (report,) = running.reports()
     assert "another process rotates one of its log files" in report
     assert "FileInUseError" in report
+
+
+BAD = """
+import logging
+logging.getLogger("bad").addHandler(logging.FileHandler("bad.log", encoding="no-such", delay=True))
+"""
+
+
+@pytest.mark.parametrize("where", ["arbiter", "worker"])
+def test_a_handler_that_cannot_work_ends_no_server(server, spool, tmp_path, where):
+    """It is named; the other handlers lose nothing."""
+    (tmp_path / "badapp.py").write_text(f"{BAD}\nfrom loadapp import app\n")
+    if where == "arbiter":
+        running = server(extra=f"del on_starting\n{BAD}\n{install(spool=spool)}")
+    else:
+        running = server(app="badapp:app", handler=ROTATING, extra=install(spool=spool))
+    running.start()
+    running.wait_for_report("no-such")
+    running.get("/log?start=0&count=100")
+    assert running.stop() == 0
+    running.count().check(at_least=100)
 
 
 def test_a_server_below_a_process_with_queuelog_logs_through_that(tmp_path, spool):
