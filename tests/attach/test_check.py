@@ -215,6 +215,18 @@ def test_processes_that_write_a_file_are_named(service, background):
     assert service("", app).returncode == 0
 
 
+def test_a_file_of_the_arbiter_and_of_each_process_is_a_problem(service):
+    """The conf file names it, and so does a handler that the arbiter cannot build."""
+    app = "class Own(logging.FileHandler):\n    def emit(self, record): pass\n"
+    app += "logging.getLogger().addHandler(Own('logs/access.log'))"
+    done = service("accesslog = 'logs/access.log'", app)
+    assert done.returncode == 1, done.stderr
+    assert (
+        "access.log would be written by the arbiter and by each process: of app.Own, it has a"
+        in (done.stdout)
+    )
+
+
 def test_hooks_above_the_import_are_named(tmp_path):
     """It replaces them without a word."""
     (tmp_path / "conf.py").write_text(

@@ -50,12 +50,14 @@ def test_a_handler_that_a_hook_adds_is_taken_over(server, spool):
 import logging
 def on_starting(server):
     logging.getLogger("late").addHandler(logging.FileHandler("logs/late.log"))
-    logging.getLogger("late").error("in the arbiter")
+def when_ready(server):
+    logging.getLogger("late").error("by %s", type(logging.getLogger("late").handlers[0]).__name__)
 def post_fork(server, worker):
     logging.getLogger("late").error("in a worker")
 """
     running = server(workers=1, extra=own + install(spool=spool)).start()
     wait_for(lambda: b"in a worker" in running.text("late.log"), "the worker's line")
+    assert running.text("late.log").startswith(b"by QueueHandler\n")
     assert "late.log" in running.held_by(running.pid)
     (worker,) = workers(running)
     assert "late.log" not in running.held_by(worker)

@@ -5,7 +5,8 @@ import os
 import sys
 from importlib import import_module
 
-from prelude import ARGUMENTS, NOBODY, add, become, root, start
+from prelude import ARGUMENTS, NOBODY, add, become, content, root, start
+from waiting import wait_for
 
 
 def a_check_by_another_user_than_the_servers_says_so():
@@ -20,5 +21,7 @@ def a_check_by_another_user_than_the_servers_says_so():
 def own_the_file():
     add(logging.FileHandler(ARGUMENTS[0]), "%(message)s", root)
     start()
+    root.info("this opens the file")
+    wait_for(lambda: content(ARGUMENTS[0]), "the line")
     print("up", flush=True)
     sys.stdin.readline()
