@@ -36,7 +36,7 @@ class Owner:
             ConfigurationError: there is no such user.
         """
         self.owner = os.getpid()
-        self._options = options
+        self.options = options
         self._directory = SpoolDirectory(new_path(options.spool or base_directory()))
         self._sinks = Sinks()
         spools = OwnedSpools(self._directory, self._sinks, options.backlog, self._taken_over)
@@ -69,7 +69,7 @@ class Owner:
 
     def _admit_workers(self) -> None:
         """Let the workers write, whose user may be another one after a reload."""
-        user = self._options.worker(self._worker)
+        user = self.options.worker(self._worker)
         if user != self._worker:
             self._worker = user
             self._directory.allow(user)
