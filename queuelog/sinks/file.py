@@ -159,5 +159,7 @@ class FileSink(Sink):
 
     def close(self) -> None:
         """Close the file and let other processes own it."""
-        self._file.close()
-        self._lock.close()
+        try:
+            self._file.close()
+        finally:  # a network file system reports here what it could not write
+            self._lock.close()
