@@ -112,12 +112,15 @@ class Rollover:
         handler = self.handler
         end = getattr(handler, "rolloverAt", 0.0)
         failed: list[tuple[str, str]] = []
+        pid = os.getpid()
         try:
             if not is_stdlib(handler, "doRollover"):
                 handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
             with _watched(handler, self.timed, failed) as moved:
                 self._do_rollover()
-        except Exception as error:  # it is the user's code: a rotator, a namer, a subclass
+        except BaseException as error:  # it is the user's code: a rotator, a namer, a subclass
+            if os.getpid() != pid:  # a child that it has forked: the owner is its parent
+                raise
             self._next_try = time.monotonic() + _RETRY
             path = handler.baseFilename
             report(f"rollover {path}", f"cannot roll over {path}: {error!r}")

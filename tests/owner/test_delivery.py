@@ -17,7 +17,7 @@ from queuelog.sinks import follow
 from queuelog.spool import frame
 
 
-class Killed(BaseException):
+class Killed(inside.Interrupted):
     """Stands for a SIGKILL."""
 
 

@@ -234,12 +234,13 @@ def test_a_rollover_of_ones_own_may_close_the_stream(sink, path):
     assert contents(path) == {"app.log.old": "1 3456789\n", "app.log": "2 34567890\n"}
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("what", ["rotator", "namer", "doRollover", "rotate"])
-def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what):
+def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what, error):
     """The file gets too long; it is reported, and tried again later."""
 
     def broken(*arguments):
-        raise RuntimeError("broken")
+        raise error("broken")
 
     handler = sized(path)
     setattr(handler, what, broken)
