@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from queuelog.base import report
@@ -36,6 +37,7 @@ class Delivery:
         self._limit = limit
         self._reader = SpoolReader(self._directory, limit)
         self.transfer = Transfer(self._ledger, sinks)
+        self._changes: list[Callable[[], None]] = []
         self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
 
     def own(self) -> bool:
@@ -62,6 +64,10 @@ class Delivery:
         self.lagging.follow_files()
         return True
 
+    def change_sinks(self, change: Callable[[], None]) -> None:
+        """Call `change` before the next batch, in the thread that is stalled in this one."""
+        self._changes.append(change)
+
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
 
@@ -70,6 +76,11 @@ class Delivery:
         Raises:
             OSError: a part of such a batch cannot be read now.
         """
+        while self._changes:
+            try:
+                self._changes.pop(0)()
+            except (ValueError, OSError, RuntimeError) as error:
+                report("setup", f"cannot take over a handler: {error}")
         main = self._ledger.state.main
         if main.origin is not Origin.NEW:
             return self._reader.read_again(main.offsets, main.ends)

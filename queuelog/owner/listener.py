@@ -46,7 +46,8 @@ class QueueListener(logging.handlers.QueueListener):
         self._turn = 0  # of its loop
         self._closed = False
         self._stalled = -1  # the turn in which a disk has stalled it
-        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
+        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next three
+        self._pauses = 0  # that have not ended
         self._stopping = False
         self._running: Any = None  # a lock that the thread holds until it ends
         self._wake, self._waker = os.pipe()
@@ -54,12 +55,14 @@ class QueueListener(logging.handlers.QueueListener):
         os.set_blocking(self._waker, False)
 
     def start(self) -> None:
-        """Start the thread; harmless if it runs. It cancels a `stop` that took too long.
+        """Start the thread; harmless if it runs or pauses. It cancels a `stop` that took too long.
 
         Raises:
             RuntimeError: the limit of processes is reached.
         """
         with self._gate:
+            if self._pauses:
+                return
             self._stopping = False
             if self._running is None:
                 running = native("_thread", "allocate_lock")()
@@ -80,6 +83,7 @@ class QueueListener(logging.handlers.QueueListener):
             return True
         if not running.acquire(timeout=-1 if timeout is None else timeout):
             return False
+        running.release()  # another thread may wait for it as well
         # The thread has nothing left to do, but the kernel counts it some microseconds longer, and
         # so does the warning of os.fork() in Python 3.12.
         deadline, sleep = time.monotonic() + THREAD_END, native("time", "sleep")
@@ -91,13 +95,25 @@ class QueueListener(logging.handlers.QueueListener):
         """Stop the thread for a moment, but do not wait for a stalled disk for long.
 
         Nor again at every fork: a reload with many workers would keep the arbiter from its work.
+        Nor for itself: a rotator that forks does so in the thread, between two writes.
         """
+        if self._is_current():
+            return True
+        with self._gate:
+            self._pauses += 1
         stopped = self.stop(FORK_WAIT if self._stalled != self._turn else STALLED_WAIT)
         self._stalled = -1 if stopped else self._turn
         return stopped
 
     def resume(self) -> None:
-        """Go on after `pause`; at the limit of processes, after the next one that finds room."""
+        """Go on after `pause`; at the limit of processes, after the next one that finds room.
+
+        Where several threads have paused it, that is after the last of them.
+        """
+        if self._is_current():
+            return
+        with self._gate:
+            self._pauses = max(0, self._pauses - 1)
         try:
             self.start()
         except RuntimeError as error:
@@ -106,6 +122,9 @@ class QueueListener(logging.handlers.QueueListener):
                 f"the listener cannot go on: {error}. All lines are kept in the spool until the "
                 f"next fork, reload or stop",
             )
+
+    def _is_current(self) -> bool:
+        return self._running is not None and self._tid == native("_thread", "get_native_id")()
 
     def drain(self, timeout: float) -> bool:
         """Write all that is in the spool, in the calling thread; return whether that was all.

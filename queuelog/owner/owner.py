@@ -7,13 +7,13 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from queuelog.attach import attachment, environment, tree
 from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
-from queuelog.base import report
+from queuelog.base import report, sink_id_of
 from queuelog.base.locks import base_directory
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
@@ -87,7 +87,7 @@ class Owner:
             SpoolError: there is no room for the ledger.
         """
         try:
-            self._attach()
+            self._attach(self._take_over)
             self._listener.delivery.own()
         except BaseException:
             environment.withdraw()
@@ -108,19 +108,26 @@ class Owner:
             ConfigurationError: a handler cannot work.
             FileInUseError: another process owns one of the log files, with another spool.
         """
-        self._listener.pause()  # the thread uses the sinks that are about to change
+        paused = self._listener.pause()  # the thread uses the sinks that are about to change
+        take_over = self._take_over if paused else self._take_over_later
         try:
-            self._attach()
+            self._attach(take_over)
         finally:
             self._listener.resume()
 
-    def _attach(self) -> None:
-        self._attachment.attach()
-        self._connection = self._connection._replace(known=self._sinks.ids())
+    def _attach(self, take_over: Callable[[logging.Handler], None]) -> None:
+        self._attachment._replace(take_over=take_over).attach()
+        # Also those that the thread has not taken over yet.
+        known = {*self._sinks.ids(), *map(sink_id_of, attachment.replaced())}
+        self._connection = self._connection._replace(known=tuple(known))
         environment.publish(self._connection)
 
     def _take_over(self, handler: logging.Handler) -> None:
         self._sinks.add(handler, attachment.replaced())
+
+    def _take_over_later(self, handler: logging.Handler) -> None:
+        """Let the thread do it, which a disk has stalled, when it goes on."""
+        self._listener.delivery.change_sinks(lambda: self._take_over(handler))
 
     def stop(self) -> None:
         """Put the handlers back and write what is in the spool."""
@@ -166,7 +173,8 @@ class Owner:
 
     def after_fork_in_child(self) -> Client:
         """Let go of all that only the owner may hold; return what the child is."""
-        self._connection = self._connection._replace(known=self._sinks.ids())
+        known = {*self._connection.known, *self._sinks.ids()}
+        self._connection = self._connection._replace(known=tuple(known))
         self._queue.after_fork_in_child()
         with contextlib.suppress(OSError):
             self._listener.close()
