@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.protocol import Items, Mark
+from queuelog.sinks.protocol import Items, Mark, interrupts
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.merge import Groups
 
@@ -56,7 +56,7 @@ class Transfer:
         except Interrupted:
             raise
         except BaseException as error:  # a user's handler may raise anything, also SystemExit
-            if not self._ledger.is_open:  # a child that it has forked: the owner is its parent
+            if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
             report(
                 f"sink {sink_id}",

@@ -5,6 +5,7 @@ import gzip
 import logging.handlers
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -246,7 +247,9 @@ def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what, error):
     setattr(handler, what, broken)
     file = sink(handler)
     lines = [f"{number} 3456789\n" for number in range(6)]
-    write(file, *lines)
+    thread = threading.Thread(target=write, args=[file, *lines])  # as the listener has one
+    thread.start()
+    thread.join()
     assert contents(path) == {"app.log": "".join(lines)}
     assert "cannot roll over" in capfd.readouterr().err
     delattr(handler, what) if what not in ("rotator", "namer") else setattr(handler, what, None)

@@ -15,7 +15,6 @@ from disks import fill
 from prelude import (
     ARGUMENTS,
     SPOOL,
-    add,
     add_log,
     become,
     content,
@@ -71,13 +70,12 @@ def a_rotator_may_fork():
         assert os.waitpid(child, 0)[1] == 0
         os.rename(source, dest)
 
-    handler = logging.handlers.RotatingFileHandler("sized.log", maxBytes=25, backupCount=9)
-    handler.rotator = rotate
-    add(handler, "%(message)s")
+    sized = logger_of("sized.log", logging.handlers.RotatingFileHandler, maxBytes=25, backupCount=9)
+    sized.handlers[0].rotator = rotate
     start()
     inside.waits_for_a_stalled_disk(1e6)
     for number in range(10):
-        root.info("%09d", number)
+        sized.info("%09d", number)
         wait_for(lambda n=number: f"{n:09d}" in content("sized.log"), "the line is written")
     queuelog.stop()
 
