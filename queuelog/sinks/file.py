@@ -115,7 +115,7 @@ class FileSink(Sink):
         """
         if mark.token is None:
             return mark.done
-        position = Position(*mark.token)
+        position = Position(*mark.token).found()
         expected = [line for _, line in items[mark.done :]]
         if position.size == 0 and expected:
             expected[0] = self._preamble + expected[0]
