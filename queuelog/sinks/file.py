@@ -33,6 +33,11 @@ class FileSink(Sink):
         handler: logging.FileHandler = self._rollover.handler
         return handler
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the file rolls over by time: an equal sink made anew would begin a new period."""
+        return self._rollover.timed
+
     def use(self, handler: logging.FileHandler) -> None:
         """Roll over as `handler` says from now on; its own stream is closed.
 
@@ -45,7 +50,6 @@ class FileSink(Sink):
 
     def _take_over(self, handler: logging.FileHandler) -> None:
         self._preamble = preamble(handler)
-        self.has_schedule = self._rollover.timed
         truncates = handler.mode.startswith("w") and handler.stream is None
         detach_stream(handler)
         # What the user's mode asks for is done once, on the first opening: reopened with "w" after

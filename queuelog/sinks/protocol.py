@@ -40,8 +40,6 @@ def interrupts(error: BaseException) -> bool:
 class Sink(ABC):
     """One place where records end. One thread at a time uses it."""
 
-    has_schedule = False  # an equal sink that is made anew would begin a new period
-
     @abstractmethod
     def accept(self, kind: int, items: Items) -> Items:
         """Return items of a frame kind as this sink writes them."""

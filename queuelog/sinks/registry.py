@@ -33,11 +33,24 @@ from queuelog.spool.merge import Groups
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
 SHORT_IDLE = 1.0  # ... if there are many: each takes two of this process's descriptors
+MOST_TIMED = 1000  # handlers that are kept, about 2 KiB each
 MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 
 
 class UnknownSinkError(Exception):
     """Nobody here can write this; the records stay in the spool for a process that can."""
+
+
+class _Schedules(dict[str, logging.FileHandler]):
+    """Timed handlers by sink: one that is made anew goes on with the period of the last."""
+
+    def keep(self, sink_id: str, sink: Sink) -> None:
+        """Keep the handler of a sink if it is timed; forget the one that was kept the longest."""
+        if isinstance(sink, FileSink) and sink.is_timed:
+            self.pop(sink_id, None)
+            self[sink_id] = sink.handler
+            if len(self) > MOST_TIMED:
+                del self[next(iter(self))]
 
 
 class Sinks:
@@ -52,6 +65,7 @@ class Sinks:
         self._sinks: dict[str, Sink] = {}
         self._added: set[str] = set()  # by workers: can be built again from a specification
         self._resolved: dict[Target, str] = {}  # the id of its sink
+        self._schedules = _Schedules()  # of files that were let go
         self._claims = False  # this process owns the spool
         self._refused = 0  # records
 
@@ -129,7 +143,9 @@ class Sinks:
                 f"directory that start(adopt=[…]) allows"
             )
         handler = _build(found._replace(path=sink_id), trusted=target.trusted)
-        added = self._file_sink(sink_id, handler, nofollow=not target.trusted)
+        before = self._schedules.get(sink_id, handler)
+        added = self._file_sink(sink_id, before, nofollow=not target.trusted)
+        added.use(handler)
         added.claim()
         self._sinks[sink_id] = added
         self._added.add(sink_id)
@@ -186,16 +202,17 @@ class Sinks:
         """Close the files that nobody has written to for long.
 
         One that a worker has added is forgotten: an application may have a file for each job, and
-        each lock is a descriptor. A timed handler is kept, since a new one begins a new period.
+        each lock is a descriptor.
         """
         idle = IDLE if len(self._sinks) < MANY else SHORT_IDLE
         for sink_id, sink in list(self._sinks.items()):
             if sink.is_idle(idle):
                 sink.let_go()
-                if sink_id in self._added and not sink.has_schedule:
+                if sink_id in self._added:
                     self._sinks.pop(sink_id).close()
                     self._added.remove(sink_id)
                     self._resolved.clear()
+                    self._schedules.keep(sink_id, sink)
 
     def tick(self) -> None:
         """Do what is due about once a second."""
