@@ -44,6 +44,7 @@ class OwnedSpools:
         self._current = self._own  # whose batch was returned last
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._published: Registry | None = None
+        self._changes: list[Callable[[], None]] = []
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
@@ -105,11 +106,23 @@ class OwnedSpools:
         delivery.release()
         self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
 
+    def change_sinks(self, change: Callable[[], None]) -> None:
+        """Call `change` before the next batch, in the thread that is stalled in this one."""
+        self._changes.append(change)
+
     def next(self) -> Batch | None:
         """Return the next batch of one of the spools, or None if nothing is there.
 
         First what waits in those that were taken over: it is older.
+
+        Raises:
+            OSError: a part of a batch that was begun cannot be read now.
         """
+        while self._changes:
+            try:
+                self._changes.pop(0)()
+            except (ValueError, OSError, RuntimeError) as error:
+                report("setup", f"cannot take over a handler: {error}")
         for delivery in sorted(self._all, key=lambda one: one.caught_up):
             batch = delivery.next()
             if batch is not None:
