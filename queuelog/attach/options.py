@@ -70,18 +70,19 @@ class Options(NamedTuple):
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
 
-    def worker(self) -> User:
+    def worker(self, before: User) -> User:
         """Return the user that the workers run as, with the groups that they have.
 
-        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's.
+        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's. It is
+        as `before` where neither the option nor a Gunicorn says it.
 
         Raises:
             ConfigurationError: there is no such user.
         """
         config = _gunicorn_config()
-        uid = getattr(config, "uid", os.geteuid())
-        if self.user is not None:
-            uid = self._uid()
+        if config is None and self.user is None:
+            return before
+        uid = config.uid if self.user is None else self._uid()
         try:
             name, _, _, gid, *_ = pwd.getpwuid(uid)
         except KeyError:

@@ -21,6 +21,7 @@ from queuelog.sinks.registry import Sinks
 from queuelog.spool import frame, registry
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
+from queuelog.spool.registry import Registry
 
 
 class Delivery:
@@ -65,6 +66,15 @@ class Delivery:
         self.lagging.follow_files()
         self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
         return True
+
+    def publish(self, found: Registry) -> None:
+        """Let other processes know what this one owns; raises OSError if there is no room."""
+        self._ownership.publish(found)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether that can still be read: somebody may have removed it."""
+        return self._ownership.is_published
 
     @property
     def held(self) -> bool:

@@ -12,7 +12,7 @@ from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
 from queuelog.attach.writers import Writers
-from queuelog.base import base_directory, detach_stream, report
+from queuelog.base import User, base_directory, detach_stream, report
 from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
@@ -62,16 +62,20 @@ class Owner:
         self._attachment = Attachment(
             self._writers, self._connection, lambda _: True, self._take_over
         )
+        self._worker = User(os.geteuid(), os.getegid(), None)
         self._admit_workers()
+        self._directory.create()
         registry.announce(self._directory)
 
     def _admit_workers(self) -> None:
-        """Let the workers write, whose user may have changed."""
-        user = self._options.worker()
-        self._directory.allow(user)
-        self._directory.create()
-        self._sinks.groups[user.uid] = user.groups
-        self._writers.own.child_uid = user.uid
+        """Let the workers write, whose user may be another one after a reload."""
+        user = self._options.worker(self._worker)
+        if user != self._worker:
+            self._worker = user
+            self._directory.allow(user)
+            self._directory.create()
+            self._sinks.groups[user.uid] = user.groups
+            self._writers.own.child_uid = user.uid
 
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from queuelog.base import report
-from queuelog.base.locks import FileLock
+from queuelog.base.locks import FileLock, Locked
 from queuelog.owner.ledger import Ledger
 from queuelog.spool import SpoolDirectory
 from queuelog.spool.doorbell import Doorbell
+from queuelog.spool.registry import Registry
 
 
 class Ownership:
@@ -17,6 +18,7 @@ class Ownership:
         self.bell = Doorbell(directory.bell)
         self.ledger = Ledger(directory.ledger)
         self._lock = FileLock(directory.lock)
+        self._registry = Locked()  # holds a lock by which others know that we live
 
     @property
     def held(self) -> bool:
@@ -36,6 +38,21 @@ class Ownership:
         with self.directory.errors():
             self.ledger.open()
         return True
+
+    def publish(self, registry: Registry) -> None:
+        """Let other processes know what this one owns.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        new = registry.write(self.directory)
+        self._registry.close()
+        self._registry.fd = new
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the registry is there."""
+        return self._registry.is_there
 
     def mend(self) -> bool:
         """Make again what somebody has removed: the directory, or something in it.
@@ -61,10 +78,12 @@ class Ownership:
         """Let others have it, also where a child holds copies of the descriptors."""
         self.ledger.close()
         self.bell.close()
+        self._registry.release()
         self._lock.release()
 
     def close(self) -> None:
         """In a forked child: let go of what was inherited, and is still the parent's."""
         self.ledger.close()
         self.bell.close()
+        self._registry.close()
         self._lock.close()

@@ -64,10 +64,12 @@ class OwnedSpools:
     def publish(self) -> None:
         """Let other processes know what this one owns."""
         ours = Registry(os.getpid(), self._limit, self._sinks.places(), self._sinks.names())
-        if ours != self._published and self._own.held:
-            with self._own.directory.errors():
-                ours.write(self._own.directory)
-            self._published = ours
+        if self._own.held and (ours != self._published or not self._own.is_published):
+            try:
+                self._own.publish(ours)
+                self._published = ours
+            except OSError as error:
+                report("registry", f"other processes do not learn which files are ours: {error}")
 
     def take_over(self) -> None:
         """Take over the spools beside our own that nobody owns."""
@@ -95,7 +97,7 @@ class OwnedSpools:
             ours = set(self._sinks.places())
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
             with directory.errors():
-                found._replace(owner=os.getpid(), taken_over=True).write(directory)
+                delivery.publish(found._replace(owner=os.getpid(), taken_over=True))
         self._all.append(delivery)
         self._taken_over(directory.path)
 

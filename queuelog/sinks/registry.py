@@ -34,7 +34,7 @@ from queuelog.spool import Target
 from queuelog.spool.merge import Groups
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
-SHORT_IDLE = 1.0  # ... if there are many: each takes two of this process's descriptors
+SHORT_IDLE = 1.0  # ... if there are many: each takes one of this process's descriptors
 MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 
 
