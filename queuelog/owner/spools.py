@@ -78,8 +78,8 @@ class OwnedSpools:
         mine = {delivery.directory.path for delivery in self._all}
         now = time.monotonic()
         beside = spools(os.path.dirname(self._own.directory.path))
-        for path in {*beside, *self.elsewhere} - mine:
-            if os.path.islink(path) or self._left_to_others.get(path, 0) > now:
+        for path in dict.fromkeys([*beside, *self.elsewhere]):
+            if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
             if directory.is_there() and not registry.is_owned(directory):
