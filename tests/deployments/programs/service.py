@@ -1,0 +1,58 @@
+"""A service: does what it is told on stdin, line by line, and answers each with a line of JSON."""
+
+import json
+import logging.config
+import os
+import resource
+import sys
+
+import loadapp
+from prelude import ARGUMENTS, become, in_child
+
+import queuelog
+
+
+class Service:
+    """What it can be told; `spec` as `services.Service` makes it."""
+
+    def __init__(self, spec):
+        self._spec = spec
+        logging.config.dictConfig(spec["logging"])
+
+    def start(self):
+        """Own the log files, or find their owner."""
+        queuelog.start(**self._spec["options"])
+
+    def log(self, start, count, padding=0):
+        """Log numbered lines in a worker, which ends then."""
+        in_child(lambda: self._work(int(start), int(count), int(padding)))
+
+    def _work(self, start, count, padding):
+        queuelog.setup()
+        if self._spec["fsize"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self._spec["fsize"],) * 2)
+        if self._spec["worker"]:
+            become(self._spec["worker"])
+            queuelog.setup()
+        for number in range(start, start + count):
+            loadapp.log.info("number=%08d %s", number, "x" * padding)
+            loadapp.acks[number] = 1
+
+    def stop(self):
+        """Write what is left, and give the files back."""
+        queuelog.stop()
+
+
+def service():
+    """Obey until stdin ends."""
+    spec = json.loads(ARGUMENTS[0])
+    obeying = Service(spec)
+    for line in sys.stdin:
+        name, *arguments = line.split()
+        answer = {}
+        try:
+            getattr(obeying, name)(*arguments)
+        except queuelog.QueuelogError as error:
+            answer = {"error": type(error).__name__, "text": str(error)}
+        print(json.dumps(answer), flush=True)
+    os._exit(0)  # as after a SIGKILL: what shall be written is written by stop()

@@ -1,0 +1,212 @@
+"""Several services, users and containers that share a log directory, or one log file."""
+
+import mailbox
+
+import pytest
+from counting import account
+from processes import open_files
+from services import (
+    NOBODY,
+    WWW_DATA,
+    account_of,
+    line_config,
+    log_at_once,
+    rotating,
+    start_or_error,
+)
+
+pytestmark = pytest.mark.root
+
+USERS = [(None, NOBODY), (NOBODY, None), (NOBODY, WWW_DATA)]
+
+
+def check(*accounts, at_least):
+    """Assert that nothing is missing, doubled or torn."""
+    for one in accounts:
+        one.check(at_least)
+
+
+# --- one directory, two files
+
+
+@pytest.mark.parametrize("workers", USERS, ids=["none,nobody", "nobody,none", "nobody,www-data"])
+def test_services_with_different_files_in_one_directory_are_independent(
+    machine, service, log_dir, workers
+):
+    """Each has workers of another user, or of none; the second ends while the first lives."""
+    paths = log_dir / "a.log", log_dir / "b.log"
+    services = [
+        service(machine, line_config(path), worker=worker, first=50_000 * number)
+        for number, (path, worker) in enumerate(zip(paths, workers, strict=True))
+    ]
+    for one in services:
+        one.start()
+    for one in (*services, *services):
+        one.log(1_000)
+    for one in reversed(services):
+        one.stop()
+    accounts = [account_of(path.name, path, one) for path, one in zip(paths, services, strict=True)]
+    check(*accounts, at_least=2_000)
+
+
+def test_a_second_service_rolls_its_file_over_by_its_own_rotator(machine, service, log_dir):
+    """Only itself can: its rotator is code of its own. The first service lives all the time."""
+    first = service(machine, line_config(log_dir / "a.log")).start()
+    config = rotating(log_dir / "b.log")
+    config["handlers"]["load"] = {
+        "()": "rotators.GzipHandler", "filename": str(log_dir / "b.log"), "maxBytes": 20_000,
+        "backupCount": 1000, "delay": True, "formatter": "line",
+    }  # fmt: skip
+    second = service(machine, config, first=50_000).start()
+    for one in (first, second) * 2:
+        one.log(1_000)
+    second.stop()
+    backups = sorted(log_dir.glob("b.log.*.gz"))
+    machine.run("gunzip", *backups) if backups else None
+    written = account_of("b.log", log_dir / "b.log", second)
+    first.stop()
+    check(account_of("a.log", log_dir / "a.log", first), written, at_least=2_000)
+    assert len(backups) >= 3
+
+
+def test_a_second_service_sends_its_own_mails(machine, service, log_dir, place):
+    """Only itself can: the first one does not know its handler. It lives all the time."""
+    first = service(machine, line_config(log_dir / "a.log")).start()
+    config = line_config(log_dir / "b.log")
+    config["handlers"]["mail"] = {
+        "()": "mailbox_handler.MailHandler", "path": str(place / "mail"), "formatter": "line",
+    }  # fmt: skip
+    config["loggers"]["load"]["handlers"].append("mail")
+    second = service(machine, config, first=50_000, own=["mail"]).start()
+    first.log(500)
+    second.log(500)
+    second.stop()
+    mails = place / "mails"
+    mails.write_text("".join(mail.get_payload() for mail in mailbox.Maildir(place / "mail")))
+    accounts = [
+        account_of("b.log", log_dir / "b.log", second), account("mails", second.acks(), [mails])
+    ]  # fmt: skip
+    first.stop()
+    check(account_of("a.log", log_dir / "a.log", first), *accounts, at_least=500)
+
+
+# --- one file, two services
+
+
+def log_in_turn_and_at_once(*services):
+    """Let services that share a file log."""
+    for _ in range(3):
+        for one in services:
+            one.log(200)
+        log_at_once(*services, count=1_000)
+
+
+def holders(name, *services):
+    """Return those services that have a file open."""
+    return [one for one in services if open_files(one.pid, ending=f"/{name}")]
+
+
+def share(first, second):
+    """Let two services log into one file, which the first one owns; stop it last."""
+    log_in_turn_and_at_once(first, second)
+    owners = holders("a.log", first, second)
+    second.stop()
+    first.log(500)
+    first.stop()
+    return owners
+
+
+def refuse(first, second):
+    """Start a service that cannot use the first one's file, and let both log if it starts.
+
+    Return the error, if there was one.
+    """
+    first.log(1_000)
+    error = start_or_error(second)
+    log_in_turn_and_at_once(*[first] if error else [first, second])
+    first.stop()
+    if not error:
+        second.stop()
+    return error
+
+
+def check_refusal(error, path):
+    """Assert that a service was told which file has an owner."""
+    assert error is not None, "a second owner is there"
+    assert error.kind == "FileInUseError"
+    assert str(path) in error.text
+
+
+def test_one_file_through_a_bind_mount_has_one_owner(machine, service, log_dir, place):
+    """Two paths lead to it; it rolls over, and both services write to it."""
+    bound = place / "bound"
+    bound.mkdir()
+    machine.mount(bound, "--bind", log_dir)
+    first = service(machine, rotating(log_dir / "a.log")).start()
+    second = service(machine, rotating(bound / "a.log"), first=50_000).start()
+    owners = share(first, second)
+    check(account_of("a.log", log_dir / "a.log", first, second), at_least=7_700)
+    assert owners == [first]
+
+
+def test_root_logs_into_the_file_of_a_services_user(machine, service, log_dir):
+    """Into that service's spool, as its user: the file rolls over, and stays that user's."""
+    machine.run("chown", "www-data", log_dir)
+    first = service(machine, rotating(log_dir / "a.log"), user=WWW_DATA).start()
+    second = service(machine, rotating(log_dir / "a.log"), first=50_000).start()
+    owners = share(first, second)
+    check(account_of("a.log", log_dir / "a.log", first, second), at_least=7_700)
+    assert owners == [first]
+    assert {path.stat().st_uid for path in log_dir.iterdir()} == {WWW_DATA}
+
+
+def test_a_users_service_is_refused_a_file_that_root_rolls_over(machine, service, log_dir):
+    """It may not write into root's spool; it is told who owns the file, and nothing is lost."""
+    log_dir.chmod(0o777)
+    (log_dir / "a.log").touch()
+    (log_dir / "a.log").chmod(0o666)
+    first = service(machine, rotating(log_dir / "a.log")).start()
+    second = service(machine, rotating(log_dir / "a.log"), user=WWW_DATA, first=50_000)
+    pid = first.pid
+    error = refuse(first, second)
+    check(account_of("a.log", log_dir / "a.log", first, second), at_least=4_600)
+    check_refusal(error, log_dir / "a.log")
+    assert str(pid) in error.text
+
+
+@pytest.mark.parametrize("users", [(0, 0), (0, WWW_DATA)], ids=["root,root", "root,www-data"])
+@pytest.mark.parametrize(
+    "configs",
+    [(rotating, rotating), (line_config, rotating), (rotating, line_config)],
+    ids=["both roll over", "the second does", "the first does"],
+)
+def test_containers_are_refused_a_file_of_another_container_that_rolls_over(
+    machines, service, log_dir, configs, users
+):
+    """They share nothing but the log directory; whichever of them would roll the file over."""
+    log_dir.chmod(0o777)
+    path = log_dir / "a.log"
+    path.touch()
+    path.chmod(0o666)
+    first, second = [
+        service(machines(pids=True), config(path), user=user, first=50_000 * number)
+        for number, (config, user) in enumerate(zip(configs, users, strict=True))
+    ]
+    error = refuse(first.start(), second)
+    check(account_of("a.log", path, first, second), at_least=4_600)
+    check_refusal(error, path)
+
+
+@pytest.mark.parametrize("users", [(0, 0), (0, WWW_DATA)], ids=["root,root", "root,www-data"])
+def test_containers_append_to_one_file_that_nobody_rolls_over(machines, service, log_dir, users):
+    """As they would without queuelog: two replicas on a shared volume. The second one warns."""
+    path = log_dir / "a.log"
+    path.touch()
+    path.chmod(0o666)
+    first, second = [
+        service(machines(pids=True), line_config(path), user=user, first=50_000 * number).start()
+        for number, user in enumerate(users)
+    ]
+    share(first, second)
+    check(account_of("a.log", path, first, second), at_least=7_700)
+    assert str(path) in second.errors()
