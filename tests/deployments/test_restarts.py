@@ -1,8 +1,11 @@
 """What a service has left in its spool when it ended, and who writes it then."""
 
+import os
+import signal
+
 import pytest
 from counting import account
-from services import NOBODY, WWW_DATA, account_of, line_config
+from services import NOBODY, WWW_DATA, account_of, line_config, wait_for_lines
 from waiting import wait_for
 
 pytestmark = pytest.mark.root
@@ -11,7 +14,7 @@ pytestmark = pytest.mark.root
 @pytest.fixture
 def small_disk(machine, log_dir):
     """Return the machine, with a small disk for the log files."""
-    machine.mount(log_dir, "-t", "tmpfs", "-o", "size=1m,mode=755", "none")
+    machine.mount(log_dir, "-t", "tmpfs", "-o", "size=16m,mode=755", "none")
     return machine
 
 
@@ -24,13 +27,19 @@ def with_file(config, path):
 
 
 def killed_with_lines_left(service, machine, log_dir, **options):
-    """Kill a service while its disk is full, then make room; return the service."""
+    """Kill a service while its disk is full, then make room; return the service.
+
+    Its owner is killed first, so that most of the worker's segments were never read.
+    """
     first = service(machine, line_config(log_dir / "a.log"), **options).start()
     first.log(500)
     machine.fill(log_dir / "filler")
-    first.log(1_000)
+    first.log(500)
     wait_for(lambda: "cannot write" in first.errors(), "the owner meets the full disk")
-    first.log(1_000)
+    first.begin_to_log(6_000, padding=1_000)
+    wait_for(lambda: first.acknowledged() > 1_000, "a worker logs")
+    os.kill(first.pid, signal.SIGKILL)
+    wait_for(lambda: first.acknowledged() == 7_000, "the worker has logged all")
     first.kill()
     machine.run("rm", log_dir / "filler")
     return first
@@ -62,7 +71,7 @@ def test_what_waits_is_written_after_the_configuration_has_changed(
     second.log(500)
     second.stop()
     path = small_disk.path(log_dir / "a.log")
-    account_of("a.log", path, first, second).check(at_least=3_000)
+    account_of("a.log", path, first, second).check(at_least=7_500)
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
@@ -80,7 +89,7 @@ def test_another_service_of_the_user_writes_what_a_killed_one_has_left(
     other.log(500)
     path = small_disk.path(log_dir / "a.log")
     try:
-        wait_for(lambda: path.read_bytes().count(b"\n") >= 2_500, "what was left", deadline=5)
+        wait_for_lines(path, 7_000)
     finally:
         other.stop()
         accounts = [
@@ -116,7 +125,7 @@ def test_killed_releases_leave_nothing_in_memory(machine, service, place):
         path.parent.mkdir()
         one = service(machine, line_config(path), first=1_000 * number).start()
         one.log(500)
-        wait_for(lambda path=path: path.read_bytes().count(b"\n") == 500, "all lines")
+        wait_for_lines(path, 500)
         releases.append((path, one))
         one.stop() if number == 3 else one.kill()
     accounts = [account_of(str(path), path, one) for path, one in releases]

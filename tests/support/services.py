@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from counting import account
-from waiting import DEADLINE
+from waiting import DEADLINE, wait_for
 
 ROOM = Path(__file__).parents[1] / "deployments"
 NOBODY, WWW_DATA = 65534, 33
@@ -100,10 +100,13 @@ class Service:
         self._process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
         self._process.stdin.flush()
 
+    def is_done(self, deadline):
+        """Tell if what was begun is done within so many seconds."""
+        return bool(select.select([self._process.stdout], [], [], deadline)[0])
+
     def finish(self, deadline=DEADLINE):
         """Wait until what was begun is done; errors as of `tell`."""
-        ready, _, _ = select.select([self._process.stdout], [], [], deadline)
-        assert ready, f"no answer for {deadline} s: {self.errors()}"
+        assert self.is_done(deadline), f"no answer for {deadline} s: {self.errors()}"
         answer = self._process.stdout.readline()
         assert answer, f"the service ended: {self.errors()}"
         found = json.loads(answer)
@@ -115,15 +118,15 @@ class Service:
         self.tell("start")
         return self
 
-    def log(self, count, padding=0):
-        """Let a worker log the next `count` numbers, each line longer by `padding` bytes."""
-        self.begin_to_log(count, padding)
+    def log(self, count, padding=0, workers=1):
+        """Let workers log the next `count` numbers, each line longer by `padding` bytes."""
+        self.begin_to_log(count, padding, workers)
         self.finish()
 
-    def begin_to_log(self, count, padding=0):
+    def begin_to_log(self, count, padding=0, workers=1):
         """Do as `log`, but do not wait until it is done."""
         start, self._next = self._next, self._next + count
-        self.begin("log", start, count, padding)
+        self.begin("log", start, count, padding, workers)
 
     def stop(self):
         """Stop queuelog, and end."""
@@ -145,6 +148,15 @@ class Service:
     def acks(self):
         """Return the acknowledgements of its numbers."""
         return self._acks.read_bytes()
+
+    def acknowledged(self):
+        """Return how many numbers were acknowledged."""
+        return self.acks().count(1)
+
+
+def wait_for_lines(path, number):
+    """Wait until a file is there and has so many lines."""
+    wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= number, f"{number} lines")
 
 
 def log_at_once(*services, count):

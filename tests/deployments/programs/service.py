@@ -5,9 +5,10 @@ import logging.config
 import os
 import resource
 import sys
+import traceback
 
 import loadapp
-from prelude import ARGUMENTS, become, in_child
+from prelude import ARGUMENTS, become
 
 import queuelog
 
@@ -23,9 +24,13 @@ class Service:
         """Own the log files, or find their owner."""
         queuelog.start(**self._spec["options"])
 
-    def log(self, start, count, padding=0):
-        """Log numbered lines in a worker, which ends then."""
-        in_child(lambda: self._work(int(start), int(count), int(padding)))
+    def log(self, start, count, padding, workers):
+        """Log numbered lines in so many workers at a time, which end then."""
+        start, count, padding, workers = int(start), int(count), int(padding), int(workers)
+        starts = range(start, start + count, count // workers)
+        pids = [fork(lambda at=at: self._work(at, count // workers, padding)) for at in starts]
+        failed = sum(os.waitpid(pid, 0)[1] != 0 for pid in pids)
+        assert not failed, f"{failed} workers failed"
 
     def _work(self, start, count, padding):
         queuelog.setup()
@@ -41,6 +46,19 @@ class Service:
     def stop(self):
         """Write what is left, and give the files back."""
         queuelog.stop()
+
+
+def fork(function):
+    """Call `function` in a forked child; return the child's process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        function()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def service():
