@@ -8,12 +8,14 @@ from processes import open_files
 from services import (
     NOBODY,
     WWW_DATA,
+    Service,
     account_of,
     line_config,
     log_at_once,
     rotating,
     start_or_error,
 )
+from waiting import wait_for
 
 pytestmark = pytest.mark.root
 
@@ -101,19 +103,25 @@ def log_in_turn_and_at_once(*services):
         log_at_once(*services, count=1_000)
 
 
-def holders(name, *services):
-    """Return those services that have a file open."""
-    return [one for one in services if open_files(one.pid, ending=f"/{name}")]
+def owners(path, *services):
+    """Let each service log a line; return those that have the file open when all are there."""
+    for one in services:
+        one.log(1)
+        last = b"number=%08d" % one.last
+        wait_for(
+            lambda last=last: any(last in found.read_bytes() for found in path.parent.iterdir()),
+            "a line",
+        )
+    return [one for one in services if open_files(one.pid, ending=f"/{path.name}")]
 
 
-def share(first, second):
+def share(path, first, second):
     """Let two services log into one file, which the first one owns; stop it last."""
     log_in_turn_and_at_once(first, second)
-    owners = holders("a.log", first, second)
+    assert owners(path, first, second) == [first]
     second.stop()
     first.log(500)
     first.stop()
-    return owners
 
 
 def refuse(first, second):
@@ -137,16 +145,46 @@ def check_refusal(error, path):
     assert str(path) in error.text
 
 
-def test_one_file_through_a_bind_mount_has_one_owner(machine, service, log_dir, place):
-    """Two paths lead to it; it rolls over, and both services write to it."""
-    bound = place / "bound"
-    bound.mkdir()
-    machine.mount(bound, "--bind", log_dir)
+def same(machine, log_dir, place):
+    """The same path."""
+    return log_dir
+
+
+def link(machine, log_dir, place):
+    """A link to the directory."""
+    (place / "linked").symlink_to(log_dir)
+    return place / "linked"
+
+
+def bind_mount(machine, log_dir, place):
+    """A bind mount of the directory."""
+    (place / "bound").mkdir()
+    machine.mount(place / "bound", "--bind", log_dir)
+    return place / "bound"
+
+
+@pytest.mark.parametrize("lead", [same, link, bind_mount])
+def test_services_of_one_user_share_a_file_that_rolls_over(machine, service, log_dir, place, lead):
+    """Both write to it, by whichever path, and one of them owns it."""
     first = service(machine, rotating(log_dir / "a.log")).start()
-    second = service(machine, rotating(bound / "a.log"), first=50_000).start()
-    owners = share(first, second)
+    path = lead(machine, log_dir, place) / "a.log"
+    second = service(machine, rotating(path), first=50_000).start()
+    share(log_dir / "a.log", first, second)
     check(account_of("a.log", log_dir / "a.log", first, second), at_least=7_700)
-    assert owners == [first]
+
+
+@pytest.mark.parametrize("end", [Service.stop, Service.kill])
+def test_a_service_goes_on_in_a_file_whose_owner_ends(machine, service, log_dir, end):
+    """It takes the file over, and writes what is left."""
+    first = service(machine, rotating(log_dir / "a.log")).start()
+    second = service(machine, rotating(log_dir / "a.log"), first=50_000).start()
+    log_in_turn_and_at_once(first, second)
+    assert owners(log_dir / "a.log", first, second) == [first]
+    end(first)
+    second.log(500)
+    assert owners(log_dir / "a.log", second) == [second]
+    second.stop()
+    check(account_of("a.log", log_dir / "a.log", first, second), at_least=7_700)
 
 
 def test_root_logs_into_the_file_of_a_services_user(machine, service, log_dir):
@@ -154,9 +192,8 @@ def test_root_logs_into_the_file_of_a_services_user(machine, service, log_dir):
     machine.run("chown", "www-data", log_dir)
     first = service(machine, rotating(log_dir / "a.log"), user=WWW_DATA).start()
     second = service(machine, rotating(log_dir / "a.log"), first=50_000).start()
-    owners = share(first, second)
+    share(log_dir / "a.log", first, second)
     check(account_of("a.log", log_dir / "a.log", first, second), at_least=7_700)
-    assert owners == [first]
     assert {path.stat().st_uid for path in log_dir.iterdir()} == {WWW_DATA}
 
 
@@ -197,16 +234,27 @@ def test_containers_are_refused_a_file_of_another_container_that_rolls_over(
     check_refusal(error, path)
 
 
-@pytest.mark.parametrize("users", [(0, 0), (0, WWW_DATA)], ids=["root,root", "root,www-data"])
-def test_containers_append_to_one_file_that_nobody_rolls_over(machines, service, log_dir, users):
+@pytest.mark.parametrize(
+    ("containers", "users"),
+    [(True, (0, 0)), (True, (0, WWW_DATA)), (False, (0, WWW_DATA))],
+    ids=["containers", "containers, root and www-data", "root and www-data"],
+)
+def test_services_append_to_one_file_that_nobody_rolls_over(
+    machines, service, log_dir, containers, users
+):
     """As they would without queuelog: two replicas on a shared volume. The second one warns."""
     path = log_dir / "a.log"
     path.touch()
     path.chmod(0o666)
+    machine = machines(pids=containers)
     first, second = [
-        service(machines(pids=True), line_config(path), user=user, first=50_000 * number).start()
-        for number, user in enumerate(users)
+        service(place, line_config(path), user=user, first=50_000 * number).start()
+        for number, (place, user) in enumerate(
+            zip((machine, machines(pids=True) if containers else machine), users, strict=True)
+        )
     ]
-    share(first, second)
-    check(account_of("a.log", path, first, second), at_least=7_700)
+    log_in_turn_and_at_once(first, second)
+    for one in (first, second):
+        one.stop()
+    check(account_of("a.log", path, first, second), at_least=7_200)
     assert str(path) in second.errors()

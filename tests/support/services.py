@@ -128,6 +128,11 @@ class Service:
         start, self._next = self._next, self._next + count
         self.begin("log", start, count, padding, workers)
 
+    @property
+    def last(self):
+        """The last number that it was told to log."""
+        return self._next - 1
+
     def stop(self):
         """Stop queuelog, and end."""
         self.tell("stop", deadline=60)
