@@ -197,64 +197,77 @@ def test_root_logs_into_the_file_of_a_services_user(machine, service, log_dir):
     assert {path.stat().st_uid for path in log_dir.iterdir()} == {WWW_DATA}
 
 
-def test_a_users_service_is_refused_a_file_that_root_rolls_over(machine, service, log_dir):
-    """It may not write into root's spool; it is told who owns the file, and nothing is lost."""
+@pytest.fixture
+def shared(log_dir):
+    """Return a log file that everybody may write to, in such a directory."""
     log_dir.chmod(0o777)
-    (log_dir / "a.log").touch()
-    (log_dir / "a.log").chmod(0o666)
-    first = service(machine, rotating(log_dir / "a.log")).start()
-    second = service(machine, rotating(log_dir / "a.log"), user=WWW_DATA, first=50_000)
+    path = log_dir / "a.log"
+    path.touch()
+    path.chmod(0o666)
+    return path
+
+
+def test_a_users_service_is_refused_a_file_that_root_rolls_over(machine, service, shared):
+    """It may not write into root's spool; it is told who owns the file, and nothing is lost."""
+    first = service(machine, rotating(shared)).start()
+    second = service(machine, rotating(shared), user=WWW_DATA, first=50_000)
     pid = first.pid
     error = refuse(first, second)
-    check(account_of("a.log", log_dir / "a.log", first, second), at_least=4_600)
-    check_refusal(error, log_dir / "a.log")
+    check(account_of("a.log", shared, first, second), at_least=4_600)
+    check_refusal(error, shared)
     assert str(pid) in error.text
 
 
-@pytest.mark.parametrize("users", [(0, 0), (0, WWW_DATA)], ids=["root,root", "root,www-data"])
+@pytest.fixture(
+    params=[("container", (0, 0)), ("container", (0, WWW_DATA)), ("rootless container", (0, 0))],
+    ids=["root", "root and www-data", "rootless"],
+)
+def in_containers(request, machines, service, shared):
+    """Return a function that makes two services for a file, which is all that they share."""
+    kind, users = request.param
+
+    def make(*configs):
+        return [
+            service(machines(kind=kind), config(shared), user=user, first=50_000 * number)
+            for number, (config, user) in enumerate(zip(configs, users, strict=True))
+        ]
+
+    return make
+
+
 @pytest.mark.parametrize(
     "configs",
     [(rotating, rotating), (line_config, rotating), (rotating, line_config)],
     ids=["both roll over", "the second does", "the first does"],
 )
-def test_containers_are_refused_a_file_of_another_container_that_rolls_over(
-    machines, service, log_dir, configs, users
+def test_a_container_is_refused_a_file_of_another_one_that_rolls_over(
+    in_containers, shared, configs
 ):
-    """They share nothing but the log directory; whichever of them would roll the file over."""
-    log_dir.chmod(0o777)
-    path = log_dir / "a.log"
-    path.touch()
-    path.chmod(0o666)
-    first, second = [
-        service(machines(pids=True), config(path), user=user, first=50_000 * number)
-        for number, (config, user) in enumerate(zip(configs, users, strict=True))
-    ]
+    """Whichever of them would roll the file over."""
+    first, second = in_containers(*configs)
     error = refuse(first.start(), second)
-    check(account_of("a.log", path, first, second), at_least=4_600)
-    check_refusal(error, path)
+    check(account_of("a.log", shared, first, second), at_least=4_600)
+    check_refusal(error, shared)
 
 
-@pytest.mark.parametrize(
-    ("containers", "users"),
-    [(True, (0, 0)), (True, (0, WWW_DATA)), (False, (0, WWW_DATA))],
-    ids=["containers", "containers, root and www-data", "root and www-data"],
-)
-def test_services_append_to_one_file_that_nobody_rolls_over(
-    machines, service, log_dir, containers, users
-):
-    """As they would without queuelog: two replicas on a shared volume. The second one warns."""
-    path = log_dir / "a.log"
-    path.touch()
-    path.chmod(0o666)
-    machine = machines(pids=containers)
-    first, second = [
-        service(place, line_config(path), user=user, first=50_000 * number).start()
-        for number, (place, user) in enumerate(
-            zip((machine, machines(pids=True) if containers else machine), users, strict=True)
-        )
-    ]
+def append_together(path, first, second):
+    """Let two services append to a file; check that the second one has said so."""
+    first.start()
+    second.start()
     log_in_turn_and_at_once(first, second)
     for one in (first, second):
         one.stop()
     check(account_of("a.log", path, first, second), at_least=7_200)
     assert str(path) in second.errors()
+
+
+def test_containers_append_to_one_file_that_nobody_rolls_over(in_containers, shared):
+    """As they would without queuelog: two replicas on a shared volume. The second one warns."""
+    append_together(shared, *in_containers(line_config, line_config))
+
+
+def test_users_append_to_one_file_that_nobody_rolls_over(machine, service, shared):
+    """As they would without queuelog: the second one may not write into the first one's spool."""
+    first = service(machine, line_config(shared))
+    second = service(machine, line_config(shared), user=WWW_DATA, first=50_000)
+    append_together(shared, first, second)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -13,19 +12,17 @@ from processes import children
 from waiting import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
-# $1: the size of /dev/shm; $2: "pids", or nothing; the rest: directories that are closed to others.
-SETUP = """
+# What `unshare` gives each kind of machine beside its mounts, and `nsenter` enters.
+KINDS = {"machine": [], "container": ["--pid"], "rootless container": ["--pid", "--user"]}
+# Its arguments: directories that others cannot enter, "--", and what is done then.
+OPEN = """
 set -e
-size=$1 kind=$2; shift 2
 empty=$(mktemp -d); chmod 755 "$empty"
-for closed; do mount -t overlay -o lowerdir="$empty:$closed" none "$closed"; done
-rmdir "$empty"
-mount -t tmpfs -o size="$size,mode=1777" none /dev/shm
-[ "$OWN_TMP" = no ] || mount -t tmpfs -o mode=1777 none /tmp
-[ -z "$kind" ] || mount -t proc none /proc
-echo ready
-read end || true
+while [ "$1" != -- ]; do mount -t overlay -o lowerdir="$empty:$1" none "$1"; shift; done
+rmdir "$empty"; shift
+exec "$@"
 """
+FIRST_USER = 100_000  # the user outside who is root in a rootless container
 
 
 def closed_directories():
@@ -40,38 +37,40 @@ def closed_directories():
 
 
 class Machine:
-    """A mount namespace, and with `pids` a pid namespace as well: what a container has.
+    """A machine with a /dev/shm and a /tmp of its own, or a container: one with processes as well.
 
-    `prefix` before a command runs it there; with `pids` the command is then a child of the process
-    that was started. Every user can run this interpreter there, wherever that is installed.
+    `kind` is one of `KINDS`. `prefix` before a command runs it there; in a container the command is
+    then a child of the process that was started. Every user can run this interpreter there,
+    wherever that is installed.
     """
 
-    def __init__(self, shm="256m", *, pids=False):
-        self._pids = pids
-        new = ["--mount", "--propagation", "private"]
-        if pids:
-            new += ["--pid", "--fork", "--kill-child"]
-        needed = (sys.base_prefix, sys.prefix, str(REPOSITORY))
-        own_tmp = "no" if any(path.startswith("/tmp/") for path in needed) else "yes"
+    def __init__(self, shm="256m", kind="machine"):
+        new = KINDS[kind]
+        fork = ["--fork", "--kill-child"] if new else []
         self._holder = subprocess.Popen(
-            ["unshare", *new, "sh", "-c", SETUP, "sh", shm, "pids" if pids else "",
-             *closed_directories()],
-            env={**os.environ, "OWN_TMP": own_tmp}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ["unshare", "--mount", "--propagation", "private",
+             "sh", "-c", OPEN, "sh", *closed_directories(), "--",
+             "unshare", "--mount", *new, *fork, "sh", "-c", "echo there; read end"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        if self._holder.stdout.readline() != "ready\n":
+        if not self._holder.stdout.readline():
             pytest.skip(f"no namespaces here: {self._holder.communicate()[1]}")
-        target = self._holder.pid
-        if pids:
-            (target,) = wait_for(lambda: children(self._holder.pid), "the first process there")
-        self._root = Path(f"/proc/{target}/root")
-        self.prefix = ["nsenter", "--target", str(target), "--mount"]
-        if pids:
-            self.prefix.append("--pid")
+        first = children(self._holder.pid)[0] if new else self._holder.pid
+        if "--user" in new:
+            for ids in ("uid_map", "gid_map"):
+                Path(f"/proc/{first}/{ids}").write_text(f"0 {FIRST_USER} 65536\n")
+        self._forks = bool(new)
+        self._root = Path(f"/proc/{first}/root")
+        self.prefix = ["nsenter", "--target", str(first), "--mount", *new]
+        self.mount("/dev/shm", "-t", "tmpfs", "-o", f"size={shm},mode=1777", "none")
+        if not any(path.startswith("/tmp/") for path in (sys.prefix, str(REPOSITORY))):
+            self.mount("/tmp", "-t", "tmpfs", "none")
+        if new:
+            self.mount("/proc", "-t", "proc", "none")
 
     def pid(self, process):
         """Return the id, as it is outside, of what a process that was started here runs."""
-        if not self._pids:
+        if not self._forks:
             return process.pid
         return wait_for(lambda: children(process.pid), "the process in the container")[0]
 
