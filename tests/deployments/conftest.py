@@ -66,16 +66,17 @@ def service(machines, place):
 
 @pytest.fixture
 def gunicorn(machines, place):
-    """Return a function that makes a `Server` on a machine, whose conf has only the import line.
+    """Return a function that makes a `Server` on a machine; ends what it made after the test.
 
-    Each has a directory of its own, by `name`. Ends what it made after the test.
+    Each has a directory of its own, by `name`, and no spool: its conf has the import line only.
+    `prefix` is what begins the command on the machine.
     """
     made = []
 
-    def make(machine, name, **options):
+    def make(machine, name, *, kind=Server, prefix=(), **options):
         directory = place / name
-        directory.mkdir(exist_ok=True)
-        made.append(Server(directory, prefix=machine.prefix, **options))
+        directory.mkdir()
+        made.append(kind(directory, prefix=[*machine.prefix, *prefix], **options))
         made[-1].acks.chmod(0o666)
         return made[-1]
 

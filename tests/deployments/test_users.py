@@ -26,19 +26,20 @@ FRAMEWORKS = {
 
 
 class Framework(Server):
-    """A server for one of the examples with a conf file of its own; notes answered numbers."""
+    """A server for one of the examples, with a conf file that is there; notes answered numbers."""
 
-    def __init__(self, directory, log_dir, example, conf, arguments, *, prefix):
+    def __init__(self, directory, *, log_dir, example, arguments, conf, prefix):
         self._conf = conf
         super().__init__(directory, prefix=prefix)
         self.log_dir = log_dir
         self._command = [*self._command[:-1], "--chdir", EXAMPLES / example, *arguments]
         self._env |= {
-            "LOG_DIR": str(log_dir), "PORT": str(self.port), "PYTHONDONTWRITEBYTECODE": "1",
+            "LOG_DIR": str(log_dir), "PYTHONDONTWRITEBYTECODE": "1",
+            "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{self.port} --workers {self.workers}",
         }  # fmt: skip
 
     def write_conf(self):
-        """Use the one there is."""
+        """Leave it as it is."""
         self.conf = self._conf
 
     def get(self, path, timeout=10):
@@ -68,16 +69,17 @@ def give(path, user):
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_an_applications_own_file_is_written_with_its_workers_rights(
-    machine, place, log_dir, name, request
+    machine, gunicorn, log_dir, name
 ):
     """The arbiter is root; the file is in a directory of the worker's user, and becomes his."""
     example, log, arguments = FRAMEWORKS[name]
     if "-k" in arguments and not HAS_UVICORN_WORKER:
         pytest.skip("no uvicorn-worker")
     give(log_dir, NOBODY)
-    running = Framework(place, log_dir, example, AS_NOBODY, arguments, prefix=machine.prefix)
-    request.addfinalizer(running.kill)
-    running.start()
+    running = gunicorn(
+        machine, "server", kind=Framework, log_dir=log_dir, example=example, arguments=arguments,
+        conf=AS_NOBODY,
+    ).start()  # fmt: skip
     for start in range(0, 1_000, 20):
         running.get(f"/log?start={start}&count=20")
     assert running.stop() == 0
@@ -109,7 +111,7 @@ def test_servers_with_different_files_in_one_directory_are_independent(
     for name, user in zip(("a.log", "b.log"), users, strict=True):
         extra = f"user = {user!r}\n" if user else ""
         config = only_the_applications_file(log_dir, name)
-        servers[name] = gunicorn(machine, f"{name}.d", config=config, extra=extra).start()
+        servers[name] = gunicorn(machine, f"of {name}", config=config, extra=extra).start()
     for running in servers.values():
         with Load(running, limit=2_000, pause=0.0) as load:
             load.join()
@@ -156,19 +158,17 @@ def manage(running, machine, start, count):
 
 
 @pytest.mark.parametrize("order", ["before", "beside", "before and beside"])
-def test_roots_management_command_and_a_server_of_another_user(
-    machine, place, log_dir, order, request
-):
+def test_roots_management_command_and_a_server_of_another_user(machine, gunicorn, log_dir, order):
     """The documented manage.py and conf file; the files belong to the server's user."""
     give(log_dir, NOBODY)
     for name in ("django.log", "request.log"):
         (log_dir / name).touch()
         give(log_dir / name, NOBODY)
-    prefix = [*machine.prefix, "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    conf = EXAMPLES / "django" / "gunicorn.conf.py"
-    running = Framework(place, log_dir, "django", conf, ("mysite.wsgi",), prefix=prefix)
-    running._command[-1:-1] = ["-b", f"127.0.0.1:{running.port}", "-w", "2"]
-    request.addfinalizer(running.kill)
+    running = gunicorn(
+        machine, "server", kind=Framework, log_dir=log_dir, example="django",
+        arguments=["mysite.wsgi"], conf=EXAMPLES / "django" / "gunicorn.conf.py",
+        prefix=["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"],
+    )  # fmt: skip
     if "before" in order:
         manage(running, machine, 10_000, 200)
     running.start()

@@ -4,8 +4,6 @@ import os
 
 from queuelog.gunicorn import *  # noqa: F403
 
-bind = f"127.0.0.1:{os.environ['PORT']}"
-workers = 2
 user = "nobody"
 accesslog = f"{os.environ['LOG_DIR']}/access.log"
 errorlog = f"{os.environ['LOG_DIR']}/error.log"
