@@ -1,5 +1,6 @@
 """A container's small /dev/shm, and limits on the length of files."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -18,6 +19,8 @@ def disk(machines, place, log_dir):
     """Return a function that makes a machine with a small /dev/shm and a disk for log files."""
 
     def make(shm):
+        if shutil.which("mkfs.ext4") is None or shutil.which("fsfreeze") is None:
+            pytest.skip("mkfs.ext4 and fsfreeze are needed")
         machine = machines(shm)
         image = place / "image"
         with image.open("wb") as file:

@@ -58,10 +58,10 @@ class Service:
 
     def __init__(
         self, machine, directory, logging, *, user=0, worker=None, fsize=None, limits=(), first=0,
-        env=None, **options,
+        **options,
     ):  # fmt: skip
         self._machine = machine
-        self._first = self._next = first
+        self._next = first
         self._acks = directory / f"acks-{first}"
         if not self._acks.exists():
             self._acks.write_bytes(bytes(first + NUMBERS))
@@ -77,7 +77,7 @@ class Service:
             self._process = subprocess.Popen(
                 [*machine.prefix, *limit, *become, sys.executable, *program, "service", "",
                  json.dumps(spec)],
-                env={**os.environ, "ACKS": str(self._acks), **(env or {})}, start_new_session=True,
+                env={**os.environ, "ACKS": str(self._acks)}, start_new_session=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd="/",
             )  # fmt: skip
 
@@ -139,7 +139,9 @@ class Service:
         self.kill()
 
     def kill(self):
-        """End all its processes at once."""
+        """End all its processes at once; harmless if they have ended so."""
+        if self._process.stdin.closed:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
