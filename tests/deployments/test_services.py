@@ -84,7 +84,8 @@ def test_a_second_service_sends_its_own_mails(machine, service, log_dir, place):
     second.log(500)
     second.stop()
     mails = place / "mails"
-    mails.write_text("".join(mail.get_payload() for mail in mailbox.Maildir(place / "mail")))
+    sent = [mail.get_payload() for mail in mailbox.Maildir(place / "mail")]
+    mails.write_text("".join(f"{text}\n" for text in sent))
     accounts = [
         account_of("b.log", log_dir / "b.log", second), account("mails", second.acks(), [mails])
     ]  # fmt: skip
