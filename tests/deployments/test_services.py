@@ -200,7 +200,10 @@ def test_root_logs_into_the_file_of_a_services_user(machine, service, log_dir):
 
 @pytest.fixture
 def shared(log_dir):
-    """Return a log file that everybody may write to, in such a directory."""
+    """Return a log file that everybody may write to, in such a directory.
+
+    Services with a umask of 0 make it so again when they have rolled it over.
+    """
     log_dir.chmod(0o777)
     path = log_dir / "a.log"
     path.touch()
@@ -208,15 +211,16 @@ def shared(log_dir):
     return path
 
 
-def test_a_users_service_is_refused_a_file_that_root_rolls_over(machine, service, shared):
-    """It may not write into root's spool; it is told who owns the file, and nothing is lost."""
-    first = service(machine, rotating(shared)).start()
-    second = service(machine, rotating(shared), user=WWW_DATA, first=50_000)
+@pytest.mark.parametrize("worker", [None, NOBODY])
+def test_a_users_service_is_refused_a_file_that_root_rolls_over(machine, service, shared, worker):
+    """It may not write into root's spool, and is told who owns the file, if it may read that."""
+    first = service(machine, rotating(shared), worker=worker, umask=0).start()
+    second = service(machine, rotating(shared), user=WWW_DATA, umask=0, first=50_000)
     pid = first.pid
     error = refuse(first, second)
     check(account_of("a.log", shared, first, second), at_least=4_600)
     check_refusal(error, shared)
-    assert str(pid) in error.text
+    assert worker is None or str(pid) in error.text
 
 
 @pytest.fixture(
@@ -229,7 +233,7 @@ def in_containers(request, machines, service, shared):
 
     def make(*configs):
         return [
-            service(machines(kind=kind), config(shared), user=user, first=50_000 * number)
+            service(machines(kind=kind), config(shared), user=user, umask=0, first=50_000 * number)
             for number, (config, user) in enumerate(zip(configs, users, strict=True))
         ]
 

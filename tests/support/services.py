@@ -53,12 +53,13 @@ class Service:
 
     `user` is the user of all of it, `worker` that of its workers if it is another one, `fsize` the
     length in bytes of a file that its workers may write, and `limits` are options of `prlimit`. Its
-    numbers begin with `first`, so that several services may share a file.
+    numbers begin with `first`, so that several services may share a file. `options` are those of
+    `queuelog.start`.
     """
 
     def __init__(
-        self, machine, directory, logging, *, user=0, worker=None, fsize=None, limits=(), first=0,
-        **options,
+        self, machine, directory, logging, *, user=0, worker=None, fsize=None, limits=(), umask=-1,
+        first=0, **options,
     ):  # fmt: skip
         self._machine = machine
         self._next = first
@@ -79,6 +80,7 @@ class Service:
                  json.dumps(spec)],
                 env={**os.environ, "ACKS": str(self._acks)}, start_new_session=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd="/",
+                umask=umask,
             )  # fmt: skip
 
     @property
