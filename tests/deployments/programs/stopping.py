@@ -6,7 +6,7 @@ import threading
 import time
 
 import loadapp
-from prelude import ARGUMENTS, add
+from prelude import ARGUMENTS, add, start
 from waiting import wait_for
 
 import queuelog
@@ -31,7 +31,7 @@ def stop_while_threads_log():
     handler.rotator = slow_rotator
     loadapp.log.setLevel(logging.INFO)
     add(handler, FORMAT, loadapp.log)
-    queuelog.start()
+    start()
     starts = range(0, THREADS * EACH, EACH)
     threads = [threading.Thread(target=loadapp.log_numbers, args=(at, EACH)) for at in starts]
     for thread in threads:
