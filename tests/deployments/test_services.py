@@ -14,6 +14,8 @@ from services import (
     log_at_once,
     rotating,
     start_or_error,
+    text_of,
+    wait_for_lines,
 )
 from waiting import wait_for
 
@@ -109,10 +111,7 @@ def owners(path, *services):
     for one in services:
         one.log(1)
         last = b"number=%08d" % one.last
-        wait_for(
-            lambda last=last: any(last in found.read_bytes() for found in path.parent.iterdir()),
-            "a line",
-        )
+        wait_for(lambda last=last: last in text_of(path), "a line")
     return [one for one in services if open_files(one.pid, ending=f"/{path.name}")]
 
 
@@ -125,12 +124,13 @@ def share(path, first, second):
     first.stop()
 
 
-def refuse(first, second):
+def refuse(path, first, second):
     """Start a service that cannot use the first one's file, and let both log if it starts.
 
     Return the error, if there was one.
     """
     first.log(1_000)
+    wait_for_lines(path, 1_000)  # in the middle of a rollover nobody has the file
     error = start_or_error(second)
     log_in_turn_and_at_once(*[first] if error else [first, second])
     first.stop()
@@ -217,7 +217,7 @@ def test_a_users_service_is_refused_a_file_that_root_rolls_over(machine, service
     first = service(machine, rotating(shared), worker=worker, umask=0).start()
     second = service(machine, rotating(shared), user=WWW_DATA, umask=0, first=50_000)
     pid = first.pid
-    error = refuse(first, second)
+    error = refuse(shared, first, second)
     check(account_of("a.log", shared, first, second), at_least=4_600)
     check_refusal(error, shared)
     assert worker is None or str(pid) in error.text
@@ -250,7 +250,7 @@ def test_a_container_is_refused_a_file_of_another_one_that_rolls_over(
 ):
     """Whichever of them would roll the file over."""
     first, second = in_containers(*configs)
-    error = refuse(first.start(), second)
+    error = refuse(shared, first.start(), second)
     check(account_of("a.log", shared, first, second), at_least=4_600)
     check_refusal(error, shared)
 

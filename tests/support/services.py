@@ -163,9 +163,18 @@ class Service:
         return self.acks().count(1)
 
 
+def text_of(path):
+    """Return the contents of a file and its backups, which may roll over meanwhile."""
+    texts = []
+    for found in path.parent.glob(f"{path.name}*"):
+        with suppress(FileNotFoundError):
+            texts.append(found.read_bytes())
+    return b"".join(texts)
+
+
 def wait_for_lines(path, number):
-    """Wait until a file is there and has so many lines."""
-    wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= number, f"{number} lines")
+    """Wait until a file and its backups have so many lines."""
+    wait_for(lambda: text_of(path).count(b"\n") >= number, f"{number} lines")
 
 
 def log_at_once(*services, count):
