@@ -83,7 +83,7 @@ def start(
         user=user,
     )  # fmt: skip
     if adopt:
-        report("adopt", "adopt= has no effect: workers may add log files where their user may write")
+        report("adopt", "adopt= has no effect: workers add log files where their user may write")
     if isinstance(_role, Client):
         raise WrongProcessError(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
