@@ -16,6 +16,7 @@ from queuelog.owner import ledger as ledger_module
 from queuelog.owner.ledger import Cursor, Ledger, Origin, State
 from queuelog.sinks.follow import Position
 from queuelog.sinks.protocol import Mark
+from queuelog.spool.frame import FORMAT
 
 NAMES = st.text(max_size=8)
 SIZES = st.integers(0, 1 << 62)
@@ -219,9 +220,9 @@ def test_garbage_is_passed_over(tmp_path_factory, garbage, number):
         '{"main": 1, "held": {}}',
         '{"main": {}, "held": {}}',
         '{"main": {}, "lagging": {}}',
-        '{"format": 1, "number": 9, "main": 1}',
-        '{"format": 1, "number": 9, "main": {}, "lagging": 1}',
-        '{"format": 1, "number": 9, "main": {"marks": {"x": 1}}, "lagging": {}}',
+        f'{{"format": {FORMAT}, "number": 9, "main": 1}}',
+        f'{{"format": {FORMAT}, "number": 9, "main": {{}}, "lagging": 1}}',
+        f'{{"format": {FORMAT}, "number": 9, "main": {{"marks": {{"x": 1}}}}, "lagging": {{}}}}',
     ],
 )
 def test_a_right_checksum_of_something_else_is_passed_over(tmp_path, text):
@@ -253,12 +254,11 @@ def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(tmp_path, befo
         save(path, state(1))
     data = (lines(path) if path.exists() else b"") + checked(OTHER_VERSIONS[version])
     path.write_bytes(data)
-    for read in (Ledger(str(path)).check, Ledger(str(path)).open):
-        with pytest.raises(SpoolError, match="another version of queuelog") as caught:
-            read()
-        for part in (str(tmp_path), "Start that version once", "remove the directory", "spool="):
-            assert part in str(caught.value)
-        assert path.read_bytes() == data
+    with pytest.raises(SpoolError, match="another version of queuelog") as caught:
+        Ledger(str(path)).open()
+    for part in (str(tmp_path), "Start that version once", "remove the directory", "spool="):
+        assert part in str(caught.value)
+    assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize("version", OTHER_VERSIONS)
@@ -267,15 +267,9 @@ def test_a_ledger_that_this_version_has_gone_on_with_is_read(tmp_path, version):
     path = tmp_path / "ledger"
     older = OTHER_VERSIONS[version].replace('"number":9', '"number":1')
     path.write_bytes(checked(older.replace('"number": 9', '"number": 1')))
-    newer = {"format": 1, "number": 2, "main": state(7).main.fields(), "lagging": {}}
+    newer = {"format": FORMAT, "number": 2, "main": state(7).main.fields(), "lagging": {}}
     path.write_bytes(path.read_bytes() + checked(json.dumps(newer)))
     assert load(path) == state(7)
-
-
-def test_the_check_of_a_ledger_that_is_not_there_makes_none(tmp_path):
-    """It comes before anything is made."""
-    Ledger(str(tmp_path / "ledger")).check()
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_file_stays_as_long_as_it_was(tmp_path, monkeypatch):
