@@ -152,6 +152,22 @@ class FollowedFile(Descriptor):
             self.truncate = False
         return os.fstat(self.fd).st_size
 
+    def is_empty(self) -> bool:
+        """Tell if nothing is in the file that has the path now, or none has it."""
+        with suppress(OSError):
+            return os.stat(self.path).st_size == 0
+        return True
+
+    def set_modified(self, at: float) -> None:
+        """Let the time of the last write be `at`, in seconds since the epoch, if that is allowed.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        self._open_current()
+        with suppress(OSError):  # it is somebody else's
+            os.utime(self.fd, (os.fstat(self.fd).st_atime, at))
+
     def append(self, data: bytes, preamble: bytes, save: Save) -> None:
         """Write `data` to the end, behind `preamble` in an empty file; first `save` the position.
 
