@@ -15,6 +15,10 @@ class NotStartedError(QueuelogError, RuntimeError):
     """`setup()` was called, but `start()` never was, here or in a process above."""
 
 
+class PlatformError(QueuelogError, ImportError):
+    """`import queuelog` on another system than Linux."""
+
+
 class WrongProcessError(QueuelogError, RuntimeError):
     """A function of the arbiter was called in a worker."""
 

@@ -32,8 +32,11 @@ class Ownership:
             SpoolError: there is no room for the ledger, or another version wrote it.
             OSError: the lock or the doorbell cannot be opened.
         """
+        was_ours = self._lock.is_there
         if not self._lock.acquire():
             return False
+        if not was_ours and self.ledger.is_there:
+            self.ledger.close()  # another owner may have gone on with it
         self.bell.open()
         with self.directory.errors():
             self.ledger.open()

@@ -1,5 +1,6 @@
 """The ledger: what was saved is there again after any crash."""
 
+import errno
 import json
 import os
 import zlib
@@ -115,6 +116,78 @@ def test_a_line_whose_checksum_is_wrong_is_passed_over(tmp_path):
     save(path, state(111), state(222))
     path.write_bytes(path.read_bytes().replace(b"222", b"229"))
     assert load(path) == state(111)
+
+
+def damage_nothing(path):
+    """Leave the ledger as a crash may leave it: with a torn line behind the last."""
+    path.write_bytes((lines(path) + b"\n0badc0de {half").ljust(1 << 20, b"\0"))
+
+
+def damage_the_last_line(path):
+    """Leave the ring of lines with two that are not whole."""
+    path.write_bytes(path.read_bytes().replace(b"222", b"229").replace(b"111", b"119"))
+
+
+def damage_all(path):
+    """Leave no line."""
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_nothing, ""),
+        (damage_the_last_line, "is damaged"),
+        (damage_all, "is damaged"),
+        (lambda path: os.truncate(path, 4096), "was truncated"),
+        (lambda path: os.truncate(path, 0), "was truncated"),
+    ],
+    ids=["torn", "damaged", "garbage", "shorter", "empty"],
+)
+def test_a_ledger_that_no_crash_can_have_left_so_is_reported(tmp_path, capfd, damage, said):
+    """What it said was written may be written again: doubled rather than lost."""
+    path = tmp_path / "ledger"
+    save(path, state(0), state(111), state(222))
+    assert load(path) == state(222)
+    assert not capfd.readouterr().err
+    damage(path)
+    load(path)
+    found = capfd.readouterr().err
+    assert (f"the ledger {path} {said}" in found) if said else not found
+
+
+def test_a_ledger_that_cannot_be_read_is_reported(capfd):
+    """A disk fails, say: that keeps no server from its start."""
+    unmapped = Ledger("/proc/self/mem")  # there is nothing at its beginning
+    unmapped.check()
+    assert "the ledger /proc/self/mem cannot be read (Input/output error)" in capfd.readouterr().err
+
+
+def test_what_could_not_be_read_does_not_come_back_when_it_can(tmp_path, monkeypatch):
+    """The next line is newer than all that the file may hold still."""
+    path = tmp_path / "ledger"
+    save(path, state(1), state(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger_module, "_parse", mock.Mock(side_effect=OSError(errno.EIO, "EIO")))
+        ledger = Ledger(str(path))
+        ledger.open()
+    ledger.state, ledger._end = state(3), path.stat().st_size // 2
+    ledger.save()
+    ledger.close()
+    assert load(path) == state(3)
+
+
+def test_a_ledger_for_which_there_was_no_room_is_not_taken_for_a_truncated_one(
+    tmp_path, monkeypatch, capfd
+):
+    """It was never there."""
+    path = tmp_path / "ledger"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", mock.Mock(side_effect=OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            load(path)
+    load(path)
+    assert not capfd.readouterr().err
 
 
 def test_what_is_saved_behind_a_torn_line_is_found(tmp_path):

@@ -44,6 +44,20 @@ def test_a_segment_that_another_owner_has_finished_is_not_read_again(
         assert log.read_text() == "once\n"
 
 
+def test_what_another_owner_has_written_is_known_to_the_one_that_has_the_spool_again(directory):
+    """Somebody removes the lock, and another process comes and goes before this one looks."""
+    first, second = Ownership(directory), Ownership(directory)
+    assert first.acquire()
+    os.unlink(directory.lock)
+    assert second.acquire()
+    second.ledger.state.main.offsets["0/1-1-1"] = 7
+    second.ledger.save()
+    second.release()
+    assert first.mend()
+    assert first.ledger.state.main.offsets == {"0/1-1-1": 7}
+    first.release()
+
+
 @pytest.mark.parametrize("place", ["", "-2"], ids=["the same", "another"])
 def test_a_second_service_logs_through_the_first_and_takes_over(background, spool, log, place):
     """Its lines are written by the first, wherever its spools are, and by itself later."""

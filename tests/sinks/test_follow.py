@@ -149,6 +149,24 @@ def test_a_batch_that_was_cut_off_in_a_truncated_file_is_completed(sink, path, c
     assert not capfd.readouterr().err
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_batch_that_was_cut_off_in_a_file_that_was_moved_is_completed(sink, path, capfd, size):
+    """The line is completed there, and the others go into the new file."""
+    path.write_bytes(b"a\nbc\nd\n"[: 2 + size])
+    found = path.stat()
+    path.rename(path.parent / "app.log.1")
+    path.write_bytes(b"of another\n")
+    mark = Mark(1, Position(str(path), found.st_dev, found.st_ino, 2))
+    lines = [(0.0, b"a\n"), (0.0, b"bc\n"), (0.0, b"d\n")]
+    write_rest(sink(logging.FileHandler(path)), lines, mark)
+    written = 5 if size <= 3 else 7
+    assert contents(path) == {
+        "app.log.1": "a\nbc\nd\n"[:written],
+        "app.log": "of another\n" + "a\nbc\nd\n"[written:],
+    }
+    assert not capfd.readouterr().err
+
+
 def test_who_moved_the_file_away_makes_the_new_one(sink, path):
     """Made by the owner, it has other permissions, and logrotate moves it aside with its lines."""
     file = sink(logging.FileHandler(path))
