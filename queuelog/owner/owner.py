@@ -173,14 +173,16 @@ class Owner:
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
         with self._originals():
-            unwritten = self._drain()
-            if unwritten:
-                report(
-                    "stop",
-                    f"cannot write {unwritten}: the records stay in the spool, and are written at "
-                    f"the next start",
-                )
-            self._close()
+            try:
+                unwritten = self._drain()
+                if unwritten:
+                    report(
+                        "stop",
+                        f"cannot write {unwritten}: the records stay in the spool, and are written "
+                        f"at the next start",
+                    )
+            finally:
+                self._close()
 
     @contextlib.contextmanager
     def _originals(self) -> Iterator[None]:
