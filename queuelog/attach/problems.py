@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from queuelog.attach.entries import Entry
-from queuelog.base import class_name, encoding, rotates
+from queuelog.base import User, class_name, encoding, rotates
 from queuelog.base.holders import Holders
 
 _STDLIB = "logging.handlers.TimedRotatingFileHandler or RotatingFileHandler"
@@ -27,17 +27,9 @@ class Problem(NamedTuple):
         return f"PROBLEM: {self.text}\n    mend it: {self.mend}"
 
 
-class User(NamedTuple):
-    """Whose rights a file is opened with: user, group, and further groups."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-
-
 def this_user() -> User:
     """Return the user of this process."""
-    return User(os.geteuid(), os.getegid(), tuple(os.getgroups()))
+    return User(os.geteuid(), os.getegid(), None)
 
 
 def name_of(user: User) -> str:

@@ -44,6 +44,6 @@ class Holders:
 
 
 def _is_writable(pid: int, fd: str) -> bool:
-    with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
-        flags = next(line.split()[1] for line in file if line.startswith("flags:"))
+    with open(f"/proc/{pid}/fdinfo/{fd}", "rb") as file:
+        flags = next(line.split()[1] for line in file if line.startswith(b"flags:"))
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY

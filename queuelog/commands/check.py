@@ -18,7 +18,8 @@ from gunicorn.app.base import Application
 
 from queuelog.attach import tree
 from queuelog.attach.check import Plan, Worker, plan
-from queuelog.attach.problems import Problem, User, name_of, this_user
+from queuelog.attach.problems import Problem, name_of, this_user
+from queuelog.base import User
 from queuelog.commands import conffile
 from queuelog.gunicorn import Hooks
 
@@ -84,7 +85,7 @@ def _configure(cfg: Any, uris: list[str]) -> Callable[[logging.Handler], bool]:
 
 def _user(cfg: Any) -> User:
     """Return the user of the workers."""
-    worker = User(cfg.uid, cfg.gid, tuple(os.getgroups()))
+    worker = User(cfg.uid, cfg.gid, None)
     if cfg.initgroups:
         return worker._replace(groups=tuple(os.getgrouplist(name_of(worker), cfg.gid)))
     return worker
