@@ -112,6 +112,7 @@ def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock, resta
     for repetition in range(3):
         clock[0] = begin
         if restart:
+            file.close()
             path.touch()
             os.utime(path, (begin, begin))
             file = sink(timed(path, when="S"))
