@@ -28,11 +28,11 @@ class SpoolError(QueuelogError, OSError):
 
 
 class FileInUseError(QueuelogError, RuntimeError):
-    """Another process, with another spool, already owns a log file.
+    """Another process, whose spool this one cannot use, already owns a log file.
 
     Attributes:
         path: the log file.
-        owner: what the owner wrote of itself: its process id and its spool.
+        owner: who that is, as far as anybody can tell.
     """
 
     def __init__(self, path: str, owner: str) -> None:
@@ -42,6 +42,7 @@ class FileInUseError(QueuelogError, RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} is already owned by {self.owner}. Two owners would rotate it under each "
-            f"other: give both services the same spool, start(spool=…), or different files."
+            f"{self.path} is already owned by {self.owner}, whose spool cannot be used from here. "
+            f"Two owners would rotate it under each other: let both services be the same user, "
+            f"with the same directory for spools, start(spool=…), or give them different files."
         )

@@ -8,6 +8,7 @@ import pwd
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from shlex import quote
 from typing import NamedTuple
 
 from queuelog.attach.entries import Entry
@@ -153,7 +154,7 @@ def _rolled_over_by_each(file: LogFile) -> Problem | None:
 def _directory(file: LogFile) -> Problem | None:
     if not os.path.isdir(file.path):
         return None
-    return Problem(f"{file.path} is a directory, not a file", f"rmdir {file.path}")
+    return Problem(f"{file.path} is a directory, not a file", f"rmdir {quote(file.path)}")
 
 
 def _no_directory(file: LogFile) -> Problem | None:
@@ -161,7 +162,7 @@ def _no_directory(file: LogFile) -> Problem | None:
         return None
     if os.path.exists(file.directory):
         return Problem(f"{file.path}: {file.directory} is no directory", "choose another path")
-    mend = f"install -d -o {name_of(file.user)} {file.directory}"
+    mend = f"install -d -o {name_of(file.user)} {quote(file.directory)}"
     return Problem(f"{file.path}: there is no directory {file.directory}", mend)
 
 
@@ -188,7 +189,7 @@ def _unwritable_directory(file: LogFile) -> Problem | None:
 def _give(path: str, user: User) -> str:
     if user.uid == 0:
         return f"{path} is on a file system that cannot be written: choose another path"
-    return f"chown {name_of(user)} {path}"
+    return f"chown {name_of(user)} {quote(path)}"
 
 
 def _written_by_others(file: LogFile) -> Problem | None:

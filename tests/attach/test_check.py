@@ -114,7 +114,7 @@ def mend(done, problem):
 
 def test_a_missing_directory_is_named(service):
     """It is made as the problem says."""
-    path = service.directory / "new" / "deep"
+    path = service.directory / "new" / "and deep"
     conf = f"accesslog = '{path}/access.log'"
     mend(service(conf), f"{path}/access.log: there is no directory {path}")
     assert service(conf).returncode == 0
