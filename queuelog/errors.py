@@ -28,7 +28,9 @@ class SpoolError(QueuelogError, OSError):
 
 
 class FileInUseError(QueuelogError, RuntimeError):
-    """Another process, whose spool this one cannot use, already owns a log file.
+    """Another process owns a log file, this one cannot log through it, and one of them rotates it.
+
+    It is of another user, or in another container; or it does not use queuelog.
 
     Attributes:
         path: the log file.
@@ -42,7 +44,7 @@ class FileInUseError(QueuelogError, RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} is already owned by {self.owner}, whose spool cannot be used from here. "
-            f"Two owners would rotate it under each other: let both services be the same user, "
-            f"with the same directory for spools, start(spool=…), or give them different files."
+            f"{self.path} is already owned by {self.owner}. Two owners would rotate it under each "
+            f"other: let both run as the same user, where one can log through the other, or give "
+            f"them different files."
         )

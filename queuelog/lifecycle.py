@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from queuelog.attach.attachment import Client, client_from_environment
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork
+from queuelog.base import fork, report
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
 if TYPE_CHECKING:
@@ -57,16 +57,15 @@ def start(
     options may be left out then, but not changed.
 
     Args:
-        spool: directory for records on their way, on a memory file system; absolute. Default: one
-            of this user's in /dev/shm (else in the temporary directory), named after the directory
-            that the log files have in common. Services that share log files must share it.
+        spool: directory in which a spool is made for records on their way, on a memory file
+            system or a volume; absolute. Default: one of this user's in /dev/shm, else in the
+            temporary directory. What a service has left there, the next one of its user writes.
         backlog: limit for records that are not yet in their files, in bytes.
         full: what a log call does at that limit: "wait" (up to `wait` seconds, then drop) or
             "drop". Every dropped record is counted, and the count is logged.
         wait: seconds.
         own: names of further handlers that the arbiter shall own: slow ones, such as mail.
-        adopt: directories in which the workers may add log files, if they run as another user.
-            Workers of the same user may add log files everywhere.
+        adopt: without effect. Workers may add log files wherever their user may write.
         queue: a `multiprocessing.Queue` or the like by which workers send their records to the
             spool, with its limits.
         user: user name or id of the workers. Default: Gunicorn's setting `user`.
@@ -74,14 +73,17 @@ def start(
     Raises:
         ConfigurationError: an option is wrong, or another one than at the first call; or a handler
             cannot work.
-        FileInUseError: another process owns one of the log files, with another spool.
-        SpoolError: the spool directory is not safe to use, or another version of queuelog wrote it.
+        FileInUseError: another process owns one of the log files, and this one cannot log
+            through it: it is of another user, or in another container.
+        SpoolError: the directory for spools is not safe to use, or has no room.
         WrongProcessError: called in a worker.
     """
     options = Options.checked(
         spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
         user=user,
     )  # fmt: skip
+    if adopt:
+        report("adopt", "adopt= has no effect: workers add log files where their user may write")
     if isinstance(_role, Client):
         raise WrongProcessError(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "

@@ -50,7 +50,7 @@ class Attachment(NamedTuple):
 
         Raises:
             ConfigurationError: a handler cannot work; its encoding is unknown, say.
-            FileInUseError: another process owns one of the log files, with another spool.
+            FileInUseError: another process owns one of the log files, out of reach.
         """
         try:
             tree.substitute(self._replacement)

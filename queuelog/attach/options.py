@@ -77,22 +77,23 @@ class Options(NamedTuple):
             missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
-        if self.user is not None:
-            self._uid()
+        if isinstance(self.user, str):
+            _uid(self.user)
 
-    def worker(self, config: Any = None) -> User:
+    def worker(self, before: User, config: Any = None) -> User:
         """Return the user that the workers run as, with the groups that they have.
 
-        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's; by
-        default `config` is that of the Gunicorn that calls.
+        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's. It is
+        as `before` where neither the option nor a Gunicorn says it. `config` are Gunicorn's
+        settings, by default those of the arbiter that calls.
 
         Raises:
             ConfigurationError: there is no such user.
         """
         config = config or _gunicorn_config()
-        uid = getattr(config, "uid", os.geteuid())
-        if self.user is not None:
-            uid = self._uid()
+        if config is None and self.user is None:
+            return before
+        uid = config.uid if self.user is None else _uid(self.user)
         try:
             name, _, _, gid, *_ = pwd.getpwuid(uid)
         except KeyError:
@@ -102,13 +103,14 @@ class Options(NamedTuple):
         groups = tuple(os.getgrouplist(name, config.gid)) if config.initgroups and name else None
         return User(uid, config.gid, groups)
 
-    def _uid(self) -> int:
-        if isinstance(self.user, str):
-            try:
-                return pwd.getpwnam(self.user).pw_uid
-            except KeyError:
-                raise ConfigurationError(f"user={self.user!r}: there is no such user") from None
-        return int(self.user or 0)
+
+def _uid(user: int | str) -> int:
+    if isinstance(user, int):
+        return user
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigurationError(f"user={user!r}: there is no such user") from None
 
 
 def _gunicorn_config() -> Any:

@@ -60,7 +60,7 @@ def check(arguments: list[str]) -> Plan:
     with nowhere, mock.patch.object(util, _OPENS_FILES):
         configured_by_worker = _configure(cfg, app.uris)
     options = _options(cfg)
-    worker = options.worker(cfg)
+    worker = options.worker(this_user(), cfg)
     planned = plan(options.own, Worker(configured_by_worker, worker))
     return Plan(planned.entries, [*planned.problems, *found, *_other_user(worker)])
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from queuelog.attach import attachment, environment
 from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
 from queuelog.attach.writers import Writers
-from queuelog.base import base_directory, detach_stream, report
+from queuelog.base import User, base_directory, detach_stream, report, sink_id_of
 from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
@@ -62,16 +62,20 @@ class Owner:
         self._attachment = Attachment(
             self._writers, self._connection, lambda _: True, self._take_over
         )
+        self._worker = User(os.geteuid(), os.getegid(), None)
         self._admit_workers()
+        self._directory.create()
         registry.announce(self._directory)
 
     def _admit_workers(self) -> None:
-        """Let the workers write, whose user may have changed."""
-        user = self.options.worker()
-        self._directory.allow(user)
-        self._directory.create()
-        self._sinks.groups[user.uid] = user.groups
-        self._writers.own.child_uid = user.uid
+        """Let the workers write, whose user may be another one after a reload."""
+        user = self.options.worker(self._worker)
+        if user != self._worker:
+            self._worker = user
+            self._directory.allow(user)
+            self._directory.create()
+            self._sinks.groups[user.uid] = user.groups
+            self._writers.own.child_uid = user.uid
 
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.
@@ -83,7 +87,7 @@ class Owner:
         """
         try:
             self._listener.spools.own()
-            self._attach()
+            self._attach(self._take_over)
             self._listener.spools.take_over()
         except BaseException:
             environment.withdraw()
@@ -103,17 +107,20 @@ class Owner:
             ConfigurationError: a handler cannot work.
             FileInUseError: another process owns one of the log files, and nothing leads to it.
         """
-        self._listener.pause()  # the thread uses the sinks that are about to change
+        paused = self._listener.pause()  # the thread uses the sinks that are about to change
+        take_over = self._take_over if paused else self._take_over_later
         try:
             self._admit_workers()
-            self._attach()
+            self._attach(take_over)
         finally:
             self._listener.resume()
 
-    def _attach(self) -> None:
-        self._attachment.attach()
+    def _attach(self, take_over: Callable[[logging.Handler, SpoolWriter], None]) -> None:
+        self._attachment._replace(take_over=take_over).attach()
         self._listener.spools.publish()
-        self._connection = self._connection._replace(known=self._sinks.ids())
+        # Also those that the thread has not taken over yet.
+        known = {*self._sinks.ids(), *map(sink_id_of, attachment.replaced())}
+        self._connection = self._connection._replace(known=tuple(known))
         environment.publish(self._connection)
 
     def _take_over(self, handler: logging.Handler, queue: SpoolWriter) -> None:
@@ -122,6 +129,7 @@ class Owner:
             return
         detach_stream(handler)
         self._elsewhere.append((handler, queue.directory.path))
+        self._listener.spools.elsewhere.add(queue.directory.path)
 
     def _taken_over(self, path: str) -> None:
         """Own the files of the handlers whose owner, that of spool `path`, is gone."""
@@ -132,6 +140,10 @@ class Owner:
                 except (FileInUseError, ValueError) as error:  # another one was faster
                     report("taken over", f"{error}")
         self._elsewhere = [one for one in self._elsewhere if one[1] != path]
+
+    def _take_over_later(self, handler: logging.Handler, queue: SpoolWriter) -> None:
+        """Let the thread do it, which a disk has stalled, when it goes on."""
+        self._listener.spools.change_sinks(lambda: self._take_over(handler, queue))
 
     def stop(self) -> None:
         """Write what is in the spool, and put the handlers back."""
@@ -189,7 +201,8 @@ class Owner:
 
     def after_fork_in_child(self) -> Client:
         """Let go of all that only the owner may hold; return what the child is."""
-        self._connection = self._connection._replace(known=self._sinks.ids())
+        known = {*self._connection.known, *self._sinks.ids()}
+        self._connection = self._connection._replace(known=tuple(known))
         self._writers.after_fork_in_child()
         with contextlib.suppress(OSError):
             self._listener.close()

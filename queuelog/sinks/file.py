@@ -40,6 +40,11 @@ class FileSink(Sink):
         handler: logging.FileHandler = self._rollover.handler
         return handler
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the file rolls over by time: an equal sink made anew would begin a new period."""
+        return self._rollover.timed
+
     def use(self, handler: logging.FileHandler) -> None:
         """Roll over as `handler` says from now on; its own stream is closed.
 
@@ -52,7 +57,6 @@ class FileSink(Sink):
 
     def _take_over(self, handler: logging.FileHandler) -> None:
         self._preamble = preamble(handler)
-        self.has_schedule = self._rollover.timed
         truncates = handler.mode.startswith("w") and handler.stream is None
         detach_stream(handler)
         # What the user's mode asks for is done once, on the first opening: reopened with "w" after
@@ -112,7 +116,7 @@ class FileSink(Sink):
                 self._file.close()
                 self._rollover.roll_over(created, identity)
             backup = self._rollover.backup_for(created)
-            end = self._rollover.piece(items, done, self._size(), backup)
+            end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
             self._append(b"".join([line for _, line in piece]), backup, done, save_mark)
             done = end
@@ -145,7 +149,7 @@ class FileSink(Sink):
             return self._complete(items, mark)
 
     def _complete(self, items: Items, mark: Mark) -> int:
-        position = Position(*mark.token)
+        position = Position(*mark.token).found()
         expected = [line for _, line in items[mark.done :]]
         if position.size == 0 and expected:
             expected[0] = self._preamble + expected[0]

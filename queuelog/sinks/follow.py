@@ -34,6 +34,24 @@ class Position(NamedTuple):
     inode: int
     size: int
 
+    def found(self) -> Position:
+        """Return the position in the same file by the name that it has now, in its directory.
+
+        logrotate may have moved it, or somebody who needed room. If it is gone, nothing changes.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        if _identity(self.path) == (self.device, self.inode):
+            return self
+        directory = os.path.dirname(self.path)
+        with suppress(FileNotFoundError, PermissionError), os.scandir(directory) as entries:
+            for name in [entry.name for entry in entries if entry.inode() == self.inode]:
+                path = os.path.join(directory, name)
+                if _identity(path) == (self.device, self.inode):
+                    return self._replace(path=path)
+        return self
+
     def written(self, expected: bytes) -> int | None:
         """Return how many bytes of `expected` are in the file since; None if nobody can tell.
 
@@ -226,7 +244,11 @@ class FollowedFile(Descriptor):
 
     def path_identity(self) -> tuple[int, int]:
         """Return device and inode of the file that has the path now; (-1, -1) if there is none."""
-        with suppress(OSError):
-            found = os.stat(self.path)
-            return found.st_dev, found.st_ino
-        return -1, -1
+        return _identity(self.path)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    with suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return -1, -1
