@@ -142,6 +142,11 @@ def lock(path):
     return FileLock(str(path))
 
 
+def lock_log_file(fd):
+    """Own an open log file, as one who rotates it, but without a spool; tell if that worked."""
+    return locks.lock_log_file(fd, rotates=True) is locks.Answer.ALONE
+
+
 def spool_directory(path):
     """Make a spool, and return it."""
     directory = SpoolDirectory(str(path))
