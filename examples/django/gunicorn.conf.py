@@ -16,4 +16,5 @@ os.makedirs(log_dir, exist_ok=True)
 accesslog = os.path.join(log_dir, "access.log")
 errorlog = os.path.join(log_dir, "error.log")
 
+# The commands of manage.py, which log into the same files, find this server by them.
 queuelog.gunicorn.install(globals(), spool=os.environ.get("SPOOL"))

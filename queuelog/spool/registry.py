@@ -81,10 +81,13 @@ def is_owned(directory: SpoolDirectory) -> bool:
 def visible(parent: str | None = None) -> Iterator[SpoolDirectory]:
     """Yield the spools that this process can see: below `parent`, this user's, those of others."""
     above = [parent] if parent else []
-    paths = [path for one in (*above, base_directory(), *_of_others()) for path in spools(one)]
-    for path in dict.fromkeys(map(os.path.realpath, paths)):
-        with contextlib.suppress(OSError):
-            yield SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+    named = [path for one in (*above, base_directory(), *_of_others()) for path in spools(one)]
+    found: dict[str, SpoolDirectory] = {}
+    for link in named:
+        with contextlib.suppress(OSError):  # it is just being removed
+            path = os.path.realpath(link)
+            found[path] = SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+    yield from found.values()
 
 
 def _of_others() -> list[str]:
