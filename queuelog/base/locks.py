@@ -29,6 +29,19 @@ def try_lock(fd: int) -> bool:
     return True
 
 
+def unlock(fd: int) -> None:
+    """Release the lock on an open file, for all who have the same descriptor: forked children."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def is_locked(fd: int) -> bool:
+    """Tell if somebody has the lock on a file that is open here as well."""
+    if not try_lock(fd):
+        return True
+    unlock(fd)
+    return False
+
+
 class FileLock(Descriptor):
     """An exclusive `flock` on a small file that says who holds it; never waits.
 

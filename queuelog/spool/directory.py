@@ -2,10 +2,10 @@
 
     SPOOL/lock          flock: held by the process that owns the spool and so the log files
     SPOOL/ledger        what has reached the log files
-    SPOOL/consumed      how many bytes of the segments there are have been dealt with
+    SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
-        <pid>-<start>-<n>           segments, each with one writer
+        <pid>-<start>-<tag>-<n>     segments, each with one writer, for one sink
         <pid>-<start>-<sink>.drops  how many records a process has dropped
 
 Segments of another user than the owner's are not trusted: they name only files that the arbiter
@@ -15,22 +15,22 @@ knows or allows.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import itertools
 import os
 import re
 import stat
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from queuelog.base import ELSEWHERE, opened, own_directory, shared_parent
+from queuelog.base import ELSEWHERE, own_directory, shared_parent
+from queuelog.base.locks import try_lock
 from queuelog.errors import SpoolError
 
-_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
-_DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
+# Without the tag in format 1, of which each has to be reported.
+_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}")
+_DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
 _MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
-_CONSUMED = struct.Struct("<Q")
 
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
@@ -55,12 +55,12 @@ class SpoolDirectory:
         self.owner_uid = os.geteuid() if owner_uid is None else owner_uid
         self.worker_uid = worker_uid
         self.uids = {self.owner_uid, worker_uid}  # the users that may write
-        self._private = len(self.uids) == 1
-        self._mode = 0o700 if self._private else 0o711
+        self.is_private = len(self.uids) == 1
+        self._mode = 0o700 if self.is_private else 0o711
         self.lock = os.path.join(path, "lock")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
-        self._consumed = os.path.join(path, "consumed")
+        self.consumed = os.path.join(path, "consumed")
 
     def incoming(self, uid: int) -> str:
         """Return the directory for the segments that user `uid` writes."""
@@ -102,7 +102,7 @@ class SpoolDirectory:
                 os.mkfifo(self.bell)
             if not stat.S_ISFIFO(os.lstat(self.bell).st_mode):
                 raise SpoolError(f"{self.bell} is not a FIFO: remove it")
-            os.chmod(self.bell, 0o600 if self._private else 0o666)
+            os.chmod(self.bell, 0o600 if self.is_private else 0o666)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -126,11 +126,11 @@ class SpoolDirectory:
         path = os.path.join(self.incoming(uid), name)
         fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            # Before the first byte: the reader leaves empty ones alone, others only while locked.
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(fd)  # before the first byte: the reader leaves empty ones alone
             if uid != os.geteuid():  # until this process drops privileges
                 os.fchown(fd, uid, -1)
-            os.write(fd, content)
+            if os.write(fd, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             os.close(fd)
             os.unlink(path)
@@ -144,7 +144,7 @@ class SpoolDirectory:
     def is_empty(self) -> bool:
         """Tell if nothing waits here, nor anything that this version does not know."""
         incoming = [path for path in map(self.incoming, self.uids) if os.path.isdir(path)]
-        known = {self.lock, self.ledger, self.bell, self._consumed, *incoming}
+        known = {self.lock, self.ledger, self.bell, self.consumed, *incoming}
         with os.scandir(self.path) as entries:
             return {entry.path for entry in entries} <= known and not any(map(os.listdir, incoming))
 
@@ -157,39 +157,21 @@ class SpoolDirectory:
         return self._files(_DROPS_NAME)
 
     def _files(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-        for uid in self.uids:
-            for entry in self._entries(uid):
-                if pattern.fullmatch(entry.name):
-                    yield uid, entry.name
+        return ((uid, e.name) for uid, e in self.entries() if pattern.fullmatch(e.name))
 
-    def _entries(self, uid: int) -> Iterator[os.DirEntry[str]]:
-        """Yield what user `uid` has in the spool. Should it be too much, the rest is seen later."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
-            yield from itertools.islice(entries, _MOST_FILES)
+    def entries(self) -> Iterator[tuple[int, os.DirEntry[str]]]:
+        """Yield user id and all that this user has in the spool, as far as we may look.
 
-    def backlog(self) -> tuple[int, int]:
-        """Return how many writers have segments here, and how many bytes of these wait."""
-        writers = set()
-        total = 0
-        for uid in self.uids:
-            with contextlib.suppress(OSError):
-                for entry in self._entries(uid):
-                    with contextlib.suppress(FileNotFoundError):
-                        total += entry.stat(follow_symlinks=False).st_size
-                        writers.add(entry.name.rpartition("-")[0])
-        with contextlib.suppress(OSError, struct.error), open(self._consumed, "rb") as file:
-            total -= _CONSUMED.unpack(file.read(_CONSUMED.size))[0]
-        return len(writers), total
-
-    def publish_consumed(self, size: int) -> None:
-        """Tell the writers that `size` bytes of the segments, though there, are no backlog.
+        Should it be too much, the rest is seen later.
 
         Raises:
-            OSError: there is no room for the number.
+            OSError: no descriptor is left.
         """
-        mode = 0o600 if self._private else 0o644
-        with opened(self._consumed, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode) as fd:
-            os.pwrite(fd, _CONSUMED.pack(size), 0)
+        missing = FileNotFoundError, PermissionError
+        for uid in self.uids:
+            with contextlib.suppress(*missing), os.scandir(self.incoming(uid)) as entries:
+                for entry in itertools.islice(entries, _MOST_FILES):
+                    yield uid, entry
 
 
 def is_plain(found: os.stat_result, uid: int) -> bool:
