@@ -66,6 +66,9 @@ class Delivery:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
 
         One that was interrupted, or that the last owner left unfinished, comes again.
+
+        Raises:
+            OSError: a part of such a batch cannot be read now.
         """
         main = self._ledger.state.main
         if main.origin is not Origin.NEW:

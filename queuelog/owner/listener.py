@@ -44,6 +44,7 @@ class QueueListener(logging.handlers.QueueListener):
         self._next_tidy = 0.0
         self._tid = 0  # the kernel's id of the thread
         self._turn = 0  # of its loop
+        self._closed = False
         self._stalled = -1  # the turn in which a disk has stalled it
         self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
         self._stopping = False
@@ -162,13 +163,17 @@ class QueueListener(logging.handlers.QueueListener):
                 self._work()
             except Interrupted:
                 pass
-            except Exception as error:  # whatever it is, the thread must go on
-                report("listener", f"the listener failed and goes on: {error!r}")
-                self._sleep(STANDBY)
+            except BaseException as error:  # whatever it is, the thread must go on
+                if not self._closed:
+                    with contextlib.suppress(BaseException):  # a handler gets this, too
+                        report("listener", f"the listener failed and goes on: {error!r}")
+                    self._sleep(STANDBY)
         running.release()
 
     def _ends(self) -> bool:
         """Decide whether the thread ends, in one step with what `start` decides."""
+        if self._closed:  # a child that a handler has forked in this thread: the gate may be held
+            return True
         with self._gate:
             if self._stopping:
                 self._running = None
@@ -194,6 +199,7 @@ class QueueListener(logging.handlers.QueueListener):
 
     def close(self) -> None:
         """Give up what the listener holds; also in a forked child, which must not keep it."""
+        self._closed = True
         for fd in (self._wake, self._waker):
             with contextlib.suppress(OSError):
                 os.close(fd)

@@ -53,10 +53,14 @@ class Transfer:
                 done = sink.resume(items, cursor.marks[sink_id])
             rest = items[done:] if done else items
             sink.write(rest, lambda mark: self._save(cursor, sink_id, done, mark))
-        except Exception as error:
+        except Interrupted:
+            raise
+        except BaseException as error:  # a user's handler may raise anything, also SystemExit
+            if not self._ledger.is_open:  # a child that it has forked: the owner is its parent
+                raise
             report(
                 f"sink {sink_id}",
-                f"cannot write {sink_id}: {error}. Its records are kept in the spool, and tried "
+                f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and tried "
                 f"again until they are written",
             )
             return False

@@ -28,7 +28,7 @@ def line_of(handler: logging.FileHandler, payload: bytes) -> bytes:
     """Return a record's payload as the line that `handler` would write."""
     try:
         return encode_text(handler, handler.format(record_of(payload)) + handler.terminator)
-    except Exception as error:  # not JSON, the user's formatter, an odd encoding
+    except BaseException as error:  # not JSON, the user's formatter, an odd encoding
         path = handler.baseFilename
         report(f"record {path}", f"cannot format a record for {path}: {error!r}")
         return payload + b"\n"

@@ -85,7 +85,7 @@ class FileSink(Sink):
                 self._file.close()
                 self._rollover.roll_over(created, identity)
             backup = self._rollover.backup_for(created)
-            end = self._rollover.piece(items, done, self._size(), backup)
+            end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
             self._append(b"".join([line for _, line in piece]), backup, done, save_mark)
             done = end
@@ -159,5 +159,7 @@ class FileSink(Sink):
 
     def close(self) -> None:
         """Close the file and let other processes own it."""
-        self._file.close()
-        self._lock.close()
+        try:
+            self._file.close()
+        finally:  # a network file system reports here what it could not write
+            self._lock.close()

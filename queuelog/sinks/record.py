@@ -46,7 +46,7 @@ class RecordSink(Sink):
             save_mark(Mark(index))
             try:
                 self._handle(record_of(payload))
-            except Exception as error:
+            except BaseException as error:  # whatever a user's handler raises, also SystemExit
                 if not _is_final(error):
                     raise
                 report(f"record {self._id}", f"handler {self._id} lost a record: {error!r}")
@@ -106,8 +106,10 @@ class RecordSink(Sink):
         vars(self.handler).pop("handleError", None)
 
 
-def _is_final(error: Exception) -> bool:
+def _is_final(error: BaseException) -> bool:
     """Tell if the record will never pass, however often it is tried: go on with the next one."""
+    if isinstance(error, KeyboardInterrupt):
+        return False  # somebody has interrupted stop(): it says nothing of the record
     if not isinstance(error, OSError) or error.errno == errno.EMSGSIZE:
         return True  # the handler's own error, or too long for a datagram
     return getattr(error, "smtp_code", 0) >= _REFUSED_FOR_GOOD or hasattr(error, "recipients")

@@ -208,8 +208,11 @@ class Sinks:
 
     def close(self) -> None:
         """Close every file, and give every handler back."""
-        for sink in self._sinks.values():
-            sink.close()
+        for sink_id, sink in self._sinks.items():
+            try:
+                sink.close()
+            except Exception as error:  # the others shall be closed, too
+                report(f"sink {sink_id}", f"cannot close {sink_id}: {error!r}")
         self._sinks.clear()
         self._added.clear()
         self._resolved.clear()
@@ -217,9 +220,10 @@ class Sinks:
     def close_inherited(self) -> None:
         """In a forked child: hold no log file, leave nothing for `logging.shutdown` to flush."""
         for sink in self._sinks.values():
-            with suppress(Exception):  # nothing may keep the child from its own role
-                sink.close()  # the application may use its handler again
-                sink.abandon()
+            # The application may use its handler again. Nothing keeps the child from its own role.
+            for let_go in (sink.close, sink.abandon):
+                with suppress(Exception):
+                    let_go()
 
 
 def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:

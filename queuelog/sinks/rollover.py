@@ -69,9 +69,7 @@ class Rollover:
 
     def backup_for(self, created: float) -> Backup | None:
         """Return the backup to which a late record belongs, if it is still a plain file."""
-        if created >= self._begin:
-            return None
-        backup = next((one for one in self._backups if created < one.end), None)
+        backup = self._backup_of(created)
         if backup is not None:
             with suppress(OSError):
                 found = os.lstat(backup.path)
@@ -79,10 +77,16 @@ class Rollover:
                     return backup
         return None
 
-    def piece(self, lines: Items, start: int, size: int, backup: Backup | None) -> int:
+    def _backup_of(self, created: float) -> Backup | None:
+        """Return what the file became that had the record; None if it is the file of now."""
+        if created >= self._begin:
+            return None
+        return next((one for one in self._backups if created < one.end), None)
+
+    def piece(self, lines: Items, start: int, size: int, created: float) -> int:
         """Return the index behind the lines that go where the line at `start` goes.
 
-        That is `backup`, or the file, which has `size` bytes.
+        That one counts as `created` then; the file has `size` bytes.
         """
         if self.waits:
             return len(lines)
@@ -93,9 +97,8 @@ class Rollover:
                 if size >= self.max_bytes:
                     return index
         elif self.timed:
-            if backup is None and lines[start][0] < self._begin:
-                return start + 1  # late, and its backup is gone; the next one's may not be
-            end = self.handler.rolloverAt if backup is None else backup.end
+            late = self._backup_of(created)  # if that is gone, they go into the file all the same
+            end = self.handler.rolloverAt if late is None else late.end
             if end <= time.time():  # else all: those of the future count as of now
                 return bisect_left(lines, end, start + 1, key=itemgetter(0))
         return len(lines)
@@ -109,12 +112,15 @@ class Rollover:
         handler = self.handler
         end = getattr(handler, "rolloverAt", 0.0)
         failed: list[tuple[str, str]] = []
+        pid = os.getpid()
         try:
             if not is_stdlib(handler, "doRollover"):
                 handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
             with _watched(handler, self.timed, failed) as moved:
                 self._do_rollover()
-        except Exception as error:  # it is the user's code: a rotator, a namer, a subclass
+        except BaseException as error:  # it is the user's code: a rotator, a namer, a subclass
+            if os.getpid() != pid:  # a child that it has forked: the owner is its parent
+                raise
             self._next_try = time.monotonic() + _RETRY
             path = handler.baseFilename
             report(f"rollover {path}", f"cannot roll over {path}: {error!r}")

@@ -121,6 +121,22 @@ def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock, resta
     assert sorted("".join(contents(path).values()).splitlines(keepends=True)) == sent
 
 
+def test_late_records_whose_backups_are_gone_are_written_together(sink, path, clock):
+    """A clock that steps back makes all records late for an hour: not one write for each."""
+    begin = clock[0] = int(clock[0])
+    file = sink(timed(path, when="S"))
+    for second in range(4):
+        clock[0] = begin + second + 0.5
+        write(file, f"{second}\n")
+    first, second, third = sorted(one for one in path.parent.iterdir() if one != path)
+    first.unlink()
+    third.unlink()
+    late = [(begin + number / 100, f"late {number // 100}\n") for number in range(300)]
+    assert len(write(file, *late)) == 3
+    assert second.read_text() == "1\n" + "late 1\n" * 100
+    assert path.read_text() == "3\n" + "late 0\n" * 100 + "late 2\n" * 100
+
+
 def test_backups_beyond_the_count_are_removed(sink, path, clock):
     """Retention stays the handler's."""
     begin = clock[0] = int(clock[0])
@@ -218,12 +234,13 @@ def test_a_rollover_of_ones_own_may_close_the_stream(sink, path):
     assert contents(path) == {"app.log.old": "1 3456789\n", "app.log": "2 34567890\n"}
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("what", ["rotator", "namer", "doRollover", "rotate"])
-def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what):
+def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what, error):
     """The file gets too long; it is reported, and tried again later."""
 
     def broken(*arguments):
-        raise RuntimeError("broken")
+        raise error("broken")
 
     handler = sized(path)
     setattr(handler, what, broken)

@@ -202,3 +202,16 @@ def test_a_strangers_segment_without_the_header_is_passed_over_and_removed(capfd
         assert not path.exists()
         assert "which is none" in capfd.readouterr().err
         reader.close()
+
+
+def test_a_stranger_cannot_hold_up_a_batch_that_is_read_again(writer, reader, directory, tmp_path):
+    """What is no plain file any more will never be one: it counts as gone."""
+    writer.put(line(b"gone"))
+    (path,) = segments(directory)
+    other = writer_of(b"sink", directory=directory)
+    other.put(line(b"kept"))
+    ends = reader.read_new({}).ends
+    path.unlink()
+    path.symlink_to(tmp_path)
+    assert payloads(Reader(directory).read_again({}, ends)) == [b"kept"]
+    other.close()

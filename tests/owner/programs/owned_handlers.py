@@ -1,5 +1,6 @@
 """Programs of test_owned_handlers.py."""
 
+import asyncio
 import json
 import logging.handlers
 import os
@@ -72,6 +73,29 @@ def an_owned_handler_is_asked_again_when_its_server_was_away():
 
     run(log, own="http")
     assert "handleError" not in vars(handler)
+
+
+def whatever_an_owned_handler_raises_is_a_failure_of_its_own():
+    class Odd(logging.Handler):
+        errors = (SystemExit, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)
+        raised = ()
+
+        def emit(self, record):
+            if len(self.raised) < len(self.errors):
+                self.raised = self.errors[: len(self.raised) + 1]
+                raise self.raised[-1]
+            with open("odd.log", "a") as file:
+                print(record.msg, file=file)
+
+    logger = logger_of("app.log")
+    odd = named("odd", Odd(), logger=logger)
+    start(own=["odd"])
+    for number in range(5):
+        logger.error("%d", number)
+        wait_for(lambda n=number: f"{n}\n" in content("app.log"), f"line {number}")
+    wait_for(lambda: "4" in content("odd.log"), "the last record")
+    assert odd.raised == odd.errors
+    queuelog.stop()
 
 
 def an_owned_handler_on_two_loggers_is_asked_again():
