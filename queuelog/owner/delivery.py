@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from contextlib import suppress
 
 from queuelog.base import report
@@ -18,6 +19,7 @@ from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import frame
+from queuelog.spool.backlog import Backlog, limit_of, publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 
@@ -108,7 +110,12 @@ class Delivery:
         return more
 
     def _is_crowded(self) -> bool:
-        return self._directory.backlog()[1] > self._limit / 2
+        backlog = Backlog.of(self._directory).total
+        return backlog > limit_of(self._directory.path, self._limit, backlog) / 2
+
+    def unread(self) -> int:
+        """Return how many segments cannot be opened now."""
+        return len(self._reader.segments.unread)
 
     def tidy(self) -> None:
         """Do what is due about once a second.
@@ -149,14 +156,17 @@ class Delivery:
         return not lagging and not self.transfer.write(Cursor(), groups)
 
     def _release(self) -> None:
-        positions = self._ledger.state.positions()
-        for name in self._reader.segments.release(positions):
-            for offsets in positions:
+        position, state = self.lagging.position(), self._ledger.state
+        for name in self._reader.segments.release(position):
+            for offsets in state.positions():
                 offsets.pop(name, None)
-        consumed = sum(min(o.get(name, 0) for o in positions) for name in positions[0])
-        consumed += sum(self._reader.segments.left_alone.values())  # no backlog of ours
-        with suppress(OSError):  # it helps a spool that is nearly full, and needs room itself
-            self._directory.publish_consumed(consumed)
+        left_alone = self._reader.segments.left_alone.items()  # no backlog of ours
+        consumed: Counter[tuple[int, str]] = Counter()
+        for name, size in [*left_alone, *((n, position(n)) for n in state.main.offsets)]:
+            uid, _, file = name.partition("/")
+            consumed[int(uid), tag_in(file)] += size
+        with suppress(OSError):  # no room for the file: more seems to wait than does
+            publish(self._directory, consumed)
 
     def close(self) -> None:
         """Give up the spool; also in a forked child, which must not keep it."""

@@ -126,7 +126,7 @@ class QueueListener(logging.handlers.QueueListener):
         while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
             pass
         self.delivery.tidy()
-        return batch is None and not self.delivery.lagging.ids()
+        return batch is None and not self.delivery.lagging.ids() and not self.delivery.unread()
 
     def enqueue_sentinel(self) -> None:
         """Wake the thread."""

@@ -149,8 +149,10 @@ class Owner:
                 return ""
         except Exception as error:  # no descriptor is left, a file is not ours, or whatever
             return f"all ({error})"
-        lagging = self._listener.delivery.lagging.ids()
-        return ", ".join(lagging) or f"all in {DRAIN_WAIT:.0f} seconds"
+        delivery = self._listener.delivery
+        if delivery.unread():
+            return f"{delivery.unread()} segments of the spool that cannot be opened"
+        return ", ".join(delivery.lagging.ids()) or f"all in {DRAIN_WAIT:.0f} seconds"
 
     def _close(self) -> None:
         self._sinks.close()

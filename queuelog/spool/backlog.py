@@ -4,10 +4,10 @@ Writers look when they need another segment; nobody tells them. The owner, who k
 segments is written already, says so in the file `consumed`.
 
 The spool's limit is what the user says, or half of its file system if that is less, or what others
-have left there. Of that a sink may take `SHARE` times what it leaves to all others. So one whose
-file cannot be written takes 8/9 of the spool and no more, a second one 8/9 of the rest or, in the
-end, 8/17 each: a sink that works always finds room. (Choudhury and Hahne, "Dynamic queue length
-thresholds for shared-memory packet switches", 1998.)
+have left there. Of that a sink may take `SHARE` times what it leaves to all others: one whose file
+cannot be written takes four fifths of the spool and no more, and two that fail together four ninths
+each. So a sink that works always finds room. (Choudhury and Hahne, "Dynamic queue length thresholds
+for shared-memory packet switches", 1998.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from queuelog.base import opened
 from queuelog.spool.directory import SpoolDirectory
 
-SHARE = 8
+SHARE = 4
 _KEPT_FREE = 1 << 16  # bytes of the file system, for counts of dropped records
 _CONSUMED = struct.Struct("<I8sQ")  # user id, tag, bytes
 _CONSUMED_SIZE = 1 << 14  # bytes: for 819 sinks; of further ones it is not known

@@ -129,7 +129,7 @@ class SpoolDirectory:
             try_lock(fd)  # before the first byte: the reader leaves empty ones alone
             if uid != os.geteuid():  # until this process drops privileges
                 os.fchown(fd, uid, -1)
-            if os.write(fd, content) != len(content):
+            if content and os.write(fd, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             os.close(fd)

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from queuelog.base import opened
-from queuelog.base.locks import try_lock
+from queuelog.base.locks import is_locked
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.spoolfile import SpoolFile
 
@@ -135,7 +135,9 @@ class Dropped:
 
     def remove_if_done(self) -> None:
         """Remove the file if all is reported and its writer is gone."""
-        if try_lock(self._fd) and os.pread(self._fd, _COUNT.size, 0) == _COUNT.pack(self._dropped):
+        if not is_locked(self._fd) and os.pread(self._fd, _COUNT.size, 0) == _COUNT.pack(
+            self._dropped
+        ):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
 

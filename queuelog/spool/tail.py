@@ -34,7 +34,8 @@ class Tail(SpoolFile):
 
     def takes(self, length: int) -> bool:
         """Tell if a frame of so many bytes may be appended; a long one is alone in its segment."""
-        return not self.is_done and (not self.size or self.size + length <= self.capacity)
+        fits = not length or not self.size or self.size + length <= self.capacity
+        return fits and not self.is_done
 
     def tear(self) -> None:
         """A partial frame has been written."""

@@ -176,7 +176,7 @@ class SpoolWriter:
         nested = self._is_nested()
         with self._lock:
             try:
-                self._write(frame.sink_of(item), item)
+                self._write(frame.sink_of(item), item, nested)
             except OSError as error:
                 where = f"cannot write to the spool {self.directory.path}"
                 reason = error.strerror or str(error)
@@ -189,15 +189,16 @@ class SpoolWriter:
         while self._tails.changed and not nested:
             self._tails.let_go()
 
-    def _write(self, sink: int, item: bytes) -> None:
+    def _write(self, sink: int, item: bytes, nested: bool) -> None:
         """Write a frame whole, or not so that anybody reads it.
 
-        A nested call may write to the same segment at any point of this one. Should both write the
-        description of the sink, it stands there twice: no harm.
+        A nested call may write to the same segment at any point of this one; it goes on to another
+        one only if it must. Should both write the description of the sink, it stands there twice:
+        no harm.
         """
         while True:
             tail = self._tails.current(sink)
-            while tail is None or not tail.takes(len(item)):
+            while tail is None or not tail.takes(0 if nested else len(item)):
                 tail = self._next_segment(sink, len(item))
             begins = not tail.size
             data = self._beginning(sink) + item if begins else item
@@ -229,10 +230,12 @@ class SpoolWriter:
             raise queue.Full
         old, tag = self._tails.current(sink), tag_of(self._descriptions[sink])
         room, writers = self._room(tag)
-        if room < length:
+        if room < _SMALLEST:
             if old is not None:  # only when it is let go the reader can remove it
                 self._tails.finish(old)
             self._refuse(sink)
+        if room < length:
+            raise queue.Full
         # Room is looked at only here: with many writers the segments must be small, or they
         # could go far beyond it before they are full.
         capacity = min(self._segment_size, max(_SMALLEST, room // (writers + 1)), _file_limit())
@@ -252,7 +255,7 @@ class SpoolWriter:
         backlog = Backlog.of(self.directory)
         limit = limit_of(self.directory.path, self.limit, backlog.total)
         if native("_thread", "get_ident")() in _emptying:
-            limit += limit // 16
+            return limit + limit // 16 - backlog.total, backlog.writers
         return backlog.room(tag, limit), backlog.writers
 
     def _refuse(self, sink: int) -> NoReturn:

@@ -16,6 +16,7 @@ from queuelog.sinks import registry, rollover
 from queuelog.sinks.file import FileSink
 from queuelog.spool import frame
 from queuelog.spool import writer as _writer
+from queuelog.spool.backlog import Backlog
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
@@ -173,7 +174,7 @@ def before_the_next_write(function):
 
 def backlog():
     """Return how many bytes wait in the spool of this process, an arbiter."""
-    return listener().delivery._directory.backlog()[1]
+    return Backlog.of(listener().delivery._directory).total
 
 
 def remove_stale(directory, limit=1 << 20):
