@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
+from queuelog.base import User
 from queuelog.errors import ConfigurationError
 
 _QUEUE = ("put", "get", "get_nowait")
@@ -54,12 +55,20 @@ class Options(NamedTuple):
     queue: Any
     user: int | str | None
 
-    def check(self) -> None:
-        """Refuse what is wrong.
+    @classmethod
+    def checked(cls, *, spool: Any, own: Any, adopt: Any, **others: Any) -> Options:
+        """Return the options as they were given: path objects and single strings, too.
 
         Raises:
             ConfigurationError: one of them is wrong; the message says which, and what it must be.
         """
+        options = cls(
+            spool=path(spool), own=strings("own", own), adopt=paths("adopt", adopt), **others
+        )
+        options._check()
+        return options
+
+    def _check(self) -> None:
         for name, (is_right, expected) in _RULES.items():
             value = getattr(self, name)
             if not is_right(value):
@@ -68,24 +77,43 @@ class Options(NamedTuple):
             missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
+        if isinstance(self.user, str):
+            _uid(self.user)
 
-    def worker_uid(self) -> int:
-        """Return the user that the workers run as.
+    def worker(self, before: User) -> User:
+        """Return the user that the workers run as, with the groups that they have.
+
+        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's. It is
+        as `before` where neither the option nor a Gunicorn says it.
 
         Raises:
             ConfigurationError: there is no such user.
         """
-        user = _gunicorn_uid() if self.user is None else self.user
-        if isinstance(user, str):
-            try:
-                return pwd.getpwnam(user).pw_uid
-            except KeyError:
-                raise ConfigurationError(f"user={user!r}: there is no such user") from None
+        config = _gunicorn_config()
+        if config is None and self.user is None:
+            return before
+        uid = config.uid if self.user is None else _uid(self.user)
+        try:
+            name, _, _, gid, *_ = pwd.getpwuid(uid)
+        except KeyError:
+            name, gid = "", os.getegid()
+        if config is None or config.uid != uid:
+            return User(uid, gid)
+        groups = tuple(os.getgrouplist(name, config.gid)) if config.initgroups and name else None
+        return User(uid, config.gid, groups)
+
+
+def _uid(user: int | str) -> int:
+    if isinstance(user, int):
         return user
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigurationError(f"user={user!r}: there is no such user") from None
 
 
-def _gunicorn_uid() -> int:
-    """Return Gunicorn's setting `user`, or without a Gunicorn the user of this process.
+def _gunicorn_config() -> Any:
+    """Return Gunicorn's settings; None without a Gunicorn.
 
     `on_starting(server)` gets the arbiter, but `queuelog.start()` in it does not: so that the user
     need not pass it on, it is found among the callers, `gunicorn.arbiter.Arbiter.start`.
@@ -94,7 +122,7 @@ def _gunicorn_uid() -> int:
     while frame is not None and frame.f_globals.get("__name__") != "gunicorn.arbiter":
         frame = frame.f_back
     arbiter = None if frame is None else frame.f_locals.get("self")
-    return getattr(getattr(arbiter, "cfg", None), "uid", os.geteuid())
+    return getattr(arbiter, "cfg", None)
 
 
 def strings(name: str, value: Sequence[str]) -> tuple[str, ...]:

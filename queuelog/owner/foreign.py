@@ -13,11 +13,11 @@ from typing import Any
 
 from queuelog.base import report
 from queuelog.handlers import write_past_owner
-from queuelog.owner.delivery import Delivery
 from queuelog.owner.listener import QueueListener
+from queuelog.owner.spools import OwnedSpools
 from queuelog.spool import SpoolDirectory, SpoolWriter, frame
-from queuelog.spool.doorbell import Doorbell
 from queuelog.spool.merge import Batch
+from queuelog.spool.writer import Shut
 
 _POLL = 0.05  # seconds: such a queue cannot ring
 _MOST = 1000  # items that are moved at once
@@ -33,10 +33,17 @@ class ForeignQueue(SpoolWriter):
         super().__init__(directory, limit)
         self.foreign = foreign
         self.waiting: list[Any] = []  # at most one item, for which the spool has no room yet
+        self._takes_more = True
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Put a frame; raises `queue.Full` if the queue is bounded and full."""
+        """Put a frame; raises `Shut`, or `queue.Full` if the queue is bounded and full."""
+        if not self._takes_more:
+            raise Shut
         self.foreign.put((self.description_of(item), item), block, timeout)
+
+    def shut(self) -> None:
+        """Take nothing more; what is there can still be moved."""
+        self._takes_more = False
 
     def move(self) -> bool:
         """Move what is there into the spool, while that has room; tell if there may be more."""
@@ -61,7 +68,10 @@ class ForeignQueue(SpoolWriter):
         kind, created, payload = frame.decode(item)
         moved = frame.encode(kind, self.register(description), created, payload)
         try:
-            super().put(moved, block=False)
+            if len(moved) > self.limit:
+                self.drop(moved)
+            else:
+                super().put(moved, block=False)
         except OSError as error:
             write_past_owner(description, item, error)
 
@@ -76,8 +86,8 @@ class ForeignQueue(SpoolWriter):
 class ForeignListener(QueueListener):
     """A listener that looks into the foreign queue before it looks into the spool."""
 
-    def __init__(self, bell: Doorbell, delivery: Delivery, foreign: ForeignQueue) -> None:
-        super().__init__(bell, delivery)
+    def __init__(self, spools: OwnedSpools, foreign: ForeignQueue) -> None:
+        super().__init__(spools)
         self._foreign = foreign
 
     def drain(self, timeout: float) -> bool:
@@ -102,7 +112,7 @@ class ForeignListener(QueueListener):
         self._foreign.move()
         batch = super().dequeue(False)
         if batch is None and block:
-            self._sleep(min(_POLL, self.delivery.lagging.patience()), bell=True)
+            self._sleep(min(_POLL, self.spools.patience()), bell=True)
             self._foreign.move()
             batch = super().dequeue(False)
         return batch

@@ -16,10 +16,10 @@ import time
 from typing import Any
 
 from queuelog.base import native, report
-from queuelog.owner.delivery import Delivery
+from queuelog.owner.spools import OwnedSpools
 from queuelog.owner.transfer import Interrupted
-from queuelog.spool.doorbell import Doorbell
 from queuelog.spool.merge import Batch
+from queuelog.spool.writer import emptying
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
 IDLE = 1.0  # seconds between two looks at a silent spool
@@ -35,18 +35,17 @@ class QueueListener(logging.handlers.QueueListener):
     The seams are the stdlib's: `dequeue` returns the next batch, `handle` writes it.
     """
 
-    queue: Any
-
-    def __init__(self, bell: Doorbell, delivery: Delivery) -> None:
-        super().__init__(bell)  # type: ignore[arg-type]
-        self.delivery = delivery
-        self.delivery.transfer.stopping = lambda: self._stopping
+    def __init__(self, spools: OwnedSpools) -> None:
+        super().__init__(spools)  # type: ignore[arg-type]
+        self.spools = spools
+        self.spools.stopping = lambda: self._stopping
         self._next_tidy = 0.0
         self._tid = 0  # the kernel's id of the thread
         self._turn = 0  # of its loop
         self._closed = False
         self._stalled = -1  # the turn in which a disk has stalled it
-        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
+        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next three
+        self._pauses = 0  # that have not ended
         self._stopping = False
         self._running: Any = None  # a lock that the thread holds until it ends
         self._wake, self._waker = os.pipe()
@@ -54,12 +53,14 @@ class QueueListener(logging.handlers.QueueListener):
         os.set_blocking(self._waker, False)
 
     def start(self) -> None:
-        """Start the thread; harmless if it runs. It cancels a `stop` that took too long.
+        """Start the thread; harmless if it runs or pauses. It cancels a `stop` that took too long.
 
         Raises:
             RuntimeError: the limit of processes is reached.
         """
         with self._gate:
+            if self._pauses:
+                return
             self._stopping = False
             if self._running is None:
                 running = native("_thread", "allocate_lock")()
@@ -80,6 +81,7 @@ class QueueListener(logging.handlers.QueueListener):
             return True
         if not running.acquire(timeout=-1 if timeout is None else timeout):
             return False
+        running.release()  # another thread may wait for it as well
         # The thread has nothing left to do, but the kernel counts it some microseconds longer, and
         # so does the warning of os.fork() in Python 3.12.
         deadline, sleep = time.monotonic() + THREAD_END, native("time", "sleep")
@@ -91,13 +93,25 @@ class QueueListener(logging.handlers.QueueListener):
         """Stop the thread for a moment, but do not wait for a stalled disk for long.
 
         Nor again at every fork: a reload with many workers would keep the arbiter from its work.
+        Nor for itself: a rotator that forks does so in the thread, between two writes.
         """
+        if self._is_current():
+            return True
+        with self._gate:
+            self._pauses += 1
         stopped = self.stop(FORK_WAIT if self._stalled != self._turn else STALLED_WAIT)
         self._stalled = -1 if stopped else self._turn
         return stopped
 
     def resume(self) -> None:
-        """Go on after `pause`; at the limit of processes, after the next one that finds room."""
+        """Go on after `pause`; at the limit of processes, after the next one that finds room.
+
+        Where several threads have paused it, that is after the last of them.
+        """
+        if self._is_current():
+            return
+        with self._gate:
+            self._pauses = max(0, self._pauses - 1)
         try:
             self.start()
         except RuntimeError as error:
@@ -107,6 +121,9 @@ class QueueListener(logging.handlers.QueueListener):
                 f"next fork, reload or stop",
             )
 
+    def _is_current(self) -> bool:
+        return self._running is not None and self._tid == native("_thread", "get_native_id")()
+
     def drain(self, timeout: float) -> bool:
         """Write all that is in the spool, in the calling thread; return whether that was all.
 
@@ -114,19 +131,19 @@ class QueueListener(logging.handlers.QueueListener):
         stopped; for about `timeout` seconds at most.
 
         Raises:
-            FileInUseError: another spool's owner has one of the files.
             OSError: there is no room for the ledger, or no descriptor is left.
         """
         deadline = time.monotonic() + timeout
         self._stopping = False  # of the thread; what is written here shall not be interrupted
-        if not self.delivery.own():
+        if not self.spools.own():
             return True
-        while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
-            self.handle(batch)
-        while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
-            pass
-        self.delivery.tidy()
-        return batch is None and not self.delivery.lagging.ids() and not self.delivery.unread()
+        with emptying():
+            while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
+                self.handle(batch)
+            while self.spools.retry(at_once=True) and time.monotonic() < deadline:
+                pass
+            self.spools.tidy()
+        return batch is None and not self.spools.lagging() and not self.spools.unread()
 
     def enqueue_sentinel(self) -> None:
         """Wake the thread."""
@@ -135,19 +152,19 @@ class QueueListener(logging.handlers.QueueListener):
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait for the doorbell first."""
-        batch = self.delivery.next()
+        batch = self.spools.next()
         if batch is None and block:
-            self._sleep(min(IDLE, self.delivery.lagging.patience()), bell=True)
-            batch = self.delivery.next()
+            self._sleep(min(IDLE, self.spools.patience()), bell=True)
+            batch = self.spools.next()
         return batch
 
     def handle(self, record: Batch) -> None:  # type: ignore[override]
         """Write a batch to the files."""
-        self.delivery.deliver(record)
+        self.spools.deliver(record)
 
     def _sleep(self, seconds: float, *, bell: bool = False) -> None:
         try:
-            self.queue.wait(self._wake, seconds, bell=bell)
+            self.spools.wait(self._wake, seconds, bell=bell)
             os.read(self._wake, 4096)
         except BlockingIOError:
             pass
@@ -160,7 +177,8 @@ class QueueListener(logging.handlers.QueueListener):
         while not self._ends():
             self._turn += 1
             try:
-                self._work()
+                with emptying():
+                    self._work()
             except Interrupted:
                 pass
             except BaseException as error:  # whatever it is, the thread must go on
@@ -181,15 +199,13 @@ class QueueListener(logging.handlers.QueueListener):
 
     def _work(self) -> None:
         """Write one batch and pause, or wait for one."""
-        if not self.delivery.own():
+        if not self.spools.own():
             self._sleep(STANDBY)
             return
         if time.monotonic() >= self._next_tidy:
             self._next_tidy = time.monotonic() + IDLE
-            self.delivery.tidy()
-            if not self.delivery.own():  # somebody has removed the spool, and another one has it
-                return
-        more = self.delivery.retry()
+            self.spools.tidy()
+        more = self.spools.retry()
         batch = self.dequeue(block=not more)
         if batch is not None:
             self.handle(batch)
@@ -197,10 +213,18 @@ class QueueListener(logging.handlers.QueueListener):
             if not more and not self._stopping:
                 self._sleep(PAUSE)
 
+    def release(self) -> None:
+        """Give up all spools."""
+        self._close_pipe()
+        self.spools.release()
+
     def close(self) -> None:
-        """Give up what the listener holds; also in a forked child, which must not keep it."""
+        """In a forked child: let go of what was inherited."""
+        self._close_pipe()
+        self.spools.close()
+
+    def _close_pipe(self) -> None:
         self._closed = True
         for fd in (self._wake, self._waker):
             with contextlib.suppress(OSError):
                 os.close(fd)
-        self.delivery.close()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-
 from queuelog.base import report
-from queuelog.base.locks import FileLock
-from queuelog.errors import SpoolError
+from queuelog.base.locks import FileLock, Locked
 from queuelog.owner.ledger import Ledger
 from queuelog.spool import SpoolDirectory
 from queuelog.spool.doorbell import Doorbell
+from queuelog.spool.registry import Registry
 
 
 class Ownership:
@@ -20,26 +17,8 @@ class Ownership:
         self.directory = directory
         self.bell = Doorbell(directory.bell)
         self.ledger = Ledger(directory.ledger)
-        self._lock = FileLock(directory.lock, f"process {os.getpid()}")
-
-    def check(self) -> None:
-        """Refuse a spool in which something waits that another version of queuelog has written.
-
-        One in which nothing waits, and that nobody owns, begins anew.
-
-        Raises:
-            SpoolError: it is of another version, or its ledger cannot be read.
-        """
-        if not self.directory.is_ours():
-            return  # there is none, or what is there is refused when it is made
-        with self.directory.errors(), contextlib.closing(self._lock):
-            try:
-                self.ledger.check()
-            except SpoolError:
-                empty = self.directory.is_empty  # asked again, with the lock that keeps others away
-                if not empty() or not self._lock.acquire() or not empty():
-                    raise
-                os.unlink(self.directory.ledger)
+        self._lock = FileLock(directory.lock)
+        self._registry = Locked()  # holds a lock by which others know that we live
 
     @property
     def held(self) -> bool:
@@ -53,12 +32,30 @@ class Ownership:
             SpoolError: there is no room for the ledger, or another version wrote it.
             OSError: the lock or the doorbell cannot be opened.
         """
+        was_ours = self._lock.is_there
         if not self._lock.acquire():
             return False
+        if not was_ours and self.ledger.is_there:
+            self.ledger.close()  # another owner may have gone on with it
         self.bell.open()
         with self.directory.errors():
             self.ledger.open()
         return True
+
+    def publish(self, registry: Registry) -> None:
+        """Let other processes know what this one owns.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        new = registry.write(self.directory)
+        self._registry.close()
+        self._registry.fd = new
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the registry is there."""
+        return self._registry.is_there
 
     def mend(self) -> bool:
         """Make again what somebody has removed: the directory, or something in it.
@@ -81,7 +78,15 @@ class Ownership:
         return False
 
     def release(self) -> None:
-        """Let others have it; in a forked child, let go of what was inherited."""
+        """Let others have it, also where a child holds copies of the descriptors."""
         self.ledger.close()
         self.bell.close()
+        self._registry.release()
+        self._lock.release()
+
+    def close(self) -> None:
+        """In a forked child: let go of what was inherited, and is still the parent's."""
+        self.ledger.close()
+        self.bell.close()
+        self._registry.close()
         self._lock.close()

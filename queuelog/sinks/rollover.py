@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from queuelog.base import detach_stream, is_stdlib, report
-from queuelog.sinks.protocol import Items
+from queuelog.sinks.protocol import Items, interrupts
 
 _RETRY = 10.0  # seconds
 
@@ -112,14 +112,13 @@ class Rollover:
         handler = self.handler
         end = getattr(handler, "rolloverAt", 0.0)
         failed: list[tuple[str, str]] = []
-        pid = os.getpid()
         try:
             if not is_stdlib(handler, "doRollover"):
                 handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
             with _watched(handler, self.timed, failed) as moved:
                 self._do_rollover()
         except BaseException as error:  # it is the user's code: a rotator, a namer, a subclass
-            if os.getpid() != pid:  # a child that it has forked: the owner is its parent
+            if interrupts(error):
                 raise
             self._next_try = time.monotonic() + _RETRY
             path = handler.baseFilename

@@ -94,7 +94,7 @@ def publish(directory: SpoolDirectory, consumed: Consumed) -> None:
     """
     data = b"".join(_CONSUMED.pack(uid, tag.encode(), n) for (uid, tag), n in consumed.items())
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-    with opened(directory.consumed, flags, 0o600 if directory.is_private else 0o644) as fd:
+    with opened(directory.consumed, flags, directory.file_mode) as fd:
         os.posix_fallocate(fd, 0, _CONSUMED_SIZE)
         os.pwrite(fd, data.ljust(_CONSUMED_SIZE, b"\0")[:_CONSUMED_SIZE], 0)
 

@@ -18,7 +18,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 
-from queuelog.base import opened
+from queuelog.base import User, opened
 from queuelog.base.locks import is_locked
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.spoolfile import SpoolFile
@@ -119,14 +119,14 @@ class Dropped:
     `process` is the id of the one that did.
     """
 
-    def __init__(self, fd: int, path: str, trusted: bool) -> None:
+    def __init__(self, fd: int, path: str, user: User | None) -> None:
         self._fd = fd
         self._path = path
         data = os.pread(fd, _MAX_SIZE, 0)
         self._dropped, reported = _HEADER.unpack_from(data)
         self.count = self._dropped - reported
         self.process = int(os.path.basename(path).partition("-")[0])
-        self.target = Target(data[_HEADER.size :], trusted)
+        self.target = Target(data[_HEADER.size :], user)
 
     def reported(self) -> None:
         """The count is in the log."""
@@ -135,9 +135,8 @@ class Dropped:
 
     def remove_if_done(self) -> None:
         """Remove the file if all is reported and its writer is gone."""
-        if not is_locked(self._fd) and os.pread(self._fd, _COUNT.size, 0) == _COUNT.pack(
-            self._dropped
-        ):
+        written = os.pread(self._fd, _COUNT.size, 0)
+        if not is_locked(self._fd) and written == _COUNT.pack(self._dropped):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
 
@@ -150,4 +149,4 @@ def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
         with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
             if is_plain(found, uid) and _HEADER.size < found.st_size < _MAX_SIZE:
-                yield Dropped(fd, path, trusted=uid == directory.owner_uid)
+                yield Dropped(fd, path, directory.user(uid, found.st_gid))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, opened, report
+from queuelog.base import Descriptor, User, opened, report
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
@@ -51,11 +51,11 @@ class Segment(Descriptor):
     `limit` is the length in bytes that no frame can have.
     """
 
-    def __init__(self, name: str, fd: int, limit: int, *, trusted: bool) -> None:
+    def __init__(self, name: str, fd: int, limit: int, user: User | None) -> None:
         self.name = name
         self.fd = fd
         self.file = os.fstat(fd)
-        self.trusted = trusted
+        self.user = user  # None: the owner
         self.targets: dict[int, Target] = {}
         self._limit = limit
         self.complete = False  # nothing can be appended any more, as far as we know
@@ -118,7 +118,7 @@ class Segment(Descriptor):
         for tag in list(items):
             kind, sink = frame.split_tag(tag)
             if kind == frame.DESCRIPTION:
-                self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.trusted))
+                self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.user))
             elif kind == frame.VERSION:
                 del items[tag]
         for tag in list(items):
@@ -198,11 +198,13 @@ class Segments:
         fd = self._open_file(path, uid)
         if fd < 0:
             return
+        file = os.fstat(fd)
         segment = self._parked.pop(name, None)
-        if segment is not None and os.path.samestat(segment.file, os.fstat(fd)):
+        if segment is not None and os.path.samestat(segment.file, file):
             segment.fd = fd
         else:
-            segment = Segment(name, fd, self._limit, trusted=uid == self._directory.owner_uid)
+            user = self._directory.user(uid, file.st_gid)
+            segment = Segment(name, fd, self._limit, user)
         with contextlib.ExitStack() as refused:
             refused.callback(segment.close)
             if self._is_acceptable(segment, path, uid):
@@ -240,7 +242,7 @@ class Segments:
             return False
         if os.pread(segment.fd, HEADER_SIZE, 0) == frame.SEGMENT_HEADER:
             return True
-        if segment.trusted:
+        if segment.user is None:
             self.left_alone[segment.name] = found.st_size
             report(
                 "format",

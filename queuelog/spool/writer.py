@@ -25,7 +25,7 @@ from os import write
 from time import monotonic
 from typing import Any, NoReturn
 
-from queuelog.base import native
+from queuelog.base import acting_as, native
 from queuelog.spool import frame
 from queuelog.spool.backlog import Backlog, limit_of, tag_of
 from queuelog.spool.directory import SpoolDirectory
@@ -40,9 +40,15 @@ _LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor fo
 RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
 
+_NO_SINK = -1
+
 # A lack of room, by whatever limit: the record waits, or is dropped and counted.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
+
+class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
+    """The process owns no log file any more: what it logs goes to the handlers themselves."""
+
 
 _emptying: set[int] = set()  # ids of threads that empty a spool
 
@@ -69,7 +75,7 @@ class SpoolWriter:
     Any thread may call it, also a signal handler in the middle of another call. `limit` is the
     backlog limit in bytes: when a sink has as much as `backlog` lets it have, a process gets no
     further segment for it, and `put` raises `queue.Full`. `uid` is the user that this process
-    writes as, by default the spool's owner; forked children write as the worker's user.
+    writes as, by default the spool's owner, and `child_uid` the one that forked children write as.
     """
 
     def __init__(self, directory: SpoolDirectory, limit: int, uid: int | None = None) -> None:
@@ -77,8 +83,8 @@ class SpoolWriter:
         self.limit = limit
         self._segment_size = SEGMENT_SIZE
         self._descriptions: list[bytes] = []
-        self.child_uid = directory.worker_uid if uid is None else uid
-        self._start(directory.owner_uid if uid is None else uid)
+        self.child_uid = directory.owner_uid if uid is None else uid
+        self._start(self.child_uid)
 
     def _start(self, uid: int) -> None:
         """Set what belongs to one process only."""
@@ -90,6 +96,7 @@ class SpoolWriter:
         self._drops = DropCounters(self._drop_file)
         self._full_until: dict[int, float] = {}  # by sink number
         self._gave_up: set[int] = set()  # sink numbers
+        self._shut = False
         self._rung = 0.0
 
     def register(self, description: bytes) -> int:
@@ -105,6 +112,23 @@ class SpoolWriter:
                 self._descriptions.append(description)
             return self._descriptions.index(description)
 
+    def enter(self) -> None:
+        """Be there as a writer before there is anything to write: the spool is not removed then.
+
+        Raises:
+            OSError: the spool cannot be written.
+        """
+        with self._lock:
+            if self._tails.current(_NO_SINK) is None:
+                name = f"{self._name}-{next(self._numbers)}"
+                self._tails.add(Tail(self.directory, self._uid, name, _NO_SINK, 0))
+
+    def shut(self) -> None:
+        """Take nothing more."""
+        with self._lock:
+            self._shut = True
+        self.close()
+
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Append a frame to this process's segment for its sink.
 
@@ -113,6 +137,7 @@ class SpoolWriter:
         spool. A wait in vain is not repeated before there was room for that sink again.
 
         Raises:
+            Shut: nothing more is taken.
             queue.Full: the backlog limit is reached.
             OSError: the spool cannot be written at all.
         """
@@ -129,7 +154,8 @@ class SpoolWriter:
             self._append_later(item, timeout)
         finally:
             if rings:
-                ring(self.directory.bell)
+                with acting_as(self.directory.writing_as(self._uid)):
+                    ring(self.directory.bell)
 
     def description_of(self, item: bytes) -> bytes:
         """Return the description of the sink that a frame is for."""
@@ -176,6 +202,8 @@ class SpoolWriter:
         nested = self._is_nested()
         with self._lock:
             try:
+                if self._shut:
+                    raise Shut
                 self._write(frame.sink_of(item), item, nested)
             except OSError as error:
                 where = f"cannot write to the spool {self.directory.path}"

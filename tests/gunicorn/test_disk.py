@@ -45,6 +45,33 @@ def test_a_full_disk_with_room_again_loses_nothing(server, mount, handler):
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
+def test_what_a_full_disk_has_torn_is_completed_in_a_file_that_was_moved_away(
+    server, mount, restarts
+):
+    """`mv`, or `logrotate -f`, is what an admin does first: the rest goes into the new file."""
+    running = server()
+    small(mount, running.log_dir, "1m")
+    running.start()
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        fill(running.log_dir / "filler")
+        load.wait_for_requests(100)
+        running.wait_for_report("cannot write")
+    if restarts:
+        running.kill()
+    torn = (running.log_dir / "load.log").rename(running.log_dir / "load.log.1")
+    run("mount", "-o", "remount,size=64m", running.log_dir)
+    if restarts:
+        running.start()
+    running.get("/log?start=900000&count=10")
+    assert running.stop() == 0
+    running.count().check(at_least=2_000)
+    assert torn.read_bytes().endswith(b"\n")
+    assert not any("twice" in line for line in running.reports())
+
+
+@pytest.mark.root
 def test_a_disk_that_becomes_read_only_loses_nothing(server, mount):
     """The files are opened again when they can be."""
     running = server()

@@ -288,8 +288,6 @@ MISTAKES = {
     "on_starting": ("def on_starting(server):\n    raise RuntimeError('oh')\n", "Error: oh"),
     "option": ("def on_starting(server):\n    queuelog.start(full='maybe')\n",
                "full='maybe' must be 'wait' or 'drop'"),
-    "no start": ("def on_starting(server):\n    pass\n",
-                 "one that is defined below 'from queuelog.gunicorn import *' replaces ours"),
     "no directory": ("accesslog = '/none/access.log'\n", "/none/access.log"),
 }  # fmt: skip
 

@@ -24,12 +24,10 @@ def test_an_owned_handler_is_asked_again_when_its_server_was_away(program, log):
 
 
 def test_whatever_an_owned_handler_raises_is_a_failure_of_its_own(program, log, tmp_path):
-    """The thread goes on; only what interrupts the process says nothing of the record."""
-    stderr = program().stderr
-    for error in ("SystemExit", "KeyboardInterrupt"):  # of the others there are more like this
-        assert error in stderr
+    """The thread goes on. A signal handler, which raises the like, never runs in it."""
+    assert "SystemExit" in program().stderr  # of the others there are more like this
     assert log.read_text() == "0\n1\n2\n3\n4\n"
-    assert (tmp_path / "odd.log").read_text() == "3\n4\n"
+    assert (tmp_path / "odd.log").read_text() == "4\n"
 
 
 def test_an_owned_handler_on_two_loggers_is_asked_again(program, log):

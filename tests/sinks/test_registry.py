@@ -6,9 +6,10 @@ import os
 
 import inside
 import pytest
-from filesinks import write
+from filesinks import contents, timed, write
 
 from queuelog.sinks.registry import Sinks
+from queuelog.spool import Target
 
 
 @pytest.fixture
@@ -30,6 +31,26 @@ def sinks(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "close", close)
     return made
+
+
+def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(
+    monkeypatch, tmp_path, path, clock
+):
+    """Written every 50 minutes it rolls over each hour, though its handler is made anew each time.
+
+    A new one counts from the last write, and would never get to the end of its hour.
+    """
+    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))
+    sinks = Sinks([], "a test")
+    target = Target(inside.description_of(timed(path, when="H")), trusted=True)
+    with inside.closing_files(idle=-1.0):
+        for number in range(6):
+            write(sinks[sinks.resolve(target)], f"{number}\n")
+            os.utime(path, (clock[0], clock[0]))
+            sinks.let_go_of_idle()
+            assert not sinks.ids()
+            clock[0] += 50 * 60
+    assert sorted(contents(path).values()) == ["0\n1\n", "2\n3\n", "4\n5\n"]
 
 
 @pytest.mark.parametrize("how", ["close", "close_inherited"])

@@ -5,6 +5,7 @@ import gzip
 import logging.handlers
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -111,6 +112,7 @@ def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock, resta
     for repetition in range(3):
         clock[0] = begin
         if restart:
+            file.close()
             path.touch()
             os.utime(path, (begin, begin))
             file = sink(timed(path, when="S"))
@@ -246,7 +248,9 @@ def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what, error):
     setattr(handler, what, broken)
     file = sink(handler)
     lines = [f"{number} 3456789\n" for number in range(6)]
-    write(file, *lines)
+    thread = threading.Thread(target=write, args=[file, *lines])  # as the listener has one
+    thread.start()
+    thread.join()
     assert contents(path) == {"app.log": "".join(lines)}
     assert "cannot roll over" in capfd.readouterr().err
     delattr(handler, what) if what not in ("rotator", "namer") else setattr(handler, what, None)

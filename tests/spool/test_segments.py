@@ -1,6 +1,5 @@
 """Segments that are read: whatever is in one, or stands in its place, costs no other one."""
 
-import fcntl
 import os
 from pathlib import Path
 from unittest import mock
@@ -13,6 +12,7 @@ from spools import (
     Reader,
     fresh_directory,
     line,
+    lock,
     payloads,
     segment_of,
     segments,
@@ -119,7 +119,7 @@ def test_a_header_alone_of_a_live_writer_waits_and_that_of_a_dead_one_goes(direc
     """A process was killed right behind it, or is about to go on."""
     path = own(directory, "1-1-0", frame.SEGMENT_HEADER)
     with path.open("ab", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         offsets = {}
         assert reader.read_to_the_end(offsets) == []
         reader.release(offsets)
@@ -143,7 +143,7 @@ def test_what_was_left_before_the_header_was_whole_is_removed_in_time(
     for path in (old, held):
         os.utime(path, (1, 1))
     with held.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         assert reader.read_new({}).ends == {}
         reader.segments.remove_stale()
     assert [path.exists() for path in (old, new, held)] == [False, True, True]

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
+from queuelog.base import User
+from queuelog.base.locks import try_lock
 from queuelog.spool import frame
-from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.directory import SpoolDirectory, spools
 from queuelog.spool.merge import SpoolReader
 from queuelog.spool.writer import SpoolWriter
 
@@ -23,9 +25,18 @@ MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 def fresh_directory(worker_uid=None):
     """Make the directory of a spool, for workers of this user or another; it is gone afterwards."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as base:
-        directory = SpoolDirectory(os.path.join(base, "spool"), worker_uid or os.geteuid())
+        os.chmod(base, 0o711)
+        directory = SpoolDirectory(os.path.join(base, "spools", "1-1"))
+        if worker_uid is not None:
+            directory.allow(User(worker_uid, worker_uid))
         directory.create()
         yield directory
+
+
+def the_spool(parent):
+    """Return the one spool below the directory that was given to `start` as `spool`."""
+    (path,) = spools(str(parent))
+    return SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
 
 
 def segments(directory):
@@ -42,6 +53,11 @@ def writer_of(*descriptions, directory, limit=LIMIT):
     for description in descriptions:
         writer.register(description)
     return writer
+
+
+def lock(file):
+    """Lock an open file, as the writer of a segment does that lives."""
+    assert try_lock(file.fileno())
 
 
 def file_description(path):

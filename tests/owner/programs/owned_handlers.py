@@ -10,6 +10,7 @@ import threading
 
 import inside
 from prelude import SPOOL, add, content, in_child, let_others_pass, logger_of, root, run, start
+from spools import the_spool
 from waiting import wait_for
 
 import queuelog
@@ -241,11 +242,13 @@ def a_handler_that_a_stranger_invents_keeps_nothing_in_the_spool():
     logger_of("lines.log")
     start(user=stranger)
 
+    incoming = the_spool(SPOOL).incoming(stranger)
+
     def forge():
         os.setuid(stranger)
-        with open(f"{SPOOL}/{stranger}/1-1-1", "wb") as file:
+        with open(f"{incoming}/1-1-1", "wb") as file:
             file.write(inside.forged_record())
 
     in_child(forge)
-    wait_for(lambda: not os.listdir(f"{SPOOL}/{stranger}"), "the forged segment is removed")
+    wait_for(lambda: not os.listdir(incoming), "the forged segment is removed")
     queuelog.stop()
