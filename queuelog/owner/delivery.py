@@ -24,6 +24,7 @@ from queuelog.spool.backlog import Backlog, limit_of, publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 from queuelog.spool.registry import Registry
+from queuelog.spool.reserve import Reserve
 
 
 class Delivery:
@@ -43,6 +44,7 @@ class Delivery:
         self._sinks = sinks
         self._limit = limit
         self._reader = SpoolReader(self.directory, limit)
+        self._reserve = Reserve(self.directory.reserve)
         self.transfer = Transfer(self._ledger, sinks, stopping)
         self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
 
@@ -100,6 +102,7 @@ class Delivery:
         Raises:
             OSError: a part of such a batch cannot be read now.
         """
+        self._reserve.adjust()
         main = self._ledger.state.main
         if main.origin is not Origin.NEW:
             return self._reader.read_again(main.offsets, main.ends)

@@ -17,15 +17,18 @@ import os
 import struct
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from queuelog.base import opened
+from queuelog.base import native, opened
 from queuelog.spool.directory import SpoolDirectory
 
 SHARE = 4
-_KEPT_FREE = 1 << 16  # bytes of the file system, for counts of dropped records
+_KEPT_FREE = 1 << 16  # bytes of the file system, at most, for counts of dropped records
 _CONSUMED = struct.Struct("<I8sQ")  # user id, tag, bytes
 _CONSUMED_SIZE = 1 << 14  # bytes: for 819 sinks; of further ones it is not known
+
+_emptying: set[int] = set()  # ids of threads
 
 Consumed = dict[tuple[int, str], int]  # bytes by user id and tag
 
@@ -68,12 +71,19 @@ class Backlog(NamedTuple):
             by_tag[key[1]] += max(0, size - consumed.get(key, 0))
         return cls(len(writers), by_tag)
 
-    def room(self, tag: str, limit: int) -> int:
-        """Return how many bytes the sink with this tag may add, if `limit` is all there may be.
 
-        Negative if it has too much.
-        """
-        return (SHARE * (limit - self.total) - self.by_tag[tag]) // (SHARE + 1)
+def room_for(tag: str, directory: SpoolDirectory, most: int) -> tuple[int, int]:
+    """Return how many bytes the sink with this tag may add, and how many writers share them.
+
+    `most` is what the user says that may wait there. Negative if the sink has too much already.
+    """
+    backlog = Backlog.of(directory)
+    limit = limit_of(directory.path, most, backlog.total)
+    if is_emptying():
+        room = limit + limit // 16 - backlog.total
+    else:
+        room = (SHARE * (limit - backlog.total) - backlog.by_tag[tag]) // (SHARE + 1)
+    return room, backlog.writers
 
 
 def limit_of(path: str, most: int, waiting: int) -> int:
@@ -81,9 +91,35 @@ def limit_of(path: str, most: int, waiting: int) -> int:
     with contextlib.suppress(OSError):  # in a chroot, say
         found = os.statvfs(path)
         if found.f_blocks:  # a tmpfs may be without a limit of its own
-            free = found.f_bavail * found.f_frsize - _KEPT_FREE
-            return min(most, found.f_blocks * found.f_frsize // 2, waiting + free)
+            size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+            return min(most, size // 2, waiting + free - min(_KEPT_FREE, size // 64))
     return most
+
+
+@contextlib.contextmanager
+def emptying() -> Iterator[None]:
+    """Let no log call of this thread wait for room: it is the one that makes some.
+
+    It may go beyond the limit, by a sixteenth, so that its reports are in the log.
+    """
+    thread = native("_thread", "get_ident")()
+    outermost = thread not in _emptying
+    _emptying.add(thread)
+    try:
+        yield
+    finally:
+        if outermost:
+            _emptying.discard(thread)
+
+
+def is_emptying() -> bool:
+    """Tell if this thread empties a spool."""
+    return native("_thread", "get_ident")() in _emptying
+
+
+def forget_who_empties() -> None:
+    """In a forked child: its threads are others."""
+    _emptying.clear()
 
 
 def publish(directory: SpoolDirectory, consumed: Consumed) -> None:

@@ -4,6 +4,7 @@
     SPOOL/registry      who that is, and which log files and handlers it owns; write-locked, too
     SPOOL/ledger        what has reached the log files
     SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
+    SPOOL/reserve       room, for when something else has filled the file system
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
         <pid>-<start>-<tag>-<n>     segments, each with one writer, for one sink
@@ -83,6 +84,7 @@ class SpoolDirectory:
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
         self.consumed = os.path.join(path, "consumed")
+        self.reserve = os.path.join(path, "reserve")
         for uid in self._incoming_uids():
             if uid != self.owner_uid:
                 self._users[uid] = User(uid, os.lstat(self.incoming(uid)).st_gid)
@@ -170,7 +172,14 @@ class SpoolDirectory:
             for uid in self.uids:  # first: a segment that is new by now keeps the rest
                 with contextlib.suppress(FileNotFoundError):
                     os.rmdir(self.incoming(uid))
-            for path in (self.registry, self.ledger, self.consumed, self.bell, self.lock):
+            for path in (
+                self.registry,
+                self.ledger,
+                self.consumed,
+                self.reserve,
+                self.bell,
+                self.lock,
+            ):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
             os.rmdir(self.path)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from queuelog.base import report
 from queuelog.spool import frame
 from queuelog.spool.directory import Offsets, SpoolDirectory, Target
-from queuelog.spool.segments import Part, Segments
+from queuelog.spool.segment import Part
+from queuelog.spool.segments import Segments
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
 MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it

@@ -12,7 +12,6 @@ another.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import math
@@ -20,14 +19,13 @@ import os
 import queue
 import resource
 import time
-from collections.abc import Iterator
 from os import write
 from time import monotonic
 from typing import Any, NoReturn
 
 from queuelog.base import acting_as, native
 from queuelog.spool import frame
-from queuelog.spool.backlog import Backlog, limit_of, tag_of
+from queuelog.spool.backlog import forget_who_empties, is_emptying, room_for, tag_of
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
@@ -46,27 +44,9 @@ _NO_SINK = -1
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
+
 class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
     """The process owns no log file any more: what it logs goes to the handlers themselves."""
-
-
-_emptying: set[int] = set()  # ids of threads that empty a spool
-
-
-@contextlib.contextmanager
-def emptying() -> Iterator[None]:
-    """Let no log call of this thread wait for room: it is the one that makes some.
-
-    It may go beyond the limit, by a sixteenth, so that its reports are in the log.
-    """
-    thread = native("_thread", "get_ident")()
-    outermost = thread not in _emptying
-    _emptying.add(thread)
-    try:
-        yield
-    finally:
-        if outermost:
-            _emptying.discard(thread)
 
 
 class SpoolWriter:
@@ -182,7 +162,7 @@ class SpoolWriter:
             frame.sink_of(item) not in self._gave_up
             and len(item) <= self.limit
             and not self._is_nested()  # other threads would wait for the lock as long
-            and native("_thread", "get_ident")() not in _emptying
+            and not is_emptying()
         )
 
     def _append_later(self, item: bytes, timeout: float | None) -> None:
@@ -257,7 +237,7 @@ class SpoolWriter:
         if monotonic() < self._full_until.get(sink, 0.0):
             raise queue.Full
         old, tag = self._tails.current(sink), tag_of(self._descriptions[sink])
-        room, writers = self._room(tag)
+        room, writers = room_for(tag, self.directory, self.limit)
         if room < _SMALLEST:
             if old is not None:  # only when it is let go the reader can remove it
                 self._tails.finish(old)
@@ -277,14 +257,6 @@ class SpoolWriter:
         self._gave_up.discard(sink)
         self._drops.save()
         return self._tails.add(new)
-
-    def _room(self, tag: str) -> tuple[int, int]:
-        """Return how many bytes the sink may still have, and how many writers share them."""
-        backlog = Backlog.of(self.directory)
-        limit = limit_of(self.directory.path, self.limit, backlog.total)
-        if native("_thread", "get_ident")() in _emptying:
-            return limit + limit // 16 - backlog.total, backlog.writers
-        return backlog.room(tag, limit), backlog.writers
 
     def _refuse(self, sink: int) -> NoReturn:
         self._full_until[sink] = monotonic() + _FULL_CHECK
@@ -310,7 +282,7 @@ class SpoolWriter:
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""
-        _emptying.clear()
+        forget_who_empties()
         if not self._is_nested():  # else the call that the fork interrupts goes on here, too
             self._tails.abandon()
         self._drops.abandon()

@@ -64,16 +64,19 @@ def no_descriptor_left():
 
 
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
-    """A process without free descriptors goes on, but not for ever: the reader could remove none."""
+    """A process without free descriptors goes on, but not for ever."""
     writer._segment_size = 1
     monkeypatch.setattr(writer_module, "_LONGEST", 10_000)
     writer.put(line(b"0"))
     number = 1
-    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
+    with no_descriptor_left():
         while number < 1000:
-            writer.put(line(b"%d" % number))
+            try:
+                writer.put(line(b"%d" % number))
+            except OSError:
+                break
             number += 1
-    assert number > 300
+    assert 300 < number < 1000
     assert reader.read_to_the_end() == [b"%d" % n for n in range(number)]
 
 
