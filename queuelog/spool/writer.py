@@ -234,7 +234,7 @@ class SpoolWriter:
 
     def _next_segment(self, sink: int, length: int) -> Tail:
         """Make a segment for a sink, with room for a frame of so many bytes."""
-        if monotonic() < self._full_until.get(sink, 0.0):
+        if monotonic() < self._full_until.get(sink, 0.0) and not is_emptying():
             raise queue.Full
         old, tag = self._tails.current(sink), tag_of(self._descriptions[sink])
         room, writers = room_for(tag, self.directory, self.limit)

@@ -176,6 +176,11 @@ def backlog():
     return Backlog.of(delivery().directory).total
 
 
+def is_full():
+    """Tell if this process has found no room in its spool."""
+    return bool(writer()._full_until)
+
+
 def remove_stale(directory, limit=1 << 20):
     """Do what the owner does about once a second for segments that nobody will write to."""
     Segments(directory, limit).remove_stale()
