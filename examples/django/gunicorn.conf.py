@@ -16,5 +16,5 @@ os.makedirs(log_dir, exist_ok=True)
 accesslog = os.path.join(log_dir, "access.log")
 errorlog = os.path.join(log_dir, "error.log")
 
-# The same spool as in manage.py, whose commands log into the same files.
-queuelog.gunicorn.install(globals(), spool=os.environ.get("SPOOL", "/dev/shm/mysite"))
+# The commands of manage.py, which log into the same files, find this server by them.
+queuelog.gunicorn.install(globals(), spool=os.environ.get("SPOOL"))

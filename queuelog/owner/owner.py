@@ -25,6 +25,25 @@ STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stall
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
 
 
+def _directory_for_spools(named: str | None) -> str:
+    """Return the directory that the user has named, if this process may have a spool there.
+
+    A command of root's may name the one of the server's user, to find that; none of root's files
+    would be safe there.
+    """
+    if named is None:
+        return base_directory()
+    try:
+        found = os.stat(named)
+    except OSError:
+        return named  # it is made, or an error says what is wrong
+    if found.st_uid in (0, os.geteuid()) and os.access(named, os.W_OK | os.X_OK):
+        return named
+    usual = base_directory()
+    report("spool", f"{named} is for another user's spools: this process has its own in {usual}")
+    return usual
+
+
 class Owner:
     """The role of the process that called `start`; of the main thread, but for the listener's."""
 
@@ -37,7 +56,7 @@ class Owner:
         """
         self.owner = os.getpid()
         self.options = options
-        self._directory = SpoolDirectory(new_path(options.spool or base_directory()))
+        self._directory = SpoolDirectory(new_path(_directory_for_spools(options.spool)))
         self._sinks = Sinks()
         spools = OwnedSpools(self._directory, self._sinks, options.backlog, self._taken_over)
         queue: SpoolWriter
@@ -154,14 +173,16 @@ class Owner:
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
         with self._originals():
-            unwritten = self._drain()
-            if unwritten:
-                report(
-                    "stop",
-                    f"cannot write {unwritten}: the records stay in the spool, and are written at "
-                    f"the next start",
-                )
-            self._close()
+            try:
+                unwritten = self._drain()
+                if unwritten:
+                    report(
+                        "stop",
+                        f"cannot write {unwritten}: the records stay in the spool, and are written "
+                        f"at the next start",
+                    )
+            finally:
+                self._close()
 
     @contextlib.contextmanager
     def _originals(self) -> Iterator[None]:

@@ -67,6 +67,27 @@ class Rollover:
             return bool(created >= self.handler.rolloverAt)
         return size > 0 and 0 < self.max_bytes <= size + len(line)
 
+    def begin_with(self, created: float) -> None:
+        """The first line that is known of the file was created then: its period is that line's.
+
+        A handler takes it from the file's last write, which can be later: lines that a crash has
+        held up may be written on another day, and a file be made anew for them.
+        """
+        if self.timed and created > 0:  # else it has no time
+            end = _next_rollover(self.handler, created)
+            if end <= time.time():
+                self.handler.rolloverAt = min(self.handler.rolloverAt, end)
+
+    def last_write(self, created: float) -> float | None:
+        """Return when the file, whose last line was created then, should have been written last.
+
+        That is in its period, if this is over already; else None: it is the time of the write.
+        """
+        if not self.timed or self.handler.rolloverAt > time.time():
+            return None
+        end: float = self.handler.rolloverAt
+        return min(max(created, end - getattr(self.handler, "interval", 1)), end - 1)
+
     def backup_for(self, created: float) -> Backup | None:
         """Return the backup to which a late record belongs, if it is still a plain file."""
         backup = self._backup_of(created)

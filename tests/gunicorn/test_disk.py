@@ -13,6 +13,7 @@ from disks import UNPRIVILEGED, fill, frozen, run
 from harness import Load
 from processes import children, memory, open_files, workers
 from rotating import by_size
+from spools import the_spool
 from waiting import wait_for
 
 SHIM = Path(__file__).parents[1] / "support" / "disk_shim.c"
@@ -272,12 +273,12 @@ def is_removed(path, inode):
     return True
 
 
-@pytest.mark.parametrize("what", ["", "lock", "ledger", "bell", "consumed", "0"])
+@pytest.mark.parametrize("what", ["", "lock", "registry", "ledger", "bell", "consumed", "0"])
 def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
     """All of it, or one thing: every line arrives, and it is as before within a second or two."""
     what = str(os.getuid()) if what == "0" else what
     running = server().start()
-    path = Path(spool, what)
+    path = Path(the_spool(spool).path, what)
     with Load(running) as load:
         load.wait_for_requests(50)
         for _ in range(3):

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from filesinks import contents, sized, timed, write
+from filesinks import contents, sized, timed, write, write_rest
 
 
 @pytest.mark.usefixtures("summer_time")
@@ -156,6 +156,81 @@ def test_a_fresh_handler_rolls_over_what_the_last_run_has_written(sink, path, cl
     file = sink(timed(path, when="midnight"))
     write(file, "today\n")
     assert sorted(contents(path).values()) == ["today\n", "yesterday\n"]
+
+
+def late_lines(path, clock, *lines):
+    """Return lines of yesterday, when the file was written last, if it is there; it is noon now."""
+    noon = clock[0] = clock[0] // 86400 * 86400 + 43200
+    if path.exists():
+        os.utime(path, (noon - 86400, noon - 86400))
+    return [(noon - 86400 + second, text) for second, text in enumerate(lines, 1)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_written_late_leaves_a_file_in_its_period(sink, path, clock, restarts):
+    """The time of the last write decides at the next start: a crash has held lines up."""
+    path.write_text("first\n")
+    lines = late_lines(path, clock, "second\n", "third\n")
+    file = sink(timed(path, when="midnight"))
+    write(file, *lines)
+    if restarts:
+        file = sink(timed(path, when="midnight"))
+    write(file, "today\n")
+    assert sorted(contents(path).values()) == ["first\nsecond\nthird\n", "today\n"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("left", [0, 7, 9, 13], ids=["nothing", "a line", "a torn line", "all"])
+def test_what_a_crash_has_interrupted_leaves_a_file_in_its_period(
+    sink, path, clock, left, restarts
+):
+    """It came before the time of the last write was that of the line."""
+    path.write_text("first\n")
+    lines = late_lines(path, clock, "second\n", "third\n")
+    marks = write(sink(timed(path, when="midnight")), *lines)
+    os.truncate(path, len("first\n") + left)
+    os.utime(path, (clock[0], clock[0]) if left else (lines[0][0], lines[0][0]))
+    file = sink(timed(path, when="midnight"))
+    write_rest(file, [(at, text.encode()) for at, text in lines], marks[-1])
+    if restarts:
+        file = sink(timed(path, when="midnight"))
+    write(file, "today\n")
+    assert sorted(contents(path).values()) == ["first\nsecond\nthird\n", "today\n"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_what_is_written_late_into_a_file_that_is_new_has_one_of_its_own(sink, path, clock, exists):
+    """The configuration has just made it: its period is that of the first line."""
+    if exists:
+        path.touch()
+    lines = late_lines(path, clock, "first\n", "second\n")
+    if exists:
+        os.utime(path, (clock[0], clock[0]))
+    write(sink(timed(path, when="midnight")), *lines, "today\n")
+    found = contents(path)
+    yesterday = time.strftime("app.log.%Y-%m-%d", time.gmtime(lines[0][0]))
+    assert found == {yesterday: "first\nsecond\n", "app.log": "today\n"}
+
+
+@pytest.mark.parametrize("created", [0.0, -9e10, 1.0])
+def test_a_line_without_a_true_time_says_nothing_of_the_period(sink, path, clock, created):
+    """Damaged or hostile, it must not give a backup a name of another year."""
+    path.write_text("first\n")
+    ((at, text),) = late_lines(path, clock, "second\n")
+    for line in ((created, "odd\n"), (at, text), (clock[0], "today\n")):
+        write(sink(timed(path, when="midnight")), line)
+    yesterday = time.strftime("app.log.%Y-%m-%d", time.gmtime(at))
+    assert contents(path) == {yesterday: "first\nodd\nsecond\n", "app.log": "today\n"}
+
+
+def test_a_line_without_any_time_is_of_the_period_in_which_it_is_written(sink, path, clock):
+    """In a new file, too."""
+    file = sink(timed(path, when="midnight"))
+    today = time.strftime("app.log.%Y-%m-%d", time.gmtime(clock[0]))
+    write(file, (-9e10, "odd\n"))
+    clock[0] += 86400
+    write(file, "next day\n")
+    assert contents(path) == {today: "odd\n", "app.log": "next day\n"}
 
 
 def test_own_periods_of_a_subclass_are_used(sink, path, clock):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from queuelog.base import User
 from queuelog.base.locks import try_lock
-from queuelog.spool import frame
+from queuelog.spool import frame, registry
 from queuelog.spool.directory import SpoolDirectory, spools
 from queuelog.spool.merge import SpoolReader
 from queuelog.spool.writer import SpoolWriter
@@ -37,6 +37,11 @@ def the_spool(parent):
     """Return the one spool below the directory that was given to `start` as `spool`."""
     (path,) = spools(str(parent))
     return SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+
+
+def is_owned(directory):
+    """Tell if a process owns a spool, and says so."""
+    return registry.is_owned(directory)
 
 
 def segments(directory):
