@@ -20,7 +20,7 @@ from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import frame, registry
-from queuelog.spool.backlog import Backlog, limit_of, publish, tag_in
+from queuelog.spool.backlog import publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 from queuelog.spool.registry import Registry
@@ -42,11 +42,10 @@ class Delivery:
         self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
         self._sinks = sinks
-        self._limit = limit
         self._reader = SpoolReader(self.directory, limit)
         self._reserve = Reserve(self.directory.reserve)
         self.transfer = Transfer(self._ledger, sinks, stopping)
-        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
+        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer)
 
     def own(self) -> bool:
         """Become the owner of the spool, if nobody else is; return if we are.
@@ -139,10 +138,6 @@ class Delivery:
                 more |= self.lagging.retry(sink_id)
                 self._release()
         return more
-
-    def _is_crowded(self) -> bool:
-        backlog = Backlog.of(self.directory).total
-        return backlog > limit_of(self.directory.path, self._limit, backlog) / 2
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""

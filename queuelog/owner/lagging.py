@@ -13,30 +13,24 @@ import math
 import time
 from collections.abc import Callable
 
-from queuelog.base import is_file, report
+from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Offsets
-from queuelog.spool.merge import Batch, Groups, SpoolReader
+from queuelog.spool.merge import Batch, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
 
 class Lagging:
-    """The sinks that lag behind; `is_crowded` tells if the spool is half full."""
+    """The sinks that lag behind."""
 
     def __init__(
-        self,
-        reader: SpoolReader,
-        ledger: Ledger,
-        sinks: Sinks,
-        transfer: Transfer,
-        is_crowded: Callable[[], bool],
+        self, reader: SpoolReader, ledger: Ledger, sinks: Sinks, transfer: Transfer
     ) -> None:
         self._reader, self._ledger = reader, ledger
         self._sinks, self._transfer = sinks, transfer
-        self._is_crowded = is_crowded
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
 
     def __contains__(self, sink_id: object) -> bool:
@@ -124,7 +118,7 @@ class Lagging:
         self._transfer.begin()
         names = self._names(sink_id)
         wanted = self._sinks.select(batch.items, lambda found: found in names)
-        if self._transfer.write(cursor, wanted) and not self._gives_up(sink_id, wanted):
+        if self._transfer.write(cursor, wanted):
             self._delay(sink_id)
             return False
         cursor.finish()
@@ -152,18 +146,3 @@ class Lagging:
         if sink_id in self._tries:
             delay = min(self._tries[sink_id][1] * 2, _LAST_DELAY)
         self._tries[sink_id] = time.monotonic() + delay, delay
-
-    def _gives_up(self, sink_id: str, wanted: Groups) -> bool:
-        """Tell if records of a handler that no configuration has any more are in the way of others.
-
-        Until then another process may come that knows it, such as the new arbiter of an upgrade.
-        """
-        if is_file(sink_id) or sink_id in self._sinks.ids() or not self._is_crowded():
-            return False
-        lost = sum(map(len, wanted.values()))
-        report(
-            f"gave up {sink_id}",
-            f"{lost} records of {sink_id} were dropped: no handler of that name was configured "
-            f"since, and the spool is half full",
-        )
-        return True
