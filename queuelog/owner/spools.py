@@ -159,6 +159,10 @@ class OwnedSpools:
         """Return the ids of the sinks that lag behind."""
         return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]
 
+    def unread(self) -> int:
+        """Return how many segments cannot be opened now."""
+        return sum(delivery.unread() for delivery in self._held())
+
     def patience(self) -> float:
         """Return for how many seconds there is nothing to retry; infinity if nothing lags."""
         patiences = [delivery.lagging.patience() for delivery in self._held()]
