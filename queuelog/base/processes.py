@@ -32,10 +32,10 @@ def _writes(pid: str, wanted: os.stat_result, *, owner: bool) -> bool:
 
 def _is_writable(fdinfo: str, *, owner: bool) -> bool:
     """Tell if this is a writer's open file: see proc_pid_fdinfo(5)."""
-    with open(fdinfo, encoding="ascii") as file:
+    with open(fdinfo, "rb") as file:
         lines = [line.split() for line in file]
-    flags = next(int(line[1], 8) for line in lines if line[0] == "flags:")
-    owns = any(line[0] == "lock:" and {"OFDLCK", "WRITE"} <= set(line) for line in lines)
+    flags = next(int(line[1], 8) for line in lines if line[0] == b"flags:")
+    owns = any(line[0] == b"lock:" and {b"OFDLCK", b"WRITE"} <= set(line) for line in lines)
     return flags & os.O_ACCMODE != os.O_RDONLY and (owner or not owns)
 
 

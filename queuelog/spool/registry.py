@@ -159,4 +159,5 @@ def who_owns(path: str) -> str:
         found = read(directory)
         if found and _owns(found, place) and is_owned(directory):
             return f"process {found.owner} of user {directory.owner_uid}"
-    return f"process {' or '.join(writers_of(path)) or 'unknown'}"
+    others = " or ".join(writers_of(path))
+    return f"process {others}" if others else "another process"

@@ -17,6 +17,7 @@ from queuelog.sinks.file import FileSink
 from queuelog.spool import frame
 from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
+from queuelog.spool.backlog import Backlog
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
@@ -179,7 +180,12 @@ def before_the_next_write(function):
 
 def backlog():
     """Return how many bytes wait in the spool of this process, an arbiter."""
-    return delivery().directory.backlog()[1]
+    return Backlog.of(delivery().directory).total
+
+
+def is_full():
+    """Tell if this process has found no room in its spool."""
+    return bool(writer()._full_until)
 
 
 def remove_stale(directory, limit=1 << 20):
