@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from queuelog.attach.attachment import Client, client_from_environment
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork, report
+from queuelog.base import fork
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
 if TYPE_CHECKING:
@@ -79,11 +79,9 @@ def start(
         WrongProcessError: called in a worker.
     """
     options = Options.checked(
-        spool=spool, backlog=backlog, full=full, wait=wait, own=own, queue=queue,
+        spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
         user=user,
     )  # fmt: skip
-    if adopt:
-        report("adopt", "adopt= has no effect: workers add log files where their user may write")
     if isinstance(_role, Client):
         raise WrongProcessError(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from queuelog.base import User
+from queuelog.base import User, report
 from queuelog.errors import ConfigurationError
 
 _QUEUE = ("put", "get", "get_nowait")
@@ -54,12 +54,14 @@ class Options(NamedTuple):
     user: int | str | None
 
     @classmethod
-    def checked(cls, *, spool: Any, own: Any, **others: Any) -> Options:
+    def checked(cls, *, spool: Any, own: Any, adopt: Any, **others: Any) -> Options:
         """Return the options as they were given: path objects and single strings, too.
 
         Raises:
             ConfigurationError: one of them is wrong; the message says which, and what it must be.
         """
+        if adopt:
+            report("adopt", "adopt= has no effect: workers add files where their user may write")
         options = cls(spool=path(spool), own=strings("own", own), **others)
         options._check()
         return options
