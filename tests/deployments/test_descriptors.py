@@ -21,7 +21,6 @@ def run(program, machine, place, log_dir, monkeypatch):
     return run
 
 
-@pytest.mark.xfail(reason="segments for which there is no descriptor wait for the next start")
 @pytest.mark.parametrize(("limit", "writers"), [(64, 24), (256, 100)])
 def test_more_writers_than_a_third_of_the_descriptors_lose_nothing(run, limit, writers):
     """A stop writes what every one of them has logged, while they live."""
@@ -29,7 +28,6 @@ def test_more_writers_than_a_third_of_the_descriptors_lose_nothing(run, limit, w
     counted.check(at_least=100 * writers)
 
 
-@pytest.mark.xfail(reason="a segment whose lock a child holds keeps the writer's later ones back")
 @pytest.mark.parametrize("how", ["C fork", "Popen"])
 def test_a_child_that_outlives_its_worker_keeps_no_line_back(run, how):
     """It has the descriptors of the worker's segment, and the lock on it, without its knowing."""

@@ -9,9 +9,6 @@ from waiting import DEADLINE, wait_for
 
 pytestmark = pytest.mark.root
 
-NO_ROOM = "where the spool has no room, lines go to their files past the owner"
-TOO_LONG = "a segment that may not grow is taken for a spool that cannot be written"
-
 PADDING = 16_000  # bytes: few lines fill a spool
 SIZES = {"64m": 5_000, "16m": 1_400}  # of /dev/shm, and more lines than it has room for
 ROOM = {"full": "wait", "wait": 0.2}
@@ -42,7 +39,6 @@ def is_full(service, machine, path):
     wait_for(lambda: "cannot write" in service.errors(), "the owner meets the full disk")
 
 
-@pytest.mark.xfail(reason=NO_ROOM)
 @pytest.mark.parametrize(("shm", "lines"), SIZES.items())
 def test_a_disk_that_stands_still_for_long_stops_no_worker(disk, service, log_dir, shm, lines):
     """At the limit of the shared memory records are dropped and counted, and no call waits."""
@@ -61,7 +57,6 @@ def test_a_disk_that_stands_still_for_long_stops_no_worker(disk, service, log_di
     assert went_on, "the workers waited for the disk"
 
 
-@pytest.mark.xfail(reason=NO_ROOM)
 @pytest.mark.parametrize(("shm", "lines"), SIZES.items())
 def test_a_disk_that_is_full_for_long_tears_and_doubles_nothing(disk, service, log_dir, shm, lines):
     """What there is no room for is dropped and counted, and not written past the owner."""
@@ -78,7 +73,6 @@ def test_a_disk_that_is_full_for_long_tears_and_doubles_nothing(disk, service, l
     assert "number=" not in one.errors()
 
 
-@pytest.mark.xfail(reason=NO_ROOM)
 @pytest.mark.parametrize("shm", SIZES)
 def test_what_else_fills_the_shared_memory_ends_no_rotation(disk, service, log_dir, shm):
     """The disk is healthy; while there is no room, and afterwards, the file keeps to its size."""
@@ -98,7 +92,6 @@ def test_what_else_fills_the_shared_memory_ends_no_rotation(disk, service, log_d
     assert longest <= 50_000
 
 
-@pytest.mark.xfail(reason=TOO_LONG, strict=False)
 @pytest.mark.parametrize(
     "options",
     [{"fsize": 300_000}, {"fsize": 300_000, "worker": NOBODY}, {"limits": ["--fsize=300000"]}],
@@ -115,7 +108,6 @@ def test_a_limit_on_the_length_of_files_loses_nothing(machine, service, log_dir,
     account_of("a.log", log_dir / "a.log", one).check(at_least=20_000)
 
 
-@pytest.mark.xfail(reason=TOO_LONG)
 def test_a_limit_on_the_length_of_a_workers_files_limits_no_log_file(machine, service, log_dir):
     """The owner has no such limit, and writes the file for the workers."""
     one = service(machine, line_config(log_dir / "a.log"), fsize=300_000).start()
