@@ -136,8 +136,8 @@ def setup() -> None:
     in the worker. Forked children need no call.
 
     Raises:
-        ConfigurationError: a handler cannot work; or in a program below a worker, the environment
-            variable QUEUELOG was changed, or another version of queuelog wrote it.
+        ConfigurationError: in the arbiter, a handler cannot work; or in a program below a worker,
+            the environment variable QUEUELOG was changed, or another version of queuelog wrote it.
         FileInUseError: in the arbiter, another process owns one of the log files.
         NotStartedError: `start` was not called before, here or in a process above.
         SpoolError: this process, a program below a worker, cannot write to the spool.

@@ -59,7 +59,9 @@ def plan(own: Sequence[str], worker: Worker | None = None) -> Plan:
             file.add(found, handler)
             if worker and by_worker:  # it opens the file itself, at first
                 file.user = worker.user
-    unknown = problems.unknown_names(names, {handler.name for _, handler in _handlers()})
+    unknown = problems.unknown_names(
+        names, {getattr(handler, "name", None) for _, handler in _handlers()}
+    )
     return Plan(entries, [*problems.of_files(files.values()), *problems.of_loguru(), *unknown])
 
 

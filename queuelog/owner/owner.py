@@ -78,7 +78,7 @@ class Owner:
             own=options.own,
         )
         self._attachment = Attachment(
-            self._writers, self._connection, lambda _: True, self._take_over
+            self._writers, self._connection, lambda _: True, self._take_over, strict=True
         )
         self._worker = User(os.geteuid(), os.getegid(), None)
         self._admit_workers()

@@ -89,10 +89,11 @@ class FileSink(Sink):
                 pass
 
     def accept(self, kind: int, items: Items) -> Items:
-        """Return the items as lines."""
+        """Return the items as lines, but for those that the handler's filters do not let pass."""
         if kind == frame.LINE:
             return items
-        return [(created, line_of(self.handler, payload)) for created, payload in items]
+        lines = [(created, line_of(self.handler, payload)) for created, payload in items]
+        return [(created, line) for created, line in lines if line is not None]
 
     def write(self, items: Items, save_mark: SaveMark) -> None:
         """Append lines, which are in order of time.
