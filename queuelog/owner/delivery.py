@@ -61,6 +61,7 @@ class Delivery:
         except BaseException:
             self._ownership.release()  # an owner that cannot write would keep others from it
             raise
+        self._reserve.adjust()
         self._reader.segments.close()  # another owner may have read what this one had open once
         for offsets in self._ledger.state.positions():
             for name in list(offsets):
