@@ -9,7 +9,8 @@ from typing import NamedTuple
 from queuelog.attach import problems, tree
 from queuelog.attach.entries import Entry, entry
 from queuelog.attach.options import strings
-from queuelog.attach.problems import LogFile, Problem, User, this_user
+from queuelog.attach.problems import LogFile, Problem, this_user
+from queuelog.base.rights import User
 from queuelog.handlers import QueueHandler
 
 
@@ -54,8 +55,10 @@ def plan(own: Sequence[str], worker: Worker | None = None) -> Plan:
         found = entry(logger, handler, names, by_worker=by_worker)
         entries.append(found)
         if isinstance(handler, logging.FileHandler):
-            user = worker.user if worker and by_worker else this_user()
-            files.setdefault(found.sink, LogFile(found.path, user)).add(found, handler)
+            file = files.setdefault(found.sink, LogFile(found.path, this_user()))
+            file.add(found, handler)
+            if worker and by_worker:  # it opens the file itself, at first
+                file.user = worker.user
     unknown = problems.unknown_names(names, {handler.name for _, handler in _handlers()})
     return Plan(entries, [*problems.of_files(files.values()), *problems.of_loguru(), *unknown])
 

@@ -33,11 +33,9 @@ def _directory_for_spools(named: str | None) -> str:
     """
     if named is None:
         return base_directory()
-    try:
-        found = os.stat(named)
-    except OSError:
+    if not os.path.isdir(named):
         return named  # it is made, or an error says what is wrong
-    if found.st_uid in (0, os.geteuid()) and os.access(named, os.W_OK | os.X_OK):
+    if os.stat(named).st_uid in (0, os.geteuid()) and os.access(named, os.W_OK | os.X_OK):
         return named
     usual = base_directory()
     report("spool", f"{named} is for another user's spools: this process has its own in {usual}")

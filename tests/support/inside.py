@@ -10,7 +10,7 @@ from queuelog import lifecycle
 from queuelog.base import fork, locks, reporter
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
-from queuelog.owner import listener as _listener
+from queuelog.owner import thread as _thread
 from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import follow, registry, rollover
 from queuelog.sinks.file import FileSink
@@ -109,7 +109,7 @@ def forget_reports():
 
 def waits_for_a_stalled_disk(seconds):
     """Set how long the next forks of this process wait for a listener that a disk has stalled."""
-    _listener.FORK_WAIT = seconds
+    _thread.FORK_WAIT = seconds
 
 
 def hooks_into_forks():
@@ -141,6 +141,11 @@ RING_INTERVAL = _writer.RING_INTERVAL
 def lock(path):
     """Return a lock on a file."""
     return FileLock(str(path))
+
+
+def lock_log_file(fd):
+    """Own an open log file, as one who rotates it, but without a spool; tell if that worked."""
+    return locks.lock_log_file(fd, rotates=True) is locks.Answer.ALONE
 
 
 def spool_directory(path):
