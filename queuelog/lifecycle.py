@@ -46,7 +46,7 @@ def start(
     full: Literal["wait", "drop"] = "wait",
     wait: float = 1.0,
     own: Sequence[str] = (),
-    adopt: Sequence[str | os.PathLike[str]] = (),
+    adopt: Any = (),
     queue: Any = None,
     user: int | str | None = None,
 ) -> None:
@@ -79,7 +79,7 @@ def start(
         WrongProcessError: called in a worker.
     """
     options = Options.checked(
-        spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
+        spool=spool, backlog=backlog, full=full, wait=wait, own=own, queue=queue,
         user=user,
     )  # fmt: skip
     if adopt:

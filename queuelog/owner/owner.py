@@ -35,7 +35,8 @@ def _directory_for_spools(named: str | None) -> str:
         return base_directory()
     if not os.path.isdir(named):
         return named  # it is made, or an error says what is wrong
-    if os.stat(named).st_uid in (0, os.geteuid()) and os.access(named, os.W_OK | os.X_OK):
+    owner = os.stat(named).st_uid
+    if owner == os.geteuid() or (owner == 0 and os.access(named, os.W_OK | os.X_OK)):
         return named
     usual = base_directory()
     report("spool", f"{named} is for another user's spools: this process has its own in {usual}")

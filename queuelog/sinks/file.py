@@ -117,8 +117,8 @@ class FileSink(Sink):
             if self._rollover.is_due(created, items[done][1], self._size()):
                 save_mark(Mark(done))
                 identity = self._file.path_identity()
-                self._file.close()
                 self._rollover.roll_over(created, identity)
+                self._file.close()  # only now: its lock keeps others away meanwhile
             backup = self._rollover.backup_for(created)
             end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
