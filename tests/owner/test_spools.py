@@ -128,6 +128,23 @@ def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
         assert os.listdir(spool) == ["5-5"]
 
 
+def test_a_writer_that_goes_on_does_not_silence_the_owners_own_spool(owner, spool, log, tmp_path):
+    """It always has a further line, as a busy worker that outlives its arbiter."""
+    other = left(spool, "1-1", line(b"1\n"), description=described(log), alive=True)
+    with owner(handler(log), handler(tmp_path / "own.log")) as spools:
+        spools.tidy()
+        directory = SpoolDirectory(os.path.join(spool, "5-5"))
+        own = writer_of(described(tmp_path / "own.log"), directory=directory)
+        own.put(line(b"x\n"))
+        for _ in range(3):
+            spools.deliver(spools.next())
+            other.put(line(b"2\n"))
+        assert (tmp_path / "own.log").read_text() == "x\n"
+        own.close()
+        other.close()
+        write_all(spools)
+
+
 def test_a_spool_with_a_living_owner_is_left_alone(owner, spool, log, tmp_path):
     """Two owners would write everything twice."""
     with owner(handler(log), name="1-1") as first:
