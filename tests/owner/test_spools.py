@@ -3,6 +3,7 @@
 import logging
 import os
 from contextlib import contextmanager
+from pathlib import Path
 
 import inside
 import pytest
@@ -112,6 +113,20 @@ def test_a_spool_is_removed_when_nothing_waits_in_it(owner, spool, log):
         write_all(spools)
         assert os.listdir(spool) == ["5-5"]
     assert os.listdir(spool) == []
+
+
+@pytest.mark.parametrize("gone", [[], ["registry", "ledger"], ["registry", "bell"]])
+def test_a_spool_whose_removal_was_cut_short_is_removed(owner, spool, log, gone):
+    """The owner was killed in the middle of it, or while it wrote a registry."""
+    left(spool, "1-1", description=described(log))
+    path = Path(spool, "1-1")
+    (path / "registry.new").touch()
+    (path / str(os.geteuid())).rmdir()
+    for name in gone:
+        (path / name).unlink(missing_ok=True)
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert os.listdir(spool) == ["5-5"]
 
 
 def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
