@@ -129,6 +129,28 @@ def test_a_spool_whose_removal_was_cut_short_is_removed(owner, spool, log, gone)
         assert os.listdir(spool) == ["5-5"]
 
 
+def test_what_waits_is_written_though_nobody_can_be_told_who_writes_it(owner, spool, log):
+    """The registry needs room in the spool, which is full of what waits."""
+    left(spool, "1-1", line(b"x\n"), description=described(log), files=[log])
+    Path(spool, "1-1", "registry.new").mkdir()
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert log.read_text() == "x\n"
+
+
+def test_a_spool_that_cannot_be_taken_over_now_is_tried_again(owner, spool, log):
+    """There was no descriptor left, say."""
+    left(spool, "1-1", line(b"x\n"), description=described(log))
+    Path(spool, "1-1", "lock").mkdir()
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert not log.exists()
+        Path(spool, "1-1", "lock").rmdir()
+        inside.let_pass(spools, seconds=60)
+        write_all(spools)
+        assert log.read_text() == "x\n"
+
+
 def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
     """A worker outlives its arbiter; its lines are written, also those to come."""
     writer = left(spool, "1-1", line(b"1\n"), description=described(log), alive=True)
