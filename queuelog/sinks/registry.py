@@ -16,7 +16,6 @@ from queuelog.base import (
     Place,
     SinkSpec,
     User,
-    acting_as,
     detach_stream,
     file_id,
     is_file,
@@ -159,8 +158,9 @@ class Sinks:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
         if sink is None:
-            with acting_as(user):
-                handler = _build(found._replace(path=sink_id), trusted=user is None)
+            # As this process: that user may not be able to read Python's own files, which may be
+            # imported now, and what is not found once is not looked for again.
+            handler = _build(found._replace(path=sink_id), trusted=user is None)
             added = FileSink(self._schedules.get(sink_id, handler), user)
             added.use(handler)
             added.claim()
