@@ -12,6 +12,7 @@ import os
 import resource
 from operator import attrgetter
 
+from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.spoolfile import SpoolFile
 
@@ -24,26 +25,24 @@ class Tail(SpoolFile):
     def __init__(
         self, directory: SpoolDirectory, uid: int, name: str, sink: int, capacity: int
     ) -> None:
-        super().__init__(directory, uid, name, os.O_WRONLY | os.O_APPEND)
+        super().__init__(directory, uid, name, os.O_RDWR | os.O_APPEND)
         self.sink = sink
         self.number = int(name.rpartition("-")[2])
         self.capacity = capacity
         self.size = 0
         self.is_done = False  # nothing more is appended
-        self.torn_at = 0  # the end of a partial frame, if there is one
 
     def takes(self, length: int) -> bool:
         """Tell if a frame of so many bytes may be appended; a long one is alone in its segment."""
         fits = not length or not self.size or self.size + length <= self.capacity
         return fits and not self.is_done
 
-    def tear(self) -> None:
-        """A partial frame has been written."""
-        self.torn_at = os.fstat(self.fd).st_size
-
-    def hides_its_end(self) -> bool:
-        """Tell if something stands behind a partial frame, where nobody can find it."""
-        return self.torn_at > 0 and os.fstat(self.fd).st_size > self.torn_at
+    def holds(self, item: bytes) -> bool:
+        """Tell if a frame that was written can be read: it does not stand behind a partial one."""
+        data = os.pread(self.fd, os.fstat(self.fd).st_size, 0)
+        kind, created, payload = frame.decode(item)
+        found = frame.scan(data, len(data)).items.get(frame.tag(kind, self.sink), [])
+        return (created, payload) in found
 
     def let_go(self) -> None:
         """Let the reader know that nothing follows; remove what was never written to."""

@@ -193,9 +193,10 @@ class SpoolWriter:
                 self._leave(nested)
 
     def _leave(self, nested: bool) -> None:
-        """Let go of segments at the end of a call, unless that interrupts another one."""
-        while self._tails.changed and not nested:
+        """Do what is due at the end of a call, unless that interrupts another one."""
+        while (self._tails.changed or self._drops.changed) and not nested:
             self._tails.let_go()
+            self._drops.save()
 
     def _write(self, sink: int, item: bytes, nested: bool) -> None:
         """Write a frame whole, or not so that anybody reads it.
@@ -216,13 +217,13 @@ class SpoolWriter:
                 if error.errno not in _NO_ROOM:
                     raise
                 written = 0
-            if written == len(data) and not tail.hides_its_end():
+            # A partial frame hides all later ones, but not at the end of a segment that nobody
+            # holds. It cannot be cut off, since it may have been read. The one that this call
+            # interrupts may have left such a frame, and those that have interrupted this one.
+            alone = not nested and not tail.is_done
+            if written == len(data) and (alone or tail.holds(item)):
                 tail.size += written
                 return
-            # A partial frame hides all later ones, but not at the end of a segment that nobody
-            # holds. It cannot be cut off, since it may have been read.
-            if 0 < written < len(data):
-                tail.tear()
             self._tails.finish(tail)
             if begins and written < len(data):
                 self._refuse(sink)
@@ -255,7 +256,7 @@ class SpoolWriter:
                 self._refuse(sink)
             return self._go_on_in(old, length, error)
         self._gave_up.discard(sink)
-        self._drops.save()
+        self._drops.changed = True  # what had no room may have some now
         return self._tails.add(new)
 
     def _refuse(self, sink: int) -> NoReturn:
@@ -277,7 +278,7 @@ class SpoolWriter:
         nested = self._is_nested()
         with self._lock:
             self._tails.finish_all()
-            self._drops.let_go()
+            self._drops.finish_all()
             self._leave(nested)
 
     def after_fork_in_child(self) -> None:

@@ -199,6 +199,45 @@ def test_a_log_call_while_a_segment_is_begun_loses_nothing(directory, monkeypatc
     reader.close()
 
 
+def test_a_nested_call_behind_half_a_frame_is_not_lost(directory, reader, monkeypatch):
+    """A signal handler logs when room for a part of the record was found, and there is more now."""
+    writer = writer_of(b"sink", directory=directory)
+    writer.put(line(b"first"))
+    real = os.write
+
+    def write_a_part(fd, data):
+        monkeypatch.setattr(writer_module, "write", real)
+        written = real(fd, data[: len(data) // 2])
+        writer.put(line(b"nested"))
+        return written
+
+    monkeypatch.setattr(writer_module, "write", write_a_part)
+    writer.put(line(b"outer"))
+    writer.put(line(b"last"))
+    assert sorted(reader.read_to_the_end()) == [b"first", b"last", b"nested", b"outer"]
+
+
+def test_a_frame_before_half_of_a_nested_one_is_not_doubled(directory, reader, monkeypatch):
+    """A signal handler logs when the record is written, and finds room for a part of its own."""
+    writer = writer_of(b"sink", directory=directory)
+    writer.put(line(b"first"))
+    real = os.write
+
+    def write_a_part(fd, data):
+        monkeypatch.setattr(writer_module, "write", real)
+        return real(fd, data[: len(data) // 2])
+
+    def write(fd, data):
+        written = real(fd, data)
+        monkeypatch.setattr(writer_module, "write", write_a_part)
+        writer.put(line(b"nested"))
+        return written
+
+    monkeypatch.setattr(writer_module, "write", write)
+    writer.put(line(b"outer"))
+    assert sorted(reader.read_to_the_end()) == [b"first", b"nested", b"outer"]
+
+
 def test_threads_share_one_writer(writer, reader):
     """Nothing lost, and each thread's records are in order."""
     writer._segment_size = 1000
