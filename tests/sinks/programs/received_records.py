@@ -119,3 +119,12 @@ def a_handler_hung_on_a_second_logger_keeps_its_filters():
     second.warning("second")
     slow.go_on.set()
     queuelog.stop()
+
+
+def attributes_have_the_names_that_the_application_gave_them():
+    class Mine(logging.FileHandler):
+        def emit(self, record):
+            self.stream.write(f"{record.sent} {record.is_unchanged}\n")
+
+    root.addHandler(Mine("app.log"))
+    run(lambda: root.info("x", extra={"sent": 5, "is_unchanged": "yes"}))
