@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from queuelog.spool import RecordPayload
+from queuelog.spool import RecordPayload, frame
 
 _MADE = {"message", "asctime"}  # attributes that formatting adds
 
@@ -65,11 +65,16 @@ def _has_containers(values: Iterable[Any]) -> bool:
 
 
 def _decode(payload: bytes) -> RecordPayload:
-    """Decode a payload, and keep `args` only if `msg` cannot grow without limit by them.
+    """Decode a payload, and keep what could harm the arbiter out of it.
 
-    Who may log may send "%(a)999999999d": merged here, it would fill the arbiter's memory.
+    Who may log may send "%(a)999999999d": merged here, it would fill the arbiter's memory. So
+    `args` are kept only if `msg` cannot grow without limit by them. To format a time that no clock
+    has raises OSError, by which a handler says "later".
     """
     sent = RecordPayload.decode(payload)
+    created = sent.attributes.get("created", 0.0)
+    if not (isinstance(created, (int, float)) and abs(created) < frame.FOREVER):
+        sent.attributes["created"] = 0.0
     msg, args = sent.attributes.get("msg"), sent.attributes.get("args")
     if args:
         text = str(msg)
