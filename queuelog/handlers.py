@@ -15,6 +15,7 @@ from typing import Any
 
 from queuelog.base import WRITING, SinkSpec, encoder, write_line, writes_lines
 from queuelog.spool import SpoolWriter, frame
+from queuelog.spool.writer import Shut
 
 _new, _encode = object.__new__, frame.encode
 
@@ -93,6 +94,8 @@ class QueueHandler(logging.handlers.QueueHandler):
         """Queue the record; what is raised meanwhile is reported as the stdlib does."""
         try:
             self.enqueue(self.prepare(record))
+        except Shut:
+            self.handler.handle(record)  # it waits until its file is given back
         except RecursionError:  # as in logging.StreamHandler.emit
             raise
         except Exception:

@@ -30,11 +30,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def spool(tmp_path):
-    """Return the path of a spool on the memory file system, removed after the test."""
+    """Return the path of a directory for spools on the memory file system, removed afterwards."""
     root = Path("/dev/shm") if Path("/dev/shm").is_dir() else tmp_path
     path = root / f"queuelog-test-{os.getpid()}-{tmp_path.name}"
-    path.mkdir(mode=0o700)
-    yield str(path / "spool")
+    path.mkdir(mode=0o711)
+    yield str(path / "spools")
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from logging import handlers
 from typing import NamedTuple
 
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
+from queuelog.attach.writers import Writers
 from queuelog.base import class_name, detach_stream, obstacle, report, sink_id_of
-from queuelog.errors import ConfigurationError, SpoolError
+from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
 from queuelog.handlers import QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
+
+_JUST_STARTED = 2.0  # seconds in which an owner says what it owns
 
 # Why every process keeps such a handler to itself; the first that fits.
 _REASONS = {
@@ -33,13 +37,13 @@ class Attachment(NamedTuple):
     """Replaces handlers.
 
     `is_known(handler)` tells if the owner can write what `handler` would write, and `take_over` is
-    called with each one that was replaced.
+    called with each one that was replaced, and where its records go.
     """
 
-    queue: SpoolWriter
+    writers: Writers
     connection: Connection
     is_known: Callable[[logging.Handler], bool]
-    take_over: Callable[[logging.Handler], None]
+    take_over: Callable[[logging.Handler, SpoolWriter], None]
 
     def attach(self) -> None:
         """Put a queue handler in the place of every handler that the owner can stand in for.
@@ -57,24 +61,37 @@ class Attachment(NamedTuple):
     def _replacement(self, handler: logging.Handler) -> logging.Handler | None:
         if isinstance(handler, QueueHandler) or reason_to_stay(handler, self.connection.own):
             return None
-        if not self.is_known(handler):
+        queue = self.writers.for_handler(handler)
+        if queue is self.writers.own and not self.is_known(handler):
             return None
-        new = self.queue_handler(handler)  # first: it takes on what the handler is still
+        new = self.queue_handler(handler, queue)  # first: it takes on what the handler is still
         try:
-            self.take_over(handler)
-        except BaseException:
+            self.take_over(handler, queue)
+        except BaseException as error:
             _give_back(new)
+            if isinstance(error, FileInUseError) and self._is_found(handler):
+                return self._replacement(handler)
             raise
         return new
 
+    def _is_found(self, handler: logging.Handler) -> bool:
+        """Wait a moment for the owner of a file, which may have just started; tell if it is there.
+
+        It owns its files before it says so.
+        """
+        deadline = time.monotonic() + _JUST_STARTED
+        while time.monotonic() < deadline:
+            if self.writers.for_handler(handler) is not self.writers.own:
+                return True
+            time.sleep(0.02)
+        return False
+
     def queue_handler(
-        self, handler: logging.Handler, description: bytes | None = None
+        self, handler: logging.Handler, queue: SpoolWriter, description: bytes | None = None
     ) -> QueueHandler:
         """Return what stands in the place of `handler`; `description` as for `QueueHandler`."""
         block, timeout = self.connection.full == "wait", self.connection.wait
-        return QueueHandler(
-            self.queue, handler, block=block, timeout=timeout, description=description
-        )
+        return QueueHandler(queue, handler, block=block, timeout=timeout, description=description)
 
 
 def detach() -> None:
@@ -135,11 +152,11 @@ def _report_disabled() -> None:
 class Client:
     """The role of a process below the owner; `queue` leads to that."""
 
-    def __init__(self, connection: Connection, queue: SpoolWriter) -> None:
+    def __init__(self, connection: Connection, writers: Writers) -> None:
         self.owner = connection.owner
         self._connection = connection
-        self._queue = queue
-        self._attachment = Attachment(queue, connection, self._is_known, _let_go)
+        self._writers = writers
+        self._attachment = Attachment(writers, connection, self._is_known, _let_go)
 
     def attach(self) -> None:
         """Take over what is configured by now, and let programs below know."""
@@ -148,7 +165,11 @@ class Client:
 
     def restore_loggers(self) -> None:
         """Give the loggers the handlers that they have in the process above."""
-        environment.restore(self._connection.loggers, self._attachment.queue_handler)
+
+        def make(original: logging.Handler, spool: str, description: bytes) -> QueueHandler:
+            return self._attachment.queue_handler(original, self._writers.to(spool), description)
+
+        environment.restore(self._connection.loggers, make)
 
     def _is_known(self, handler: logging.Handler) -> bool:
         if sink_id_of(handler) in self._connection.known:
@@ -175,11 +196,11 @@ class Client:
 
     def after_fork_in_child(self) -> Client:
         """Write to segments of its own; return what the child is."""
-        self._queue.after_fork_in_child()
+        self._writers.after_fork_in_child()
         return self
 
 
-def _let_go(handler: logging.Handler) -> None:
+def _let_go(handler: logging.Handler, _: SpoolWriter) -> None:
     if isinstance(handler, logging.FileHandler):
         detach_stream(handler)
 
@@ -194,9 +215,7 @@ def client_from_environment() -> Client | None:
     connection = environment.find()
     if connection is None:
         return None
-    directory = SpoolDirectory(
-        connection.spool, connection.worker_uid, owner_uid=connection.owner_uid
-    )
+    directory = SpoolDirectory(connection.spool, owner_uid=connection.owner_uid)
     incoming = directory.incoming(os.geteuid())
     if not os.access(incoming, os.W_OK):
         raise SpoolError(
@@ -204,4 +223,5 @@ def client_from_environment() -> Client | None:
             f"{connection.owner}, has ended, or this process runs as a user whom it does not know "
             f"(see the option user= of queuelog.start)"
         )
-    return Client(connection, SpoolWriter(directory, connection.backlog, os.geteuid()))
+    own = SpoolWriter(directory, connection.backlog, os.geteuid())
+    return Client(connection, Writers(own, connection.parent))

@@ -28,19 +28,20 @@ _STYLES = {"PercentStyle": "%", "StrFormatStyle": "{", "StringTemplateStyle": "$
 
 _above: str | None = None  # what the process above has published; None before this one does
 
-Make = Callable[[logging.Handler, bytes], QueueHandler]
+Make = Callable[[logging.Handler, str, bytes], QueueHandler]
 
 
 class Connection(NamedTuple):
     """All that a process needs to log through a spool; the options as in `queuelog.start`.
 
-    `known` are the ids of the owner's sinks, `loggers` those of `_describe` by name, "" the root.
+    `parent` is the option `spool`, `known` are the ids of the owner's sinks, and `loggers` those of
+    `_describe` by name, "" the root.
     """
 
     spool: str
     owner: int  # process id
     owner_uid: int
-    worker_uid: int
+    parent: str | None
     backlog: int
     full: str
     wait: float
@@ -135,7 +136,13 @@ def _describe() -> dict[str, Any]:
 
 def _describe_logger(logger: logging.Logger) -> dict[str, Any]:
     handlers = [
-        {"sink": h.description.decode(), "name": h.name, "level": h.level, "format": _format(h)}
+        {
+            "spool": h.queue.directory.path,
+            "sink": h.description.decode(),
+            "name": h.name,
+            "level": h.level,
+            "format": _format(h),
+        }
         for h in logger.handlers
         if isinstance(h, QueueHandler)
     ]
@@ -171,4 +178,4 @@ def _make(described: dict[str, Any], make: Make) -> QueueHandler:
         original.setFormatter(logging.Formatter(fmt, datefmt, style))
     original.setLevel(described["level"])
     original.name = described["name"]
-    return make(original, description)
+    return make(original, described["spool"], description)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
+from queuelog.base import User
 from queuelog.errors import ConfigurationError
 
 _QUEUE = ("put", "get", "get_nowait")
@@ -69,23 +70,38 @@ class Options(NamedTuple):
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
 
-    def worker_uid(self) -> int:
-        """Return the user that the workers run as.
+    def worker(self) -> User:
+        """Return the user that the workers run as, with the groups that they have.
+
+        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's.
 
         Raises:
             ConfigurationError: there is no such user.
         """
-        user = _gunicorn_uid() if self.user is None else self.user
-        if isinstance(user, str):
+        config = _gunicorn_config()
+        uid = getattr(config, "uid", os.geteuid())
+        if self.user is not None:
+            uid = self._uid()
+        try:
+            name, _, _, gid, *_ = pwd.getpwuid(uid)
+        except KeyError:
+            name, gid = "", os.getegid()
+        if config is None or config.uid != uid:
+            return User(uid, gid)
+        groups = tuple(os.getgrouplist(name, config.gid)) if config.initgroups and name else None
+        return User(uid, config.gid, groups)
+
+    def _uid(self) -> int:
+        if isinstance(self.user, str):
             try:
-                return pwd.getpwnam(user).pw_uid
+                return pwd.getpwnam(self.user).pw_uid
             except KeyError:
-                raise ConfigurationError(f"user={user!r}: there is no such user") from None
-        return user
+                raise ConfigurationError(f"user={self.user!r}: there is no such user") from None
+        return int(self.user or 0)
 
 
-def _gunicorn_uid() -> int:
-    """Return Gunicorn's setting `user`, or without a Gunicorn the user of this process.
+def _gunicorn_config() -> Any:
+    """Return Gunicorn's settings; None without a Gunicorn.
 
     `on_starting(server)` gets the arbiter, but `queuelog.start()` in it does not: so that the user
     need not pass it on, it is found among the callers, `gunicorn.arbiter.Arbiter.start`.
@@ -94,7 +110,7 @@ def _gunicorn_uid() -> int:
     while frame is not None and frame.f_globals.get("__name__") != "gunicorn.arbiter":
         frame = frame.f_back
     arbiter = None if frame is None else frame.f_locals.get("self")
-    return getattr(getattr(arbiter, "cfg", None), "uid", os.geteuid())
+    return getattr(arbiter, "cfg", None)
 
 
 def strings(name: str, value: Sequence[str]) -> tuple[str, ...]:

@@ -19,13 +19,24 @@ from queuelog.base.filehandler import (
     rotates,
     writes_lines,
 )  # fmt: skip
+from queuelog.base.locks import base_directory
 from queuelog.base.reporter import report, write_line
-from queuelog.base.spec import SinkSpec, file_id, is_file, obstacle, sink_id_of
+from queuelog.base.rights import User, acting_as
+from queuelog.base.spec import (
+    Place,
+    SinkSpec,
+    file_id,
+    is_file,
+    obstacle,
+    place_of,
+    sink_id_of,
+)
 from queuelog.base.unpatched import native
 
 __all__ = [
-    "ELSEWHERE", "WRITING", "Descriptor", "SinkSpec", "class_name",
+    "ELSEWHERE", "WRITING", "Descriptor", "Place", "SinkSpec", "User", "acting_as",
+    "base_directory", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_stdlib",
-    "native", "obstacle", "opened", "own_directory", "preamble", "report", "rotates",
+    "native", "obstacle", "opened", "own_directory", "place_of", "preamble", "report", "rotates",
     "shared_parent", "sink_id_of", "write_line", "writes_lines",
 ]  # fmt: skip

@@ -35,10 +35,10 @@ def shared_parent(path: str, mode: int, uid: int) -> None:
             os.fchmod(fd, stat.S_IMODE(found.st_mode) | missing)
 
 
-def own_directory(path: str, mode: int | None, uid: int) -> None:
+def own_directory(path: str, mode: int, uid: int, gid: int = -1) -> None:
     """Make the directory `path` for user `uid`, or check that it is just that already.
 
-    `mode` None leaves that of an existing one as it is.
+    A new one gets the group `gid`, unless that is -1.
 
     Raises:
         SpoolError: it is no directory, or another user's.
@@ -46,12 +46,12 @@ def own_directory(path: str, mode: int | None, uid: int) -> None:
     """
     with _directory(path, uid) as (fd, found, made):
         if made and uid != os.geteuid():
-            os.fchown(fd, uid, -1)
+            os.fchown(fd, uid, gid)
         elif found.st_uid != uid:
             raise SpoolError(
                 f"{path} belongs to user {found.st_uid}, not to {uid}: remove it, {ELSEWHERE}"
             )
-        if mode not in (None, stat.S_IMODE(found.st_mode)) and uid == os.geteuid():
+        if mode != stat.S_IMODE(found.st_mode) and uid == os.geteuid():
             os.fchmod(fd, mode)
 
 

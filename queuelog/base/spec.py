@@ -125,6 +125,28 @@ def file_id(path: str) -> str:
     return os.path.join(os.path.realpath(directory), name)
 
 
+class Place(NamedTuple):
+    """Where a file is, through whatever links and mounts it is named.
+
+    Device and inode of its directory, and its name there; of a directory that is not there, its
+    path is in the name.
+    """
+
+    device: int
+    inode: int
+    name: str
+
+
+def place_of(path: str) -> Place:
+    """Return the place of a file, which need not be there."""
+    directory, name = os.path.split(os.path.realpath(path))
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return Place(0, 0, os.path.join(directory, name))
+    return Place(found.st_dev, found.st_ino, name)
+
+
 def is_file(sink_id: str) -> bool:
     """Tell if a sink is a log file, and not a handler that is known by its name."""
     return os.path.isabs(sink_id)

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from queuelog.base import report
@@ -17,32 +18,35 @@ from queuelog.owner.ledger import Cursor, Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import frame
+from queuelog.spool import frame, registry
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 
 
 class Delivery:
-    """What the listener thread does; one thread at a time uses it, in the spool's owner.
+    """What the listener thread does with one spool; one thread at a time uses it, in its owner.
 
-    `limit` is the backlog limit in bytes.
+    `limit` is the backlog limit in bytes, and `stopping` tells if the thread shall stop.
     """
 
-    def __init__(self, ownership: Ownership, sinks: Sinks, limit: int) -> None:
+    def __init__(
+        self, ownership: Ownership, sinks: Sinks, limit: int, stopping: Callable[[], bool]
+    ) -> None:
         self._ownership = ownership
-        self._directory = ownership.directory
+        self.directory = ownership.directory
+        self.bell = ownership.bell
+        self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
         self._sinks = sinks
         self._limit = limit
-        self._reader = SpoolReader(self._directory, limit)
-        self.transfer = Transfer(self._ledger, sinks)
+        self._reader = SpoolReader(self.directory, limit)
+        self.transfer = Transfer(self._ledger, sinks, stopping)
         self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
 
     def own(self) -> bool:
-        """Become the owner of the spool and its files, if nobody else is; return if we are.
+        """Become the owner of the spool, if nobody else is; return if we are.
 
         Raises:
-            FileInUseError: another spool's owner has one of the files.
             SpoolError: there is no room for the ledger, or another version of queuelog wrote it.
         """
         if self._ownership.held:
@@ -50,17 +54,31 @@ class Delivery:
         try:
             if not self._ownership.acquire():
                 return False
-            self._sinks.claim()
         except BaseException:
-            self.close()  # an owner that cannot write would keep others from it
+            self._ownership.release()  # an owner that cannot write would keep others from it
             raise
         self._reader.segments.close()  # another owner may have read what this one had open once
         for offsets in self._ledger.state.positions():
             for name in list(offsets):
-                if not os.path.lexists(self._directory.segment(name)):
+                if not os.path.lexists(self.directory.segment(name)):
                     del offsets[name]
         self.lagging.follow_files()
+        self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
         return True
+
+    @property
+    def held(self) -> bool:
+        """Whether this process owns the spool."""
+        return self._ownership.held
+
+    def is_empty(self) -> bool:
+        """Tell if nothing waits in the spool, and nobody writes to it."""
+        return not self._ledger.state.lagging and self.directory.is_empty()
+
+    def is_for_others(self) -> bool:
+        """Tell if all that waits is for sinks that only other processes can write."""
+        lagging = set(self._ledger.state.lagging)
+        return self.caught_up and bool(lagging) and lagging <= self.transfer.for_others
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
@@ -105,7 +123,7 @@ class Delivery:
         return more
 
     def _is_crowded(self) -> bool:
-        return self._directory.backlog()[1] > self._limit / 2
+        return self.directory.backlog()[1] > self._limit / 2
 
     def tidy(self) -> None:
         """Do what is due about once a second.
@@ -113,9 +131,7 @@ class Delivery:
         Raises:
             SpoolError: what somebody has removed of the spool cannot be made again.
         """
-        self._sinks.let_go_of_idle()  # first: all else may need a descriptor
-        if self._ownership.mend():
-            self._sinks.tick()
+        if self.held and self._ownership.mend():
             self._reader.segments.remove_stale()
             self._report_drops()
             self._release()
@@ -124,7 +140,7 @@ class Delivery:
         """Write into each log how many of its records were dropped since the last time."""
         if self._ledger.state.main.origin is not Origin.NEW:
             return  # nothing may come between an interrupted batch and its rest
-        for dropped in collect(self._directory):
+        for dropped in collect(self.directory):
             if dropped.count > 0 and self._report_drop(dropped):
                 dropped.reported()
             if not dropped.count:
@@ -153,9 +169,22 @@ class Delivery:
         consumed = sum(min(o.get(name, 0) for o in positions) for name in positions[0])
         consumed += sum(self._reader.segments.left_alone.values())  # no backlog of ours
         with suppress(OSError):  # it helps a spool that is nearly full, and needs room itself
-            self._directory.publish_consumed(consumed)
+            self.directory.publish_consumed(consumed)
 
-    def close(self) -> None:
-        """Give up the spool; also in a forked child, which must not keep it."""
+    def remove(self) -> None:
+        """Remove the spool, in which nothing is; should somebody begin to write, it stays."""
+        self._reader.segments.close()
+        if self.directory.remove():
+            registry.withdraw(self.directory)
+        self.release()
+
+    def release(self) -> None:
+        """Let another process own the spool."""
+        self.transfer.release()
         self._reader.segments.close()
         self._ownership.release()
+
+    def close(self) -> None:
+        """In a forked child: let go of what was inherited."""
+        self._reader.segments.close()
+        self._ownership.close()

@@ -13,10 +13,9 @@ from typing import Any
 
 from queuelog.base import report
 from queuelog.handlers import write_past_owner
-from queuelog.owner.delivery import Delivery
 from queuelog.owner.listener import QueueListener
+from queuelog.owner.spools import OwnedSpools
 from queuelog.spool import SpoolDirectory, SpoolWriter, frame
-from queuelog.spool.doorbell import Doorbell
 from queuelog.spool.merge import Batch
 
 _POLL = 0.05  # seconds: such a queue cannot ring
@@ -76,8 +75,8 @@ class ForeignQueue(SpoolWriter):
 class ForeignListener(QueueListener):
     """A listener that looks into the foreign queue before it looks into the spool."""
 
-    def __init__(self, bell: Doorbell, delivery: Delivery, foreign: ForeignQueue) -> None:
-        super().__init__(bell, delivery)
+    def __init__(self, spools: OwnedSpools, foreign: ForeignQueue) -> None:
+        super().__init__(spools)
         self._foreign = foreign
 
     def drain(self, timeout: float) -> bool:
@@ -102,7 +101,7 @@ class ForeignListener(QueueListener):
         self._foreign.move()
         batch = super().dequeue(False)
         if batch is None and block:
-            self._sleep(min(_POLL, self.delivery.lagging.patience()), bell=True)
+            self._sleep(min(_POLL, self.spools.patience()), bell=True)
             self._foreign.move()
             batch = super().dequeue(False)
         return batch

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from queuelog.base import ELSEWHERE, Descriptor, opened
+from queuelog.base import ELSEWHERE, Descriptor
 from queuelog.errors import SpoolError
 from queuelog.sinks.protocol import Mark
 from queuelog.spool import Offsets
@@ -90,16 +90,6 @@ class Ledger(Descriptor):
         self._number = 0  # of the last line
         self._known = False  # the state is that of the spool, whatever becomes of the file
         self.state = State()
-
-    def check(self) -> None:
-        """Refuse what another version of queuelog has written; the state stays as it is.
-
-        Raises:
-            SpoolError: it is of another version.
-        """
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with suppress(FileNotFoundError), opened(self._path, flags) as fd:
-            self._read(fd)
 
     def _read(self, fd: int) -> tuple[int, State, int]:
         """Return number, state and end of the last whole line; damaged ones count as nothing."""

@@ -16,9 +16,8 @@ import time
 from typing import Any
 
 from queuelog.base import native, report
-from queuelog.owner.delivery import Delivery
+from queuelog.owner.spools import OwnedSpools
 from queuelog.owner.transfer import Interrupted
-from queuelog.spool.doorbell import Doorbell
 from queuelog.spool.merge import Batch
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
@@ -35,12 +34,10 @@ class QueueListener(logging.handlers.QueueListener):
     The seams are the stdlib's: `dequeue` returns the next batch, `handle` writes it.
     """
 
-    queue: Any
-
-    def __init__(self, bell: Doorbell, delivery: Delivery) -> None:
-        super().__init__(bell)  # type: ignore[arg-type]
-        self.delivery = delivery
-        self.delivery.transfer.stopping = lambda: self._stopping
+    def __init__(self, spools: OwnedSpools) -> None:
+        super().__init__(spools)  # type: ignore[arg-type]
+        self.spools = spools
+        self.spools.stopping = lambda: self._stopping
         self._next_tidy = 0.0
         self._tid = 0  # the kernel's id of the thread
         self._turn = 0  # of its loop
@@ -113,19 +110,18 @@ class QueueListener(logging.handlers.QueueListener):
         stopped; for about `timeout` seconds at most.
 
         Raises:
-            FileInUseError: another spool's owner has one of the files.
             OSError: there is no room for the ledger, or no descriptor is left.
         """
         deadline = time.monotonic() + timeout
         self._stopping = False  # of the thread; what is written here shall not be interrupted
-        if not self.delivery.own():
+        if not self.spools.own():
             return True
         while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
             self.handle(batch)
-        while self.delivery.retry(at_once=True) and time.monotonic() < deadline:
+        while self.spools.retry(at_once=True) and time.monotonic() < deadline:
             pass
-        self.delivery.tidy()
-        return batch is None and not self.delivery.lagging.ids()
+        self.spools.tidy()
+        return batch is None and not self.spools.lagging()
 
     def enqueue_sentinel(self) -> None:
         """Wake the thread."""
@@ -134,19 +130,19 @@ class QueueListener(logging.handlers.QueueListener):
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait for the doorbell first."""
-        batch = self.delivery.next()
+        batch = self.spools.next()
         if batch is None and block:
-            self._sleep(min(IDLE, self.delivery.lagging.patience()), bell=True)
-            batch = self.delivery.next()
+            self._sleep(min(IDLE, self.spools.patience()), bell=True)
+            batch = self.spools.next()
         return batch
 
     def handle(self, record: Batch) -> None:  # type: ignore[override]
         """Write a batch to the files."""
-        self.delivery.deliver(record)
+        self.spools.deliver(record)
 
     def _sleep(self, seconds: float, *, bell: bool = False) -> None:
         try:
-            self.queue.wait(self._wake, seconds, bell=bell)
+            self.spools.wait(self._wake, seconds, bell=bell)
             os.read(self._wake, 4096)
         except BlockingIOError:
             pass
@@ -176,15 +172,13 @@ class QueueListener(logging.handlers.QueueListener):
 
     def _work(self) -> None:
         """Write one batch and pause, or wait for one."""
-        if not self.delivery.own():
+        if not self.spools.own():
             self._sleep(STANDBY)
             return
         if time.monotonic() >= self._next_tidy:
             self._next_tidy = time.monotonic() + IDLE
-            self.delivery.tidy()
-            if not self.delivery.own():  # somebody has removed the spool, and another one has it
-                return
-        more = self.delivery.retry()
+            self.spools.tidy()
+        more = self.spools.retry()
         batch = self.dequeue(block=not more)
         if batch is not None:
             self.handle(batch)
@@ -192,9 +186,17 @@ class QueueListener(logging.handlers.QueueListener):
             if not more and not self._stopping:
                 self._sleep(PAUSE)
 
+    def release(self) -> None:
+        """Give up all spools."""
+        self._close_pipe()
+        self.spools.release()
+
     def close(self) -> None:
-        """Give up what the listener holds; also in a forked child, which must not keep it."""
+        """In a forked child: let go of what was inherited."""
+        self._close_pipe()
+        self.spools.close()
+
+    def _close_pipe(self) -> None:
         for fd in (self._wake, self._waker):
             with contextlib.suppress(OSError):
                 os.close(fd)
-        self.delivery.close()

@@ -3,98 +3,93 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from queuelog.attach import attachment, environment, tree
+from queuelog.attach import attachment, environment
 from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
-from queuelog.base import report
-from queuelog.base.locks import base_directory
-from queuelog.owner.delivery import Delivery
+from queuelog.attach.writers import Writers
+from queuelog.base import base_directory, detach_stream, report
+from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
-from queuelog.owner.ownership import Ownership
+from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory, SpoolWriter
+from queuelog.spool import SpoolDirectory, SpoolWriter, registry
+from queuelog.spool.directory import new_path
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
-
-
-def default_path(log_files: Iterable[str]) -> str:
-    """Return the spool for these log files: named after the directory that they have in common.
-
-    Without files it is named after the working directory.
-    """
-    directories = [os.path.dirname(os.path.realpath(path)) for path in log_files]
-    common = os.path.commonpath(directories) if directories else os.getcwd()
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", common).strip("-")[-40:]
-    digest = hashlib.sha256(os.fsencode(common)).hexdigest()[:12]
-    return os.path.join(base_directory(), f"{readable}-{digest}")
 
 
 class Owner:
     """The role of the process that called `start`; of the main thread, but for the listener's."""
 
     def __init__(self, options: Options) -> None:
-        """Make the spool's directory.
+        """Make a spool.
 
         Raises:
-            SpoolError: the directory is not safe to use, or another version of queuelog wrote it.
+            SpoolError: the directory for spools is not safe to use, or has no room.
             ConfigurationError: there is no such user.
         """
-        files = [h.baseFilename for h in tree.handlers() if isinstance(h, logging.FileHandler)]
-        path = options.spool or default_path(files)
-        directory = SpoolDirectory(path, options.worker_uid())
-        ownership = Ownership(directory)
-        directory.create_parent()
-        ownership.check()
-        directory.create()
         self.owner = os.getpid()
-        self._sinks = Sinks(options.adopt, f"process {self.owner} with spool {path}")
-        delivery = Delivery(ownership, self._sinks, options.backlog)
+        self._options = options
+        self._directory = SpoolDirectory(new_path(options.spool or base_directory()))
+        self._sinks = Sinks()
+        spools = OwnedSpools(self._directory, self._sinks, options.backlog, self._taken_over)
+        queue: SpoolWriter
         if options.queue is None:
-            self._queue = SpoolWriter(directory, options.backlog)
-            self._listener = QueueListener(ownership.bell, delivery)
+            queue = SpoolWriter(self._directory, options.backlog)
+            self._listener = QueueListener(spools)
         else:
-            self._queue = foreign = ForeignQueue(options.queue, directory, options.backlog)
-            self._listener = ForeignListener(ownership.bell, delivery, foreign)
+            queue = ForeignQueue(options.queue, self._directory, options.backlog)
+            self._listener = ForeignListener(spools, queue)
+        self._writers = Writers(queue, options.spool)
+        self._elsewhere: list[tuple[logging.Handler, str]] = []  # and the spool of their owner
         self._connection = Connection(
-            spool=path,
+            spool=self._directory.path,
             owner=self.owner,
-            owner_uid=directory.owner_uid,
-            worker_uid=directory.worker_uid,
+            owner_uid=self._directory.owner_uid,
+            parent=options.spool,
             backlog=options.backlog,
             full=options.full,
             wait=options.wait,
             own=options.own,
         )
         self._attachment = Attachment(
-            self._queue, self._connection, lambda _: True, self._take_over
+            self._writers, self._connection, lambda _: True, self._take_over
         )
+        self._admit_workers()
+        registry.announce(self._directory)
+
+    def _admit_workers(self) -> None:
+        """Let the workers write, whose user may have changed."""
+        user = self._options.worker()
+        self._directory.allow(user)
+        self._directory.create()
+        self._sinks.groups[user.uid] = user.groups
+        self._writers.own.child_uid = user.uid
 
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.
 
         Raises:
             ConfigurationError: a handler cannot work.
-            FileInUseError: another process owns one of the log files, with another spool.
+            FileInUseError: another process owns one of the log files, and nothing leads to it.
             SpoolError: there is no room for the ledger.
         """
         try:
+            self._listener.spools.own()
             self._attach()
-            self._listener.delivery.own()
+            self._listener.spools.take_over()
         except BaseException:
             environment.withdraw()
-            attachment.detach()
-            self._queue.close()
-            self._drain()  # other threads may have logged meanwhile
-            self._close()
+            with self._originals():  # other threads may have logged meanwhile
+                self._drain()
+                self._close()
             raise
 
     def listen(self) -> None:
@@ -106,32 +101,47 @@ class Owner:
 
         Raises:
             ConfigurationError: a handler cannot work.
-            FileInUseError: another process owns one of the log files, with another spool.
+            FileInUseError: another process owns one of the log files, and nothing leads to it.
         """
         self._listener.pause()  # the thread uses the sinks that are about to change
         try:
+            self._admit_workers()
             self._attach()
         finally:
             self._listener.resume()
 
     def _attach(self) -> None:
         self._attachment.attach()
+        self._listener.spools.publish()
         self._connection = self._connection._replace(known=self._sinks.ids())
         environment.publish(self._connection)
 
-    def _take_over(self, handler: logging.Handler) -> None:
-        self._sinks.add(handler, attachment.replaced())
+    def _take_over(self, handler: logging.Handler, queue: SpoolWriter) -> None:
+        if queue is self._writers.own:
+            self._sinks.add(handler, attachment.replaced())
+            return
+        detach_stream(handler)
+        self._elsewhere.append((handler, queue.directory.path))
+
+    def _taken_over(self, path: str) -> None:
+        """Own the files of the handlers whose owner, that of spool `path`, is gone."""
+        for handler, spool in self._elsewhere:
+            if spool == path:
+                try:
+                    self._sinks.add(handler, attachment.replaced())
+                except (FileInUseError, ValueError) as error:  # another one was faster
+                    report("taken over", f"{error}")
+        self._elsewhere = [one for one in self._elsewhere if one[1] != path]
 
     def stop(self) -> None:
-        """Put the handlers back and write what is in the spool."""
+        """Write what is in the spool, and put the handlers back."""
         environment.withdraw()
-        attachment.detach()  # first: what is logged from now on must not need a listener
-        stopped = self._listener.stop(STOP_WAIT)
-        self._queue.close()
-        if not stopped:
+        if not self._listener.stop(STOP_WAIT):
+            attachment.detach()
+            self._writers.close()
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
-        try:
+        with self._originals():
             unwritten = self._drain()
             if unwritten:
                 report(
@@ -139,8 +149,21 @@ class Owner:
                     f"cannot write {unwritten}: the records stay in the spool, and are written at "
                     f"the next start",
                 )
-        finally:
             self._close()
+
+    @contextlib.contextmanager
+    def _originals(self) -> Iterator[None]:
+        """Put the handlers back, and let nobody else use them until the files are given back, too.
+
+        A thread that logs meanwhile waits: it could roll over what is being written here.
+        """
+        with contextlib.ExitStack() as held:
+            for handler in attachment.replaced():
+                handler.acquire()
+                held.callback(handler.release)
+            attachment.detach()
+            self._writers.shut()
+            yield
 
     def _drain(self) -> str:
         """Write what is in the spool; return what could not be written, "" if all was."""
@@ -149,12 +172,12 @@ class Owner:
                 return ""
         except Exception as error:  # no descriptor is left, a file is not ours, or whatever
             return f"all ({error})"
-        lagging = self._listener.delivery.lagging.ids()
+        lagging = self._listener.spools.lagging()
         return ", ".join(lagging) or f"all in {DRAIN_WAIT:.0f} seconds"
 
     def _close(self) -> None:
         self._sinks.close()
-        self._listener.close()
+        self._listener.release()
 
     def before_fork(self) -> None:
         """Stop the thread: it must not run in a process that forks."""
@@ -167,8 +190,8 @@ class Owner:
     def after_fork_in_child(self) -> Client:
         """Let go of all that only the owner may hold; return what the child is."""
         self._connection = self._connection._replace(known=self._sinks.ids())
-        self._queue.after_fork_in_child()
+        self._writers.after_fork_in_child()
         with contextlib.suppress(OSError):
             self._listener.close()
         self._sinks.close_inherited()
-        return Client(self._connection, self._queue)
+        return Client(self._connection, self._writers)

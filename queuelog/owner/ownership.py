@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-
 from queuelog.base import report
 from queuelog.base.locks import FileLock
-from queuelog.errors import SpoolError
 from queuelog.owner.ledger import Ledger
 from queuelog.spool import SpoolDirectory
 from queuelog.spool.doorbell import Doorbell
@@ -20,26 +16,7 @@ class Ownership:
         self.directory = directory
         self.bell = Doorbell(directory.bell)
         self.ledger = Ledger(directory.ledger)
-        self._lock = FileLock(directory.lock, f"process {os.getpid()}")
-
-    def check(self) -> None:
-        """Refuse a spool in which something waits that another version of queuelog has written.
-
-        One in which nothing waits, and that nobody owns, begins anew.
-
-        Raises:
-            SpoolError: it is of another version, or its ledger cannot be read.
-        """
-        if not self.directory.is_ours():
-            return  # there is none, or what is there is refused when it is made
-        with self.directory.errors(), contextlib.closing(self._lock):
-            try:
-                self.ledger.check()
-            except SpoolError:
-                empty = self.directory.is_empty  # asked again, with the lock that keeps others away
-                if not empty() or not self._lock.acquire() or not empty():
-                    raise
-                os.unlink(self.directory.ledger)
+        self._lock = FileLock(directory.lock)
 
     @property
     def held(self) -> bool:
@@ -81,7 +58,13 @@ class Ownership:
         return False
 
     def release(self) -> None:
-        """Let others have it; in a forked child, let go of what was inherited."""
+        """Let others have it, also where a child holds copies of the descriptors."""
+        self.ledger.close()
+        self.bell.close()
+        self._lock.release()
+
+    def close(self) -> None:
+        """In a forked child: let go of what was inherited, and is still the parent's."""
         self.ledger.close()
         self.bell.close()
         self._lock.close()

@@ -6,9 +6,10 @@ how far the ledger's mark says the sink had got, and go on there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from queuelog.base import report
+from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
 from queuelog.sinks.protocol import Items, Mark
 from queuelog.sinks.registry import Sinks
@@ -22,11 +23,25 @@ class Interrupted(BaseException):
 class Transfer:
     """Writes items to sinks, and into the ledger how far each of them is."""
 
-    def __init__(self, ledger: Ledger, sinks: Sinks) -> None:
+    def __init__(self, ledger: Ledger, sinks: Sinks, stopping: Callable[[], bool]) -> None:
         self._ledger = ledger
         self._sinks = sinks
+        self._stopping = stopping
         self._moved = False  # a piece of this batch was written since it was read
-        self.stopping: Callable[[], bool] = lambda: False
+        self.names = True  # handlers that are known by name only are ours
+        self.for_others: set[str] = set()  # the ids of sinks that only another process can write
+
+    def recover(self, cursors: Iterable[Cursor]) -> None:
+        """What the last owner left unfinished in a sink comes before what other spools have."""
+        for cursor in cursors:
+            for sink_id, mark in cursor.marks.items():
+                if mark.token is not None:
+                    self._sinks.unfinished[sink_id] = self
+
+    def release(self) -> None:
+        """Let other spools write to all sinks."""
+        for sink_id in [one for one, by in self._sinks.unfinished.items() if by is self]:
+            del self._sinks.unfinished[sink_id]
 
     def begin(self) -> None:
         """A batch has been read."""
@@ -41,12 +56,16 @@ class Transfer:
         Raises:
             Interrupted: `stopping()` was true.
         """
-        by_sink, failed = self._sinks.group(groups)
-        failed |= {sink for sink, items in by_sink.items() if not self._write(cursor, sink, items)}
-        return failed
+        by_sink, unknown = self._sinks.group(groups, names=self.names)
+        self.for_others = (self.for_others - by_sink.keys()) | unknown
+        return unknown | {
+            sink for sink, items in by_sink.items() if not self._write(cursor, sink, items)
+        }
 
     def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         sink = self._sinks[sink_id]
+        if self._sinks.unfinished.get(sink_id, self) is not self:
+            return False  # half a line of another spool's is at its end
         try:
             done = 0
             if sink_id in cursor.marks:
@@ -59,7 +78,12 @@ class Transfer:
                 f"cannot write {sink_id}: {error}. Its records are kept in the spool, and tried "
                 f"again until they are written",
             )
+            if isinstance(error, FileInUseError):
+                self.for_others.add(sink_id)
+            if cursor.marks.get(sink_id, Mark()).token is not None:
+                self._sinks.unfinished[sink_id] = self
             return False
+        self._sinks.unfinished.pop(sink_id, None)
         # Should the batch come again because it was interrupted at another sink: this one is done.
         cursor.marks[sink_id] = Mark(len(items))
         return True
@@ -67,7 +91,7 @@ class Transfer:
     def _save(self, cursor: Cursor, sink_id: str, before: int, mark: Mark) -> None:
         # Between two pieces, since a batch with many rollovers takes longer than a fork may wait;
         # but not before the first, or forks one after the other would never let it get anywhere.
-        interrupted = self.stopping() and self._moved
+        interrupted = self._stopping() and self._moved
         self._moved = True
         token = None if interrupted else mark.token
         cursor.marks[sink_id] = Mark(before + mark.done, token)

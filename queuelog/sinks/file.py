@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
+from contextlib import suppress
 
-from queuelog.base import detach_stream, preamble, report
-from queuelog.base.locks import LogFileLock
-from queuelog.errors import FileInUseError
+from queuelog.base import (
+    User,
+    acting_as,
+    detach_stream,
+    opened,
+    preamble,
+    report,
+    rotates,
+)
 from queuelog.sinks.convert import line_of
 from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
@@ -16,13 +24,12 @@ from queuelog.spool import frame
 
 
 class FileSink(Sink):
-    """One log file. Its `lock` keeps other owners away; `nofollow` refuses a link as path."""
+    """One log file. `user` is the one with whose rights it is written, None for the owner's."""
 
-    def __init__(
-        self, handler: logging.FileHandler, lock: LogFileLock, *, nofollow: bool = False
-    ) -> None:
-        self._lock = lock
-        self._file = FollowedFile(handler.baseFilename, nofollow=nofollow)
+    def __init__(self, handler: logging.FileHandler, user: User | None = None) -> None:
+        self.user = user
+        self._file = FollowedFile(handler.baseFilename)
+        self._rests = False  # holds no file on purpose, until the next write
         self._rollover = Rollover(handler)
         self._last_used = time.monotonic()
         self._take_over(handler)
@@ -51,18 +58,30 @@ class FileSink(Sink):
         # What the user's mode asks for is done once, on the first opening: reopened with "w" after
         # stop(), the handler would empty the file.
         self._file.truncate = truncates and not self._file.is_open
+        self._file.rotates = rotates(handler)
         handler.mode = "a"
 
     def claim(self) -> None:
-        """Take the lock of the file, again if somebody has removed it; harmless if it is ours.
+        """Own the file, if it is there and can be opened; harmless if it is ours.
 
         Raises:
-            FileInUseError: another process owns the file with another spool.
-            SpoolError: the directory for locks is not safe to use.
-            OSError: the lock cannot be made.
+            FileInUseError: another process owns it.
         """
-        if not self._lock.acquire():
-            raise FileInUseError(self._file.path, self._lock.holder())
+        with acting_as(self.user), suppress(OSError):  # what is wrong with it, the write says
+            self._file.claim()
+
+    def admit(self, user: User | None) -> None:
+        """Let a process of another user write here, whose worker has named the file as well.
+
+        Raises:
+            OSError: that user could not write the file.
+        """
+        if user is None:
+            self.user = None  # the owner's own: it needs nobody else's rights
+        elif self.user is None or self.user[:2] != user[:2]:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+            with acting_as(user), opened(self._file.path, flags, 0o666):
+                pass
 
     def accept(self, kind: int, items: Items) -> Items:
         """Return the items as lines."""
@@ -74,8 +93,16 @@ class FileSink(Sink):
         """Append lines, which are in order of time.
 
         Raises:
+            FileInUseError: another process owns the file.
             OSError: a piece could not be written. Call `resume` with the last mark, later.
         """
+        self._rests = True  # if it fails: the file system may have to be repaired
+        with acting_as(self.user):
+            self._write(items, save_mark)
+        self._rests = False
+        self._last_used = time.monotonic()
+
+    def _write(self, items: Items, save_mark: SaveMark) -> None:
         done = 0
         while done < len(items):
             created = min(items[done][0], time.time())  # no record is of the future, clock or not
@@ -89,7 +116,6 @@ class FileSink(Sink):
             piece = items if (done, end) == (0, len(items)) else items[done:end]
             self._append(b"".join([line for _, line in piece]), backup, done, save_mark)
             done = end
-        self._last_used = time.monotonic()
 
     def _size(self) -> int:
         """Return the size of the file if that decides anything: the look has its price."""
@@ -115,6 +141,10 @@ class FileSink(Sink):
         """
         if mark.token is None:
             return mark.done
+        with acting_as(self.user):
+            return self._complete(items, mark)
+
+    def _complete(self, items: Items, mark: Mark) -> int:
         position = Position(*mark.token)
         expected = [line for _, line in items[mark.done :]]
         if position.size == 0 and expected:
@@ -134,30 +164,35 @@ class FileSink(Sink):
             written -= len(line)
             done += 1
         if written:
-            position.append(expected[done - mark.done][written:], self._file.flags)
+            position.append(expected[done - mark.done][written:])
             done += 1
         return done
 
     def tick(self, now: float) -> None:
-        """Take a lock again that was removed, and close a file that was moved away: it is complete.
+        """Close a file that was moved away: it is complete; and own the one that has the path now.
 
         Raises:
-            FileInUseError: another process has taken the lock.
-            OSError: the lock cannot be made.
+            FileInUseError: another process has it.
         """
-        if self._file.is_open and self._file.is_moved():
-            self._file.close()
-        self.claim()
+        with acting_as(self.user):
+            if self._file.is_open and self._file.is_moved():
+                self._file.close()
+        if not self._rests:
+            self.claim()
 
     def is_idle(self, seconds: float) -> bool:
         """Tell if nothing was written for so long."""
         return time.monotonic() - self._last_used > seconds
 
     def let_go(self) -> None:
-        """Close the file; the next write opens it."""
+        """Close the file and let other processes own it; the next write opens it."""
+        self._rests = True
+        self._file.let_go()
+
+    def abandon(self) -> None:
+        """In a forked child: the file stays the parent's."""
         self._file.close()
 
     def close(self) -> None:
         """Close the file and let other processes own it."""
-        self._file.close()
-        self._lock.close()
+        self._file.let_go()

@@ -6,6 +6,7 @@ uses must not be inherited by a forked worker.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import time
@@ -14,6 +15,9 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from queuelog.base import Descriptor, native, opened, report
+from queuelog.base.locks import Answer, lock_log_file, unlock
+from queuelog.errors import FileInUseError
+from queuelog.spool.registry import who_owns
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
@@ -47,13 +51,13 @@ class Position(NamedTuple):
                 return len(whole) if whole and expected.startswith(whole) else None
         return None
 
-    def append(self, rest: bytes, flags: int) -> None:
-        """Append what is missing of a line; `flags` are further ones for `os.open`.
+    def append(self, rest: bytes) -> None:
+        """Append what is missing of a line.
 
         Raises:
             OSError: it cannot be written.
         """
-        with _opened_for_append(self.path, (self.device, self.inode), flags) as fd:
+        with _opened_for_append(self.path, (self.device, self.inode)) as fd:
             _write_all(fd, rest)
 
 
@@ -66,14 +70,14 @@ def append_to_backup(path: str, identity: tuple[int, int], data: bytes, save: Sa
     Raises:
         OSError: it could not be written, or only in part, or it is another file by now.
     """
-    with _opened_for_append(path, identity, os.O_NOFOLLOW) as fd:
+    with _opened_for_append(path, identity) as fd:
         save(Position(path, *identity, os.fstat(fd).st_size))
         _write_all(fd, data)
 
 
 @contextmanager
-def _opened_for_append(path: str, identity: tuple[int, int], flags: int) -> Iterator[int]:
-    with opened(path, _APPEND | os.O_NONBLOCK | flags) as fd:
+def _opened_for_append(path: str, identity: tuple[int, int]) -> Iterator[int]:
+    with opened(path, _APPEND | os.O_NONBLOCK) as fd:
         found = os.fstat(fd)
         if (found.st_dev, found.st_ino) != identity:
             raise OSError(f"{path} is another file by now")
@@ -92,27 +96,49 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 class FollowedFile(Descriptor):
-    """The file that has `path` now. `nofollow` refuses a link there, and in its directories."""
+    """The file that has `path` now, and the lock on it: this process is its owner.
 
-    def __init__(self, path: str, *, nofollow: bool) -> None:
+    `rotates` says that it is rotated here, so that nobody else may write it.
+    """
+
+    def __init__(self, path: str) -> None:
         self.path = path
         self.identity = (0, 0)  # device and inode of the descriptor
-        self.truncate = False  # on the next opening
-        self.flags = os.O_NOFOLLOW if nofollow else 0
+        self.truncate = False  # before the next write
+        self.rotates = False
+        self._locked_for: bool | None = None  # what `rotates` was then
+        self._answer = Answer.ALONE
+
+    def claim(self) -> None:
+        """Own the file, if it is there; harmless if it is ours.
+
+        Raises:
+            FileInUseError: another process owns it.
+            OSError: it cannot be opened.
+        """
+        with suppress(FileNotFoundError):
+            self._open_current(0)
+            self._lock()
 
     def size(self) -> int:
         """Return the size in bytes of the file that has the path now, which is made if need be.
 
         Raises:
+            FileInUseError: another process owns it.
             OSError: it cannot be opened.
         """
-        self._open_current()
+        self._open_current(os.O_CREAT)
+        self._lock()
+        if self.truncate:
+            os.ftruncate(self.fd, 0)
+            self.truncate = False
         return os.fstat(self.fd).st_size
 
     def append(self, data: bytes, preamble: bytes, save: Save) -> None:
         """Write `data` to the end, behind `preamble` in an empty file; first `save` the position.
 
         Raises:
+            FileInUseError: another process owns the file.
             OSError: it could not be written, or only in part.
         """
         while True:
@@ -152,20 +178,38 @@ class FollowedFile(Descriptor):
             return False
         return found.st_atime_ns <= found.st_mtime_ns
 
-    def _open_current(self) -> None:
+    def _open_current(self, create: int) -> None:
         if self.is_open:
             if not self.is_moved():
                 return
             self.close()
             self._wait_for_another()
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
-        truncate = os.O_TRUNC if self.truncate else 0
-        fd = self._open(_APPEND | os.O_CREAT | os.O_NONBLOCK | truncate)
+        fd = os.open(self.path, _APPEND | os.O_NONBLOCK | create, 0o666)
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or (self.flags and found.st_nlink != 1):
+        if not stat.S_ISREG(found.st_mode):
             os.close(fd)
-            raise OSError(f"{self.path} is no longer a regular file of one name")
-        self.fd, self.identity, self.truncate = fd, (found.st_dev, found.st_ino), False
+            raise OSError(f"{self.path} is no longer a regular file")
+        self.fd, self.identity, self._locked_for = fd, (found.st_dev, found.st_ino), None
+
+    def _lock(self) -> None:
+        if self._locked_for == self.rotates:
+            return
+        answer = lock_log_file(self.fd, rotates=self.rotates)
+        if answer is Answer.TAKEN:
+            self.close()
+            raise FileInUseError(self.path, who_owns(self.path))
+        self._locked_for = self.rotates
+        if answer not in (Answer.ALONE, self._answer):
+            report(f"lock {self.path}", f"{self.path}: {answer.value}", logging.WARNING)
+        self._answer = answer
+
+    def let_go(self) -> None:
+        """Close the file and let others own it, whoever has inherited the descriptor."""
+        if self.is_open:
+            with suppress(OSError):
+                unlock(self.fd)
+        self.close()
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.
@@ -175,17 +219,6 @@ class FollowedFile(Descriptor):
         end, sleep = time.monotonic() + _CREATION, native("time", "sleep")
         while not os.path.lexists(self.path) and time.monotonic() < end:
             sleep(0.001)
-
-    def _open(self, flags: int) -> int:
-        if not self.flags:
-            return os.open(self.path, flags, 0o666)
-        # A stranger named the path, and may own a directory of it: what was no link when the path
-        # was checked can be one by now.
-        directory, name = os.path.split(self.path)
-        with opened(directory, os.O_PATH | os.O_DIRECTORY) as parent:
-            if os.readlink(f"/proc/self/fd/{parent}") != directory:
-                raise OSError(f"{directory} leads to another directory by now")
-            return os.open(name, flags | self.flags, 0o666, dir_fd=parent)
 
     def is_moved(self) -> bool:
         """Tell if the path leads to another file by now, or to none."""

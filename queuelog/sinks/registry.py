@@ -6,7 +6,6 @@ One path is one sink, however many handlers name it, and wherever they were conf
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -14,16 +13,19 @@ from contextlib import suppress
 from operator import itemgetter
 
 from queuelog.base import (
+    Place,
     SinkSpec,
+    User,
+    acting_as,
     detach_stream,
     file_id,
     is_file,
+    place_of,
     report,
     rotates,
     sink_id_of,
     writes_lines,
 )
-from queuelog.base.locks import LogFileLock
 from queuelog.errors import FileInUseError
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Items, Sink
@@ -41,19 +43,19 @@ class UnknownSinkError(Exception):
 
 
 class Sinks:
-    """The sinks by id. `allowed` are the directories in which other users' processes may add files.
+    """The sinks by id.
 
-    `note` is what the lock of each file tells other processes of its owner.
+    `groups` are the further groups that the processes of a user have (see `User`), by user id.
     """
 
-    def __init__(self, allowed: Sequence[str], note: str) -> None:
-        self._allowed = tuple(f"{os.path.realpath(path)}/" for path in allowed)
-        self._note = note
+    def __init__(self) -> None:
+        self.groups: dict[int, tuple[int, ...] | None] = {}
         self._sinks: dict[str, Sink] = {}
+        self._places: dict[Place, str] = {}  # ids of the files
         self._added: set[str] = set()  # by workers: can be built again from a specification
         self._resolved: dict[Target, str] = {}  # the id of its sink
-        self._claims = False  # this process owns the spool
         self._refused = 0  # records
+        self.unfinished: dict[str, object] = {}  # whose line has to be completed, by sink id
 
     def add(self, handler: logging.Handler, in_use: Sequence[logging.Handler] = ()) -> None:
         """Let the arbiter write what `handler`, which was taken out of the logger tree, would.
@@ -65,7 +67,7 @@ class Sinks:
             ValueError: the handler's encoding is unknown.
         """
         self._resolved.clear()
-        sink_id = sink_id_of(handler)
+        sink_id = self._known_as(sink_id_of(handler))
         self._added.discard(sink_id)
         sink = self._sinks.get(sink_id)
         if isinstance(sink, RecordSink) and sink.handler is handler:
@@ -73,33 +75,32 @@ class Sinks:
         if not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
             self._replace(sink_id, RecordSink(sink_id, handler))
         elif not isinstance(sink, FileSink):
-            self._replace(sink_id, self._file_sink(sink_id, handler))
+            self._replace(sink_id, FileSink(handler))
         elif rotates(sink.handler) and not rotates(handler) and sink.handler in in_use:
             detach_stream(handler)  # the one that rotates decides
         else:
+            sink.user = None
             sink.use(handler)
+            sink.claim()
 
     def _replace(self, sink_id: str, new: Sink) -> None:
-        if self._claims:
-            new.claim()
-        old = self._sinks.get(sink_id)
+        old = self._sinks.pop(sink_id, None)
         if old is not None:
+            old.let_go()
             old.close()
-        self._sinks[sink_id] = new
+        new.claim()
+        self._add(sink_id, new)
 
-    def _file_sink(
-        self, sink_id: str, handler: logging.FileHandler, *, nofollow: bool = False
-    ) -> FileSink:
-        return FileSink(handler, LogFileLock(sink_id, self._note), nofollow=nofollow)
+    def _add(self, sink_id: str, sink: Sink) -> None:
+        self._sinks[sink_id] = sink
+        if is_file(sink_id):
+            self._places[place_of(sink_id)] = sink_id
 
-    def claim(self) -> None:
-        """Lock every file, now that this process owns the spool; harmless if repeated.
-
-        Raises: as `Sink.claim`.
-        """
-        self._claims = True
-        for sink in self._sinks.values():
-            sink.claim()
+    def _known_as(self, sink_id: str) -> str:
+        """Return the id of the sink that writes the same file, if there is one."""
+        if sink_id in self._sinks or not is_file(sink_id):
+            return sink_id
+        return self._places.get(place_of(sink_id), sink_id)
 
     def resolve(self, target: Target) -> str:
         """Return the id of `target`'s sink, which is there afterwards.
@@ -116,35 +117,46 @@ class Sinks:
 
     def _find(self, target: Target) -> str:
         found = SinkSpec.parse(target.description)
-        sink_id = found.sink_id
-        if sink_id in self._sinks:
-            return sink_id
-        if not found.path:
-            if target.trusted:
+        user = target.user and target.user._replace(groups=self.groups.get(target.user.uid, ()))
+        sink_id = self._known_as(found.sink_id)
+        sink = self._sinks.get(sink_id)
+        if sink is None and not found.path:
+            if user is None:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
-        if not target.trusted and not sink_id.startswith(self._allowed):
-            raise ValueError(
-                f"{found.path} was named by a process of another user, and is not below a "
-                f"directory that start(adopt=[…]) allows"
-            )
-        handler = _build(found._replace(path=sink_id), trusted=target.trusted)
-        added = self._file_sink(sink_id, handler, nofollow=not target.trusted)
-        added.claim()
-        self._sinks[sink_id] = added
-        self._added.add(sink_id)
+        if sink is None:
+            with acting_as(user):
+                handler = _build(found._replace(path=sink_id), trusted=user is None)
+            added = FileSink(handler, user)
+            added.claim()
+            self._add(sink_id, added)
+            self._added.add(sink_id)
+        elif sink_id in self._added and isinstance(sink, FileSink):
+            self._admit(sink, user)
         return sink_id
 
-    def group(self, groups: Groups) -> tuple[dict[str, Items], set[str]]:
+    def _admit(self, sink: FileSink, user: User | None) -> None:
+        before = sink.user
+        try:
+            sink.admit(user)
+        except OSError as error:
+            raise ValueError(f"user {user and user.uid} may not write there: {error}") from None
+        if sink.user != before:
+            self._resolved.clear()  # others need to be admitted again
+
+    def group(self, groups: Groups, *, names: bool) -> tuple[dict[str, Items], set[str]]:
         """Merge items by the id of their sink, in order of time, each as its sink wants it.
 
-        Also return the ids of the sinks that nobody here knows.
+        Also return the ids of the sinks that nobody here knows: without `names`, all that are known
+        by name only.
         """
         merged: dict[str, Items] = {}
         unknown = set()
         for (target, kind), items in groups.items():
             try:
                 sink_id = self.resolve(target)
+                if not names and not is_file(sink_id):
+                    raise UnknownSinkError(sink_id)
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self._id(target)
@@ -166,36 +178,50 @@ class Sinks:
     def _id(self, target: Target) -> str:
         """Return the id of a target's sink, whether or not that exists; "" if it is refused."""
         try:
-            return self._resolved.get(target) or SinkSpec.parse(target.description).sink_id
+            known = self._resolved.get(target)
+            return known or self._known_as(SinkSpec.parse(target.description).sink_id)
         except (ValueError, RecursionError, OSError):
             return ""
 
     def current_id(self, sink_id: str) -> str:
         """Return the id by which a sink is known now: it changes with the path of its file."""
         known = sink_id in self._resolved.values() or not is_file(sink_id)
-        return sink_id if known else file_id(sink_id)
+        return sink_id if known else self._known_as(file_id(sink_id))
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all sinks."""
         return tuple(self._sinks)
 
+    def places(self) -> list[Place]:
+        """Return where the files of all sinks are."""
+        return list(self._places)
+
+    def names(self) -> list[str]:
+        """Return the ids of the sinks that are no files."""
+        return [sink_id for sink_id in self._sinks if not is_file(sink_id)]
+
     def __getitem__(self, sink_id: str) -> Sink:
         return self._sinks[sink_id]
 
     def let_go_of_idle(self) -> None:
-        """Close the files that nobody has written to for long.
+        """Close the files that nobody has written to for long, if workers have added them.
 
-        One that a worker has added is forgotten: an application may have a file for each job, and
-        each lock is a descriptor. A timed handler is kept, since a new one begins a new period.
+        They are forgotten: an application may have a file for each job. A timed handler is kept,
+        since a new one begins a new period. Files that the arbiter's configuration names stay
+        open, so that no other process takes them, unless there are many.
         """
-        idle = IDLE if len(self._sinks) < MANY else SHORT_IDLE
+        many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
-            if sink.is_idle(idle):
+            if sink.is_idle(SHORT_IDLE if many else IDLE) and (many or sink_id in self._added):
                 sink.let_go()
                 if sink_id in self._added and not sink.has_schedule:
-                    self._sinks.pop(sink_id).close()
-                    self._added.remove(sink_id)
-                    self._resolved.clear()
+                    self._forget(sink_id)
+
+    def _forget(self, sink_id: str) -> None:
+        self._sinks.pop(sink_id).close()
+        self._added.remove(sink_id)
+        self._places = {place: known for place, known in self._places.items() if known != sink_id}
+        self._resolved.clear()
 
     def tick(self) -> None:
         """Do what is due about once a second."""
@@ -204,13 +230,14 @@ class Sinks:
             try:
                 sink.tick(now)
             except (OSError, RuntimeError) as error:
-                report("locks", f"cannot lock a log file again whose lock was removed: {error}")
+                report("tick", f"{error}")
 
     def close(self) -> None:
         """Close every file, and give every handler back."""
         for sink in self._sinks.values():
             sink.close()
         self._sinks.clear()
+        self._places.clear()
         self._added.clear()
         self._resolved.clear()
 
@@ -218,8 +245,9 @@ class Sinks:
         """In a forked child: hold no log file, leave nothing for `logging.shutdown` to flush."""
         for sink in self._sinks.values():
             with suppress(Exception):  # nothing may keep the child from its own role
-                sink.close()  # the application may use its handler again
                 sink.abandon()
+            with suppress(Exception):
+                sink.close()  # the application may use its handler again
 
 
 def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:

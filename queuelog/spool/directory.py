@@ -1,6 +1,7 @@
 """The spool directory: where it is, who may write to it, what lies in it.
 
-    SPOOL/lock          flock: held by the process that owns the spool and so the log files
+    SPOOL/lock          write-locked by the process that owns the spool and so the log files
+    SPOOL/registry      who that is, and which log files and handlers it owns (see `registry`)
     SPOOL/ledger        what has reached the log files
     SPOOL/consumed      how many bytes of the segments there are have been dealt with
     SPOOL/bell          FIFO: a writer rings when it has written
@@ -8,25 +9,28 @@
         <pid>-<start>-<n>           segments, each with one writer
         <pid>-<start>-<sink>.drops  how many records a process has dropped
 
-Segments of another user than the owner's are not trusted: they name only files that the arbiter
-knows or allows.
+Each owner makes a spool of its own, whose name says only when that was. Segments of another user
+than the owner's are not trusted: what they name is written with that user's rights.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 import re
 import stat
 import struct
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from queuelog.base import ELSEWHERE, opened, own_directory, shared_parent
+from queuelog.base.locks import try_lock
+from queuelog.base.rights import User, acting_as
 from queuelog.errors import SpoolError
 
+_SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
 _DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
 _MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
@@ -37,30 +41,87 @@ Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
 
 
 class Target(NamedTuple):
-    """Where an entry shall go: its sink's description, and whether its writer is trusted."""
+    """Where an entry shall go: its sink's description, and the user that its writer is.
+
+    `user` is None if that is the owner's own.
+    """
 
     description: bytes
-    trusted: bool
+    user: User | None = None
+
+
+def new_path(parent: str) -> str:
+    """Return where this process shall make its spool, below the directory for spools."""
+    return os.path.join(parent, f"{os.getpid()}-{time.time_ns()}")
+
+
+def spools(parent: str) -> list[str]:
+    """Return the paths of all spools below a directory, the oldest first; none if it is not there.
+
+    A link to a spool elsewhere counts as well.
+    """
+    try:
+        names = [name for name in os.listdir(parent) if _SPOOL_NAME.fullmatch(name)]
+    except OSError:
+        return []
+    return [os.path.join(parent, name) for name in sorted(names, key=lambda n: n.split("-")[::-1])]
 
 
 class SpoolDirectory:
     """The paths of one spool, checked and made by `create`.
 
-    `owner_uid` is the user of the arbiter, by default this process's, and `worker_uid` that of its
-    workers (Gunicorn's `user`).
+    `owner_uid` is the user of its owner, by default this process's. Who else may write is said by
+    `allow`; in a spool that is there, the directories say it.
     """
 
-    def __init__(self, path: str, worker_uid: int, *, owner_uid: int | None = None) -> None:
+    def __init__(self, path: str, *, owner_uid: int | None = None) -> None:
         self.path = path
         self.owner_uid = os.geteuid() if owner_uid is None else owner_uid
-        self.worker_uid = worker_uid
-        self.uids = {self.owner_uid, worker_uid}  # the users that may write
-        self._private = len(self.uids) == 1
-        self._mode = 0o700 if self._private else 0o711
+        self._users: dict[int, User] = {}  # those that may write, beside the owner
         self.lock = os.path.join(path, "lock")
+        self.registry = os.path.join(path, "registry")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
         self._consumed = os.path.join(path, "consumed")
+        for uid in self._incoming_uids():
+            if uid != self.owner_uid:
+                self._users[uid] = User(uid, os.lstat(self.incoming(uid)).st_gid)
+
+    def _incoming_uids(self) -> list[int]:
+        with contextlib.suppress(OSError), os.scandir(self.path) as entries:
+            return [int(entry.name) for entry in entries if entry.name.isdecimal()]
+        return []
+
+    @property
+    def uids(self) -> list[int]:
+        """The users that may write."""
+        return [self.owner_uid, *self._users]
+
+    def user(self, uid: int, gid: int) -> User | None:
+        """Return whose rights a writer has; None for the owner. `gid` is its segment's group."""
+        if uid == self.owner_uid:
+            return None
+        return self._users[uid]._replace(gid=gid)
+
+    def allow(self, user: User) -> None:
+        """Let a further user write, from the next `create` on."""
+        if user.uid != self.owner_uid:
+            self._users[user.uid] = user
+
+    def may_write(self, uid: int) -> int | None:
+        """Return the user as which a process of user `uid` may write here; None if it may not."""
+        if os.path.isdir(self.incoming(uid)):
+            return uid
+        return self.owner_uid if uid == 0 else None
+
+    @property
+    def _mode(self) -> int:
+        return 0o755 if self._users else 0o700
+
+    @property
+    def file_mode(self) -> int:
+        """The mode of what all who may write can read."""
+        return 0o644 if self._users else 0o600
 
     def incoming(self, uid: int) -> str:
         """Return the directory for the segments that user `uid` writes."""
@@ -70,22 +131,13 @@ class SpoolDirectory:
         """Return the path of the segment that offsets call "<uid>/<file name>"."""
         return os.path.join(self.path, name)
 
-    def is_ours(self) -> bool:
+    def is_there(self) -> bool:
         """Tell if the spool is there, as a directory of its owner's."""
         try:
-            found = os.lstat(self.path)
+            found = os.stat(self.path)
         except OSError:
             return False
         return stat.S_ISDIR(found.st_mode) and found.st_uid == self.owner_uid
-
-    def create_parent(self) -> None:
-        """Make the directory that the spool is in; harmless if it is there.
-
-        Raises:
-            SpoolError: others could replace what lies in it, or it cannot be made.
-        """
-        with self.errors():
-            shared_parent(os.path.dirname(self.path), self._mode, self.owner_uid)
 
     def create(self) -> None:
         """Make the directories and the doorbell; harmless if they are there.
@@ -93,16 +145,38 @@ class SpoolDirectory:
         Raises:
             SpoolError: something is in the way that is not ours, or they cannot be made.
         """
-        self.create_parent()
         with self.errors():
+            parent = os.path.dirname(self.path)
+            shared_parent(os.path.dirname(parent), 0, self.owner_uid)
+            shared_parent(parent, self._mode, self.owner_uid)
             own_directory(self.path, self._mode, self.owner_uid)
-            for uid in self.uids:
-                own_directory(self.incoming(uid), 0o700, uid)
+            own_directory(self.incoming(self.owner_uid), 0o700, self.owner_uid)
+            for user in self._users.values():
+                own_directory(self.incoming(user.uid), 0o700, user.uid, user.gid)
+                with acting_as(user):
+                    os.stat(self.incoming(user.uid))  # or a directory above is closed to him
             with contextlib.suppress(FileExistsError):
                 os.mkfifo(self.bell)
             if not stat.S_ISFIFO(os.lstat(self.bell).st_mode):
                 raise SpoolError(f"{self.bell} is not a FIFO: remove it")
-            os.chmod(self.bell, 0o600 if self._private else 0o666)
+            os.chmod(self.bell, 0o666 if self._users else 0o600)
+
+    def remove(self) -> bool:
+        """Remove the spool, unless a writer has left something in it; tell if it is gone.
+
+        Only its owner may, and nothing of it can be taken over by somebody else meanwhile.
+        """
+        try:
+            for uid in self.uids:  # first: a segment that is new by now keeps the rest
+                with contextlib.suppress(FileNotFoundError):
+                    os.rmdir(self.incoming(uid))
+            for path in (self.registry, self.ledger, self._consumed, self.bell, self.lock):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            os.rmdir(self.path)
+        except OSError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -124,18 +198,28 @@ class SpoolDirectory:
             OSError: it is there, or there is no room for it.
         """
         path = os.path.join(self.incoming(uid), name)
-        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            # Before the first byte: the reader leaves empty ones alone, others only while locked.
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if uid != os.geteuid():  # until this process drops privileges
-                os.fchown(fd, uid, -1)
-            os.write(fd, content)
-        except OSError:
-            os.close(fd)
-            os.unlink(path)
-            raise
+        # As that user, who may have put links anywhere below his directory.
+        user = None if uid == os.geteuid() else self._users.get(uid) or User(uid, os.getegid())
+        with acting_as(user):
+            fd = self._new(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
+            try:
+                # Before the first byte: the reader leaves empty ones alone, others while locked.
+                try_lock(fd)
+                os.write(fd, content)
+            except OSError:
+                os.close(fd)
+                os.unlink(path)
+                raise
         return fd
+
+    def _new(self, path: str, flags: int) -> int:
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            if self.owner_uid != os.geteuid():
+                raise
+            self.create()  # its owner has stopped: what is written now is for the next one
+            return os.open(path, flags, 0o600)
 
     def is_complete(self) -> bool:
         """Tell if all directories are there: somebody may have removed one."""
@@ -144,7 +228,7 @@ class SpoolDirectory:
     def is_empty(self) -> bool:
         """Tell if nothing waits here, nor anything that this version does not know."""
         incoming = [path for path in map(self.incoming, self.uids) if os.path.isdir(path)]
-        known = {self.lock, self.ledger, self.bell, self._consumed, *incoming}
+        known = {self.lock, self.registry, self.ledger, self.bell, self._consumed, *incoming}
         with os.scandir(self.path) as entries:
             return {entry.path for entry in entries} <= known and not any(map(os.listdir, incoming))
 
@@ -187,8 +271,8 @@ class SpoolDirectory:
         Raises:
             OSError: there is no room for the number.
         """
-        mode = 0o600 if self._private else 0o644
-        with opened(self._consumed, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode) as fd:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+        with opened(self._consumed, flags, self.file_mode) as fd:
             os.pwrite(fd, _CONSUMED.pack(size), 0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from collections.abc import Iterable
 
 from queuelog.base import Descriptor, native, opened
 
@@ -42,16 +43,16 @@ class Doorbell(Descriptor):
             self.close()
             self.fd = os.open(self._path, _FLAGS)
 
-    def wait(self, wake: int, timeout: float, *, bell: bool) -> None:
-        """Wait up to `timeout` seconds until descriptor `wake` is readable or, with `bell`, a ring.
 
-        Rings are taken off, what is in `wake` is not.
-        """
-        poll = native("select", "poll")()
-        poll.register(wake, select.POLLIN)
-        if bell and self.is_open:
-            poll.register(self.fd, select.POLLIN)
-        for fd, _ in poll.poll(timeout * 1000):
-            if fd == self.fd:
-                with contextlib.suppress(OSError):
-                    os.read(fd, 1 << 16)
+def wait(bells: Iterable[Doorbell], wake: int, timeout: float) -> None:
+    """Wait up to `timeout` seconds until descriptor `wake` is readable, or one of the bells rings.
+
+    Rings are taken off, what is in `wake` is not.
+    """
+    poll = native("select", "poll")()
+    for fd in (wake, *(bell.fd for bell in bells if bell.is_open)):
+        poll.register(fd, select.POLLIN)
+    for fd, _ in poll.poll(timeout * 1000):
+        if fd != wake:
+            with contextlib.suppress(OSError):
+                os.read(fd, 1 << 16)

@@ -6,7 +6,7 @@ it in the log as soon as records flow again:
 
     <uid>/<pid>-<start>-<sink>.drops:  dropped, reported (8 bytes each, little-endian), description
 
-The writer holds a `flock` on the file while it lives, as on a segment.
+The writer holds a write lock on the file while it lives, as on a segment.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import os
 import struct
 from collections.abc import Iterator
 
-from queuelog.base import Descriptor, opened
-from queuelog.base.locks import try_lock
+from queuelog.base import Descriptor, User, opened
+from queuelog.base.locks import is_locked
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 
 _COUNT = struct.Struct("<Q")
@@ -57,14 +57,14 @@ class Dropped:
     `process` is the id of the one that did.
     """
 
-    def __init__(self, fd: int, path: str, trusted: bool) -> None:
+    def __init__(self, fd: int, path: str, user: User | None) -> None:
         self._fd = fd
         self._path = path
         data = os.pread(fd, _MAX_SIZE, 0)
         self._dropped, reported = struct.unpack_from("<QQ", data)
         self.count = self._dropped - reported
         self.process = int(os.path.basename(path).partition("-")[0])
-        self.target = Target(data[_HEADER_SIZE:], trusted)
+        self.target = Target(data[_HEADER_SIZE:], user)
 
     def reported(self) -> None:
         """The count is in the log."""
@@ -73,7 +73,8 @@ class Dropped:
 
     def remove_if_done(self) -> None:
         """Remove the file if all is reported and its writer is gone."""
-        if try_lock(self._fd) and os.pread(self._fd, _COUNT.size, 0) == _COUNT.pack(self._dropped):
+        written = os.pread(self._fd, _COUNT.size, 0)
+        if not is_locked(self._fd) and written == _COUNT.pack(self._dropped):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
 
@@ -86,4 +87,4 @@ def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
         with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
             if is_plain(found, uid) and _HEADER_SIZE < found.st_size < _MAX_SIZE:
-                yield Dropped(fd, path, trusted=uid == directory.owner_uid)
+                yield Dropped(fd, path, directory.user(uid, found.st_gid))

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 # The version of what one process leaves to another: segments, ledger, the variable QUEUELOG.
-FORMAT = 1
+FORMAT = 2
 
 DESCRIPTION = 1  # payload: what the sink number stands for in this segment
 LINE = 2  # payload: bytes for the sink's file, terminator included

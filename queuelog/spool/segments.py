@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, opened, report
-from queuelog.base.locks import try_lock
+from queuelog.base import Descriptor, User, opened, report
+from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import Offsets, SpoolDirectory, Target, is_plain
 
@@ -45,10 +45,10 @@ class Part(NamedTuple):
 class Segment(Descriptor):
     """A segment that is being read. `limit` is the length in bytes that no frame can have."""
 
-    def __init__(self, name: str, fd: int, limit: int, *, trusted: bool) -> None:
+    def __init__(self, name: str, fd: int, limit: int, user: User | None) -> None:
         self.name = name
         self.fd = fd
-        self.trusted = trusted
+        self.user = user  # None: the owner
         self.targets: dict[int, Target] = {}
         self._limit = limit
         self.complete = False  # nothing can be appended any more, as far as we know
@@ -61,7 +61,7 @@ class Segment(Descriptor):
 
     def is_complete(self) -> bool:
         """Tell if the writer has let go of it."""
-        self.complete = self.complete or try_lock(self.fd)
+        self.complete = self.complete or not is_locked(self.fd)
         return self.complete
 
     def ends_at(self, offset: int) -> bool:
@@ -105,7 +105,7 @@ class Segment(Descriptor):
         for tag in list(items):
             kind, sink = frame.split_tag(tag)
             if kind == frame.DESCRIPTION:
-                self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.trusted))
+                self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.user))
             elif kind == frame.VERSION:
                 del items[tag]
         for tag in list(items):
@@ -164,7 +164,8 @@ class Segments:
         except OSError as error:
             report("spool-refused", f"cannot read segment {path}: {error.strerror}")
             return None
-        segment = Segment(name, fd, self._limit, trusted=uid == self._directory.owner_uid)
+        user = self._directory.user(uid, os.fstat(fd).st_gid)
+        segment = Segment(name, fd, self._limit, user)
         with contextlib.ExitStack() as refused:
             refused.callback(segment.close)
             if self._is_acceptable(segment, path, uid):
@@ -182,7 +183,7 @@ class Segments:
             return False
         if os.pread(segment.fd, HEADER_SIZE, 0) == frame.SEGMENT_HEADER:
             return True
-        if segment.trusted:
+        if segment.user is None:
             self.left_alone[segment.name] = found.st_size
             report(
                 "format",
@@ -223,7 +224,7 @@ class Segments:
                 found = os.fstat(fd)
                 stale = found.st_size < HEADER_SIZE and time.time() - found.st_mtime > STALE
                 # Unless its writer lives, and is about to write the header.
-                if stale and try_lock(fd) and os.fstat(fd).st_size < HEADER_SIZE:
+                if stale and not is_locked(fd) and os.fstat(fd).st_size < HEADER_SIZE:
                     os.unlink(path)
 
     def close(self) -> None:

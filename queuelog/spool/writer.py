@@ -4,8 +4,8 @@ One `os.write` on an `O_APPEND` descriptor a record. When it has returned the ke
 so nothing that happens to this process can lose them; there is no buffer, no thread, and no lock
 that another process could hold.
 
-While a writer lives it holds a `flock` on its segment. The reader takes the lock to learn that the
-segment is complete: the kernel releases it when the writer goes on to its next segment, or dies.
+While a writer lives it holds a write lock on its segment. The reader learns by it when the segment
+is complete: the kernel releases it when the writer goes on to its next segment, or dies.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ SEGMENT_SIZE = 1 << 20  # bytes
 _SMALLEST = 1 << 12  # bytes
 RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
+
+
+class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
+    """The process owns no log file any more: what it logs goes to the handlers themselves."""
 
 
 class _Tail(Descriptor):
@@ -82,19 +86,20 @@ class SpoolWriter:
     Any thread may call it, also a signal handler in the middle of another call. `limit` is the
     backlog limit in bytes: when the segments of all processes together have reached it, a process
     gets no further segment, and `put` raises `queue.Full`. `uid` is the user that this process
-    writes as, by default the spool's owner; forked children write as the worker's user.
+    writes as, by default the spool's owner, and `child_uid` the one that forked children write as.
     """
 
     def __init__(self, directory: SpoolDirectory, limit: int, uid: int | None = None) -> None:
-        self._directory = directory
-        self._limit = limit
+        self.directory = directory
+        self.limit = limit
         self._segment_size = SEGMENT_SIZE
         self._descriptions: list[bytes] = []
-        self._child_uid = directory.worker_uid if uid is None else uid
         self._tail: _Tail | None = None
         self._drops: dict[int, DropCounter] = {}
         self._busy = False  # a call is about to write, perhaps under one that is nested in it
-        self._start(directory.owner_uid if uid is None else uid)
+        uid = directory.owner_uid if uid is None else uid
+        self.child_uid = uid
+        self._start(uid)
 
     def _start(self, uid: int) -> None:
         """Set what belongs to one process only, and let go of what the parent's were."""
@@ -106,6 +111,7 @@ class SpoolWriter:
         self._busy = False
         self._full_until = 0.0
         self._gave_up = False
+        self._shut = False
         self._rung = 0.0
 
     def register(self, description: bytes) -> int:
@@ -121,6 +127,12 @@ class SpoolWriter:
                 self._descriptions.append(description)
             return self._descriptions.index(description)
 
+    def shut(self) -> None:
+        """Take nothing more."""
+        with self._lock:
+            self._shut = True
+            self.close()
+
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
         """Append a frame to this process's segment.
 
@@ -128,6 +140,7 @@ class SpoolWriter:
         `block`. A wait in vain is not repeated before there was room again.
 
         Raises:
+            Shut: nothing more is taken.
             queue.Full: the backlog limit is reached.
             OSError: the spool cannot be written at all, or the frame is longer than the limit.
         """
@@ -144,11 +157,22 @@ class SpoolWriter:
             self._append_later(item, timeout)
         finally:
             if rings:
-                ring(self._directory.bell)
+                ring(self.directory.bell)
 
     def description_of(self, item: bytes) -> bytes:
         """Return the description of the sink that a frame is for."""
         return self._descriptions[frame.sink_of(item)]
+
+    def enter(self) -> None:
+        """Be there as a writer before there is anything to write: the spool is not removed then.
+
+        Raises:
+            queue.Full: the backlog limit is reached.
+            OSError: the spool cannot be written.
+        """
+        with self._lock:
+            if self._tail is None:
+                self._next_segment()
 
     def drop(self, item: bytes) -> None:
         """Count a frame that `put` refused, for the listener to report."""
@@ -156,7 +180,7 @@ class SpoolWriter:
         with self._lock, contextlib.suppress(OSError):
             if sink not in self._drops:
                 name, description = f"{self._name}-{sink}.drops", self.description_of(item)
-                self._drops[sink] = DropCounter(self._directory, self._uid, name, description)
+                self._drops[sink] = DropCounter(self.directory, self._uid, name, description)
             self._drops[sink].add()
 
     def _append_later(self, item: bytes, timeout: float | None) -> None:
@@ -180,7 +204,9 @@ class SpoolWriter:
             nested, self._busy = self._busy, True
             tail = None
             try:
-                if len(item) > self._limit:  # the reader would take its length for a lie
+                if self._shut:
+                    raise Shut
+                if len(item) > self.limit:  # the reader would take its length for a lie
                     reason = f"{len(item)} bytes are more than the backlog limit"
                     raise OSError(errno.EFBIG, reason)
                 tail = self._tail
@@ -200,7 +226,7 @@ class SpoolWriter:
                 tail.size += written
                 tail.described.add(sink)
             except OSError as error:
-                where = f"cannot write to the spool {self._directory.path}"
+                where = f"cannot write to the spool {self.directory.path}"
                 reason = error.strerror or str(error)
                 raise OSError(error.errno, f"{where} ({reason})") from None
             finally:
@@ -218,18 +244,18 @@ class SpoolWriter:
         if time.monotonic() < self._full_until:
             raise queue.Full
         old = self._tail
-        writers, total = self._directory.backlog()
-        if total >= self._limit:
+        writers, total = self.directory.backlog()
+        if total >= self.limit:
             self._go_on(None)  # only then the reader can remove it
             self._full_until = time.monotonic() + _FULL_CHECK
             raise queue.Full
         self._gave_up = False
         # The limit is looked at only here: with many writers the segments must be small, or they
         # could go far beyond it before they are full.
-        capacity = min(self._segment_size, max(_SMALLEST, self._limit // (8 * (writers + 1))))
+        capacity = min(self._segment_size, max(_SMALLEST, self.limit // (8 * (writers + 1))))
         try:
             name = f"{self._name}-{next(self._numbers)}"
-            new = _Tail(self._directory, self._uid, name, capacity)
+            new = _Tail(self.directory, self._uid, name, capacity)
         except OSError:
             if old is None:
                 raise
@@ -254,4 +280,4 @@ class SpoolWriter:
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""
-        self._start(self._child_uid)
+        self._start(self.child_uid)

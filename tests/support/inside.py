@@ -7,10 +7,9 @@ from contextlib import contextmanager
 
 from queuelog import lifecycle
 from queuelog.base import fork, locks, reporter
-from queuelog.base.locks import FileLock, LogFileLock
+from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
-from queuelog.owner.owner import default_path
 from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import registry, rollover
 from queuelog.sinks.file import FileSink
@@ -30,7 +29,7 @@ def listener():
 
 def writer():
     """Return the end of the queue that this process writes to."""
-    return lifecycle._role._queue
+    return lifecycle._role._writers.own
 
 
 # --- the owner
@@ -49,17 +48,22 @@ def descriptions():
 
 def owns_the_spool():
     """Tell if this process, which has started, is the owner of its spool just now."""
-    return listener().delivery._ownership.held
+    return delivery().held
+
+
+def delivery():
+    """Return what writes that which is in this process's own spool, an arbiter's."""
+    return listener().spools._own
 
 
 def lagging():
     """Return the sinks of this process, an arbiter, that lag behind the others."""
-    return listener().delivery.lagging.ids()
+    return listener().spools.lagging()
 
 
 def retry():
     """Let lagging sinks try to catch up; return if there is more, and the pause until the next."""
-    return listener().delivery.retry(at_once=True), listener().delivery.lagging.patience()
+    return listener().spools.retry(at_once=True), listener().spools.patience()
 
 
 def tidy_soon():
@@ -69,7 +73,7 @@ def tidy_soon():
 
 def read_up_to():
     """Return the offsets up to which this process, an arbiter, has read segments."""
-    return [*listener().delivery._ledger.state.main.offsets.values()]
+    return [*delivery()._ledger.state.main.offsets.values()]
 
 
 @contextmanager
@@ -88,7 +92,7 @@ def closing_files(**limits):
 
 def interrupt_when(condition):
     """Let the listener's delivery be interrupted, as a fork does, as soon as this is true."""
-    listener().delivery.transfer.stopping = condition
+    listener().spools.stopping = condition
 
 
 def forget_reports():
@@ -128,29 +132,24 @@ def base_directory():
     return locks.base_directory()
 
 
-def default_spool(paths):
-    """Return the spool that a service with these log files has by default."""
-    return default_path(paths)
-
-
 RING_INTERVAL = _writer.RING_INTERVAL
 
 
-def lock(path, note="a test"):
-    """Return a lock on a file, with a note for others who want it."""
-    return FileLock(str(path), note)
+def lock(path):
+    """Return a lock on a file."""
+    return FileLock(str(path))
 
 
 def spool_directory(path):
     """Make a spool, and return it."""
-    directory = SpoolDirectory(str(path), os.geteuid())
+    directory = SpoolDirectory(str(path))
     directory.create()
     return directory
 
 
 def segments(directory=None):
     """Return the paths of the segments in a spool; by default in that of this process."""
-    directory = directory or listener().delivery._directory
+    directory = directory or delivery().directory
     return [os.path.join(directory.incoming(uid), name) for uid, name in directory.segments()]
 
 
@@ -173,7 +172,7 @@ def before_the_next_write(function):
 
 def backlog():
     """Return how many bytes wait in the spool of this process, an arbiter."""
-    return listener().delivery._directory.backlog()[1]
+    return delivery().directory.backlog()[1]
 
 
 def remove_stale(directory, limit=1 << 20):
@@ -208,7 +207,7 @@ def forged_record():
 
 def file_sink(handler):
     """Return what writes the file of a handler."""
-    return FileSink(handler, LogFileLock(handler.baseFilename, "a test"))
+    return FileSink(handler)
 
 
 def descriptor(sink):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
+from queuelog.base import User
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.merge import SpoolReader
@@ -23,7 +24,10 @@ MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 def fresh_directory(worker_uid=None):
     """Make the directory of a spool, for workers of this user or another; it is gone afterwards."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as base:
-        directory = SpoolDirectory(os.path.join(base, "spool"), worker_uid or os.geteuid())
+        os.chmod(base, 0o711)
+        directory = SpoolDirectory(os.path.join(base, "spools", "1-1"))
+        if worker_uid is not None:
+            directory.allow(User(worker_uid, worker_uid))
         directory.create()
         yield directory
 

@@ -1,0 +1,71 @@
+"""The ends of all spools that this process writes to: its service's own, and those of others.
+
+A log file is found through its owner: whoever has a handler for a file that another process owns
+logs through that one, with no option, as a management command does beside its server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+from contextlib import suppress
+
+from queuelog.spool import SpoolDirectory, SpoolWriter, registry
+
+
+class Writers:
+    """One `SpoolWriter` a spool; `own` leads to the owner of this process's service.
+
+    `parent` is the directory for spools that the user has named, if any.
+    """
+
+    def __init__(self, own: SpoolWriter, parent: str | None) -> None:
+        self.own = own
+        self._parent = parent
+        self._others: dict[str, SpoolWriter] = {}
+
+    def for_handler(self, handler: logging.Handler) -> SpoolWriter:
+        """Return where the records of a handler go: to the living owner of its file, if any."""
+        if isinstance(handler, logging.FileHandler):
+            uids = (os.geteuid(), self.own.child_uid)
+            found = registry.owner_of(handler.baseFilename, self._parent, uids)
+            if found is not None and found.path != self.own.directory.path:
+                writer = self._to(found)
+                with suppress(OSError, queue.Full):
+                    writer.enter()  # from now on the spool stays ...
+                if registry.is_owned(found):  # ... and its owner was still there then
+                    return writer
+        return self.own
+
+    def to(self, path: str) -> SpoolWriter:
+        """Return the writer to the spool that was named by the process above."""
+        if path == self.own.directory.path:
+            return self.own
+        return self._to(SpoolDirectory(path, owner_uid=os.stat(path).st_uid))
+
+    def _to(self, directory: SpoolDirectory) -> SpoolWriter:
+        if directory.path not in self._others:
+            found = registry.read(directory)
+            limit = found.limit if found else self.own.limit
+            writer = SpoolWriter(directory, limit, directory.may_write(os.geteuid()))
+            child_uid = directory.may_write(self.own.child_uid)
+            writer.child_uid = writer.child_uid if child_uid is None else child_uid
+            self._others[directory.path] = writer
+        return self._others[directory.path]
+
+    def close(self) -> None:
+        """Let go of every segment, so that readers see that it is complete."""
+        for writer in (self.own, *self._others.values()):
+            writer.close()
+
+    def shut(self) -> None:
+        """Let go of every segment; what is put from now on goes to the handlers themselves."""
+        self.own.shut()
+        for writer in self._others.values():
+            writer.close()
+
+    def after_fork_in_child(self) -> None:
+        """Become the writers of the child; called before it can log."""
+        for writer in (self.own, *self._others.values()):
+            writer.after_fork_in_child()

@@ -1,0 +1,177 @@
+"""The spools that one process owns: its own, and those that nobody owns any more.
+
+Whoever ended has left a spool with what waits in it, or with writers that go on. The first owner of
+the same user that comes, or is there, takes it over: that is recovery after a crash, the hand-over
+of an upgrade, and the end of a service to whose files others write.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+
+from queuelog.base import report
+from queuelog.errors import SpoolError
+from queuelog.owner.delivery import Delivery
+from queuelog.owner.ownership import Ownership
+from queuelog.sinks.registry import Sinks
+from queuelog.spool import SpoolDirectory, registry
+from queuelog.spool.directory import spools
+from queuelog.spool.doorbell import wait
+from queuelog.spool.merge import Batch
+from queuelog.spool.registry import Registry
+
+_AGAIN = 10.0  # seconds for which a spool that only others can empty is left to them
+
+
+class OwnedSpools:
+    """All that waits to be written by this process, over the same sinks.
+
+    `limit` is the backlog limit in bytes. `taken_over` is called when a spool was.
+    """
+
+    def __init__(
+        self, directory: SpoolDirectory, sinks: Sinks, limit: int, taken_over: Callable[[str], None]
+    ) -> None:
+        self._sinks = sinks
+        self._limit = limit
+        self._taken_over = taken_over
+        self._own = self._delivery(directory, limit)
+        self._own.caught_up = True
+        self._all = [self._own]  # the one that is due next comes first
+        self._current = self._own  # whose batch was returned last
+        self._left_to_others: dict[str, float] = {}  # paths: until when
+        self._published: Registry | None = None
+        self.stopping: Callable[[], bool] = lambda: False
+
+    def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
+        return Delivery(Ownership(directory), self._sinks, limit, self._is_stopping)
+
+    def _is_stopping(self) -> bool:
+        return self.stopping()
+
+    def own(self) -> bool:
+        """Own the spools, again if somebody has removed one; tell if any is ours.
+
+        Raises:
+            SpoolError: there is no room for the ledger.
+        """
+        owned = [delivery.own() for delivery in self._all]
+        return any(owned)
+
+    def publish(self) -> None:
+        """Let other processes know what this one owns."""
+        ours = Registry(os.getpid(), self._limit, self._sinks.places(), self._sinks.names())
+        if ours != self._published and self._own.held:
+            with self._own.directory.errors():
+                ours.write(self._own.directory)
+            self._published = ours
+
+    def take_over(self) -> None:
+        """Take over the spools beside our own that nobody owns."""
+        mine = {delivery.directory.path for delivery in self._all}
+        now = time.monotonic()
+        for path in spools(os.path.dirname(self._own.directory.path)):
+            if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
+                continue
+            directory = SpoolDirectory(path)
+            if directory.is_there() and not registry.is_owned(directory):
+                self._take_over(directory)
+
+    def _take_over(self, directory: SpoolDirectory) -> None:
+        found = registry.read(directory)
+        delivery = self._delivery(directory, max(self._limit, found.limit if found else 0))
+        try:
+            if not delivery.own():
+                return
+        except (SpoolError, OSError) as error:
+            report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
+            self._leave(delivery, math.inf)
+            return
+        if found is not None:
+            # Handlers known by name are another service's, unless it had a file of ours.
+            ours = set(self._sinks.places())
+            delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
+            with directory.errors():
+                found._replace(owner=os.getpid(), taken_over=True).write(directory)
+        self._all.append(delivery)
+        self._taken_over(directory.path)
+
+    def _leave(self, delivery: Delivery, seconds: float) -> None:
+        delivery.release()
+        self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
+
+    def next(self) -> Batch | None:
+        """Return the next batch of one of the spools, or None if nothing is there.
+
+        First what waits in those that were taken over: it is older.
+        """
+        for delivery in sorted(self._all, key=lambda one: one.caught_up):
+            batch = delivery.next()
+            if batch is not None:
+                self._current = delivery
+                self._all.remove(delivery)
+                self._all.append(delivery)
+                return batch
+            delivery.caught_up = True
+        return None
+
+    def deliver(self, batch: Batch) -> None:
+        """Write a batch that `next` has just returned; raises as `Delivery.deliver`."""
+        self._current.deliver(batch)
+
+    def retry(self, *, at_once: bool = False) -> bool:
+        """Try the sinks that failed and whose delay is over; return if one of them has more."""
+        more = [delivery.retry(at_once=at_once) for delivery in self._all]
+        return any(more)
+
+    def lagging(self) -> list[str]:
+        """Return the ids of the sinks that lag behind."""
+        return [sink_id for delivery in self._all for sink_id in delivery.lagging.ids()]
+
+    def patience(self) -> float:
+        """Return for how many seconds there is nothing to retry; infinity if nothing lags."""
+        return min(delivery.lagging.patience() for delivery in self._all)
+
+    def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
+        """Wait up to `timeout` s until descriptor `wake` is readable or, with `bell`, a ring."""
+        wait([delivery.bell for delivery in self._all] if bell else [], wake, timeout)
+
+    def tidy(self) -> None:
+        """Do what is due about once a second.
+
+        Raises:
+            SpoolError: what somebody has removed of a spool cannot be made again.
+        """
+        self._sinks.let_go_of_idle()  # first: all else may need a descriptor
+        for delivery in list(self._all):
+            delivery.tidy()
+            if delivery is not self._own:
+                self._let_go_if_done(delivery)
+        self._sinks.tick()
+        self.publish()
+        self.take_over()
+
+    def _let_go_if_done(self, delivery: Delivery) -> None:
+        if not delivery.held:
+            self._all.remove(delivery)
+        elif delivery.is_empty():
+            self._all.remove(delivery)
+            delivery.remove()
+        elif delivery.is_for_others():
+            self._all.remove(delivery)
+            self._leave(delivery, _AGAIN)
+
+    def release(self) -> None:
+        """Give up all, and remove the spools in which nothing waits and nobody writes."""
+        for delivery in self._all:
+            if delivery.held and delivery.is_empty():
+                delivery.remove()
+            delivery.release()
+
+    def close(self) -> None:
+        """In a forked child: hold nothing of it."""
+        for delivery in self._all:
+            delivery.close()

@@ -1,0 +1,151 @@
+"""What the owner of a spool says of itself, for other processes to read, without taking any lock.
+
+A log file is found through its owner: whoever has a handler for it asks the registries of all
+spools that he can see, and logs through the one that owns it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from queuelog.base import Place, base_directory, opened, own_directory, place_of
+from queuelog.base.locks import MEMORY, is_locked
+from queuelog.base.processes import processes_with
+from queuelog.errors import SpoolError
+from queuelog.spool.directory import SpoolDirectory, spools
+from queuelog.spool.frame import FORMAT
+
+_MOST = 1 << 24  # bytes that anybody reads of a registry
+
+
+class Registry(NamedTuple):
+    """The fields of a registry.
+
+    `owner` is a process id, `limit` that of the spool's backlog in bytes, `files` the places of the
+    log files that it owns, and `names` the ids of its other sinks. A spool that was `taken_over`
+    says these of the owner that made it.
+    """
+
+    owner: int
+    limit: int
+    files: list[Place]
+    names: list[str]
+    taken_over: bool = False
+    format: int = FORMAT
+
+    def write(self, directory: SpoolDirectory) -> None:
+        """Replace the registry of a spool.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        new = f"{directory.registry}.new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with opened(new, flags, directory.file_mode) as fd:
+            os.write(fd, json.dumps(self._asdict()).encode())
+        os.rename(new, directory.registry)
+
+
+def read(directory: SpoolDirectory) -> Registry | None:
+    """Return the registry of a spool; None if it has none, or one of another version."""
+    with (
+        contextlib.suppress(OSError, ValueError, TypeError, AttributeError),
+        opened(directory.registry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) as fd,
+    ):
+        fields = json.loads(os.read(fd, _MOST))
+        if fields.get("format") == FORMAT:
+            found = Registry(**fields)
+            return found._replace(files=[Place(*place) for place in found.files])
+    return None
+
+
+def is_owned(directory: SpoolDirectory) -> bool:
+    """Tell if the owner of a spool lives."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(OSError), opened(directory.lock, flags) as fd:
+        return is_locked(fd)
+    return False
+
+
+def visible(parent: str | None = None) -> Iterator[SpoolDirectory]:
+    """Yield the spools that this process can see: below `parent`, this user's, those of others."""
+    above = [parent] if parent else []
+    paths = [path for one in (*above, base_directory(), *_of_others()) for path in spools(one)]
+    for path in dict.fromkeys(map(os.path.realpath, paths)):
+        with contextlib.suppress(OSError):
+            yield SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+
+
+def _of_others() -> list[str]:
+    found = []
+    for above in (MEMORY, tempfile.gettempdir()):
+        with contextlib.suppress(OSError), os.scandir(above) as entries:
+            found += [entry.path for entry in entries if entry.name.startswith("queuelog-")]
+    return found
+
+
+def announce(directory: SpoolDirectory) -> None:
+    """Let a spool be found that is not in the usual place: by a link there."""
+    usual = base_directory()
+    if os.path.dirname(directory.path) != usual:
+        with contextlib.suppress(OSError, SpoolError):  # others find it if they are told where
+            own_directory(usual, 0o755, os.geteuid())
+            os.symlink(directory.path, _link(directory))
+
+
+def withdraw(directory: SpoolDirectory) -> None:
+    """Remove the link of a spool that is removed."""
+    with contextlib.suppress(OSError):
+        if os.path.islink(_link(directory)):
+            os.unlink(_link(directory))
+
+
+def _link(directory: SpoolDirectory) -> str:
+    return os.path.join(base_directory(), os.path.basename(directory.path))
+
+
+def owner_of(path: str, parent: str | None, uids: tuple[int, ...]) -> SpoolDirectory | None:
+    """Return the spool of the living owner of a log file, if processes of `uids` may write there.
+
+    None if there is no such owner. `parent` is the directory for spools that the user has named.
+    """
+    place = place_of(path)
+    for directory in visible(parent):
+        if None in map(directory.may_write, uids) or not _may_own(directory.owner_uid, path):
+            continue
+        found = read(directory)
+        if found and found.owner != os.getpid() and _owns(found, place) and is_owned(directory):
+            return directory
+    return None
+
+
+def _owns(found: Registry, place: Place) -> bool:
+    return place in found.files and not found.taken_over
+
+
+def _may_own(uid: int, path: str) -> bool:
+    """Tell if what user `uid` says of a log file is to be believed.
+
+    Anybody could pretend to own a file of root's, and would get all that root logs.
+    """
+    if uid in (0, os.geteuid()):
+        return True
+    with contextlib.suppress(OSError):
+        return os.stat(path if os.path.exists(path) else os.path.dirname(path)).st_uid == uid
+    return False
+
+
+def who_owns(path: str) -> str:
+    """Say who owns a log file that this process cannot have, as far as anybody can tell."""
+    place = place_of(path)
+    for directory in visible():
+        found = read(directory)
+        if found and _owns(found, place) and is_owned(directory):
+            return f"process {found.owner} of user {directory.owner_uid}"
+    pids = ", ".join(map(str, processes_with(path)))
+    return f"one of the processes that have it open: {pids}" if pids else "another process"
