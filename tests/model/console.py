@@ -64,6 +64,7 @@ def run_script(path):
     console = Console()
     try:
         for step in Path(path).read_text().splitlines():
-            console.do(step)
+            if step and not step.startswith("#"):
+                console.do(step)
     finally:
         console.close()

@@ -4,7 +4,7 @@ Hypothesis chooses the steps (model.py); a machine takes them (programs/machine.
 processes, users and disks, in a corner of this computer that nobody else sees. What fails is
 printed as a script, which can be run again, and made shorter by hand:
 
-    SCRIPT=steps.txt pytest tests/model
+    SCRIPT=steps.txt pytest tests/model -k script
     EXAMPLES=1000 pytest --timeout 0 tests/model        # other choices at every run
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from console import NAMESPACES, run_script
@@ -20,6 +21,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from model import Model
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+SCRIPTS = sorted(Path(__file__).parent.glob("scripts/*.txt"))
+if "SCRIPT" in os.environ:
+    SCRIPTS = [Path(os.environ["SCRIPT"])]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +54,7 @@ def test_random_lives_lose_double_and_tear_nothing():
 
 
 @pytest.mark.root
-@pytest.mark.skipif("SCRIPT" not in os.environ, reason="SCRIPT names none")
-def test_a_script():
-    """What a failure has printed."""
-    run_script(os.environ["SCRIPT"])
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_that_has_lost_lines_once(path):
+    """Each says in its first line what happens; or SCRIPT names another one."""
+    run_script(path)

@@ -1,11 +1,11 @@
 """A small computer of the model test's own: its log disk, its memory disk, its processes.
 
-It reads a script, a step a line, from its standard input, and answers each with a line of JSON:
-what is there now, or what is wrong. A step is a call of a method of `Machine`. Steps that make no
+It reads steps from its standard input, one a line, and answers each with a line of JSON: what is
+there now, or what is wrong. A step is a call of a method of `Machine`. Steps that make no
 sense, such as one for a process that is gone, do nothing, so that a script can be made shorter by
 taking lines out of it.
 
-    unshare --mount --pid --fork --mount-proc --kill-child python machine.py < SCRIPT
+    unshare --mount --pid --fork --mount-proc --kill-child python machine.py < STEPS
 
 A service has a letter, which is its arbiter's name as well; its workers and their children have
 that letter and a number.
@@ -258,8 +258,6 @@ def main():
     os.dup2(errors, 2)
     steps = {name: getattr(machine, name) for name in dir(machine) if name[0] != "_"}
     for step in sys.stdin:
-        if not step.strip() or step.startswith("#"):
-            continue
         try:
             eval(step, steps)
             answer = machine.state()
