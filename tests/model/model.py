@@ -22,7 +22,7 @@ USERS = [
 SERVICES = "abc"
 MOST_PROCESSES = 9
 MOST_FLOODS = 2
-LONG = 4_000  # bytes of a line in a flood: more lines than the memory disk has room for
+LONG = 7_000  # bytes of a line in a flood: more lines than the memory disk has room for
 
 indices = st.integers(0, 11)  # of something that is there then
 kinds = st.sampled_from(["plain", "size", "timed", "moving"])
@@ -76,7 +76,8 @@ class Model(RuleBasedStateMachine):
         self._console = Console()
         self._services, self._processes, self._full, self._files = {}, {}, [], []
         self._floods = 0
-        self._users = {}  # of the arbiters: by letter, and by file
+        self._owners = {}  # the user of the arbiters with a letter
+        self._users = {}  # those of the arbiters and of the workers that have had a file
         self._mail = {}  # the mailbox of each letter, if it has one
 
     def _do(self, method, *arguments, **keywords):
@@ -112,13 +113,21 @@ class Model(RuleBasedStateMachine):
     def _can_fork(self):
         return self._has_room() and self._workers() and len(self._processes) < MOST_PROCESSES
 
-    def _allowed(self, wanted, owner):
-        """Return those files that no other user's arbiter has; there, it is refused or worse."""
+    def _allowed(self, wanted, users):
+        """Return those files that no other users have; there, a start is refused or worse.
+
+        Arbiters of one user own a file one after the other, whoever their workers are; those of
+        another one cannot write what the first ones have left.
+        """
+        in_use = {real(path) for paths in self._processes.values() for path in paths}
         chosen = {}
         for path, kind in wanted.items():
-            free = real(path) not in map(real, chosen)
-            if free and self._users.setdefault(real(path), owner) == owner:
+            place = real(path)
+            known = self._users.get(place, users)
+            same = known == users if place in in_use else known[0] == users[0]
+            if same and place not in map(real, chosen):
                 chosen[path] = kind
+                self._users[place] = users
         return chosen
 
     # --- services
@@ -135,10 +144,10 @@ class Model(RuleBasedStateMachine):
         self._start(pick(self._unused(), which), **configuration)
 
     def _start(self, letter, *, users, files, own_files, mail, options):
-        owner = self._users.setdefault(letter, users[0])
+        owner = self._owners.setdefault(letter, users[0])
         workers = users[1] if owner == "root" else owner
-        files = self._allowed(files, owner)
-        own_files = self._allowed(own_files, owner)
+        files = self._allowed(files, (owner, workers))
+        own_files = self._allowed(own_files, (owner, workers))
         if self._mail.setdefault(letter, f"/mnt/mail/{letter}" if mail else None):
             files[self._mail[letter]] = "mail"
         if files:
@@ -150,26 +159,29 @@ class Model(RuleBasedStateMachine):
     def upgrade(self, which, other):
         """SIGUSR2."""
         letter, new = pick(self._alive(), which), pick(self._unused(), other)
-        owner = self._services[letter]["user"]
-        mail = self._mail.get(letter)
-        if self._users.setdefault(new, owner) == owner and self._mail.setdefault(new, mail) == mail:
+        owner, mail = self._services[letter]["users"][0], self._mail.get(letter)
+        same = self._owners.setdefault(new, owner) == owner
+        if same and self._mail.setdefault(new, mail) == mail:
             self._do("upgrade", letter, new)
 
     @precondition(lambda self: self._can_start() and self._alive(False))
     @step(which=indices)
     def restart(self, which):
         """What has ended begins again."""
-        self._do("restart", pick(self._alive(False), which))
+        letter = pick(self._alive(False), which)
+        files = dict.fromkeys(self._services[letter]["files"])
+        if self._allowed(files, tuple(self._services[letter]["users"])) == files:
+            self._do("restart", letter)
 
     @precondition(lambda self: self._has_room() and self._alive())
     @step(which=indices, files=files, own_files=own_files)
     def reload(self, which, files, own_files):
         """SIGHUP, with another configuration."""
         letter = pick(self._alive(), which)
-        owner = self._services[letter]["user"]
-        files = self._allowed(files, owner)
+        users = tuple(self._services[letter]["users"])
+        files = self._allowed(files, users)
         if files:
-            self._do("reload", letter, files, own_files=self._allowed(own_files, owner))
+            self._do("reload", letter, files, own_files=self._allowed(own_files, users))
 
     @precondition(lambda self: self._alive())
     @step(which=indices)
@@ -186,7 +198,7 @@ class Model(RuleBasedStateMachine):
             path for name, paths in self._processes.items() if name == letter for path in paths
             if "mail" not in path
         ]  # fmt: skip
-        if files and self._services[letter]["user"] == "root":
+        if files and self._services[letter]["users"][0] == "root":
             path = pick(files, which)
             how = {"user": user} if user else {"container": True}
             self._do("intrude", {path: kind}, **how)

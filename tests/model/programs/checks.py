@@ -30,7 +30,7 @@ def check_lines(account, path, wanted, kills):
         if not all(map(wanted, late)):
             if found.dropped:
                 return  # who knows of which
-            found = found._replace(missing=[])
+            found = found._replace(missing=[], torn=[])  # the rest of a line may be missing, too
         stable = snapshot(path) == before
         if stable and found.is_right(kills if path.startswith(MAIL) else 0):
             return

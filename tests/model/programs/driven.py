@@ -136,6 +136,11 @@ class Service:
             options["own"] = ["mail"]
         return options
 
+    def state(self):
+        """Return what may matter for the next step."""
+        files = [*self.files, *self.own_files]
+        return {"alive": self.alive, "users": [self.user, self.workers], "files": files}
+
     def can_write(self, lines):
         """Tell if its arbiter runs and has to write these lines: a `Range` of them."""
         same = "mail" not in lines.path or lines.path in self.files

@@ -144,7 +144,7 @@ class Machine:
         if worker := self._processes.find(name):
             worker.ask("fork_by_c")
 
-    def log(self, name, path, count, size=40, *, paced=False):
+    def log(self, name, path, count, size=200, *, paced=False):
         """Log lines in a process; `paced`: slowly, while the next steps happen."""
         process = self._processes.find(name)
         if process and path in process.files:
@@ -218,7 +218,14 @@ class Machine:
             self.free(disk)
         self.quiet()
         for letter in sorted(self._unwritten()):
-            self.restart(letter)
+            try:
+                self.restart(letter)
+            except WrongError as error:
+                if "FileInUseError" not in str(error):
+                    raise
+                for other in self._services:  # one whose workers have another user
+                    self.stop(other)
+                self.restart(letter)
         self.quiet()
         for process in self._processes.alive():
             if process.name not in self._services:
@@ -240,9 +247,8 @@ class Machine:
 
     def state(self):
         """Return what there is, for the next step to choose from."""
-        services = self._services.items()
         return {
-            "services": {name: {"alive": one.alive, "user": one.user} for name, one in services},
+            "services": {letter: one.state() for letter, one in self._services.items()},
             "processes": {one.name: [*one.files] for one in self._processes.alive()},
             "full": sorted(self._full),
             "files": [path for path in self._account.paths() if "mail" not in path],

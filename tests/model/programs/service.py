@@ -24,7 +24,7 @@ import traceback
 import queuelog
 import queuelog.owner.owner  # an arbiter without privileges may not be able to read it any more
 
-MAX_BYTES = 20_000
+MAX_BYTES = 60_000
 MAIL = "mail"
 PACE = 0.002  # seconds between two lines that are logged while other things happen
 

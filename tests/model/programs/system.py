@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 LOGS, ALIAS, SRV, MAIL, MEMORY = "/mnt/logs", "/mnt/alias", "/mnt/srv", "/mnt/mail", "/dev/shm"
-DISKS = {"/mnt": "64m", LOGS: "64m", MAIL: "16m", MEMORY: "6m"}
+DISKS = {"/mnt": "64m", LOGS: "64m", MAIL: "32m", MEMORY: "12m"}
 ERRORS = "/mnt/errors"  # what all processes write to stderr
 ANSWER = 60.0  # seconds that anything may take
 _NEW_NAMES, _NEW_PIDS = 0x00020000, 0x20000000  # CLONE_NEWNS, CLONE_NEWPID
