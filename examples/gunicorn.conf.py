@@ -6,7 +6,7 @@ The files are in ./logs; another directory: LOG_DIR=/var/log/app gunicorn …
 
 import os
 
-import queuelog
+import queuelog.gunicorn
 
 bind = "127.0.0.1:8000"
 workers = 4
@@ -56,27 +56,4 @@ logconfig_dict = {
     },
 }
 
-
-def on_starting(server):
-    """In the arbiter, before the first fork."""
-    queuelog.start()
-
-
-def post_fork(server, worker):
-    """In each worker."""
-    queuelog.setup()
-
-
-def post_worker_init(worker):
-    """In each worker, when the application was loaded."""
-    queuelog.setup()
-
-
-def on_reload(server):
-    """In the arbiter, on SIGHUP."""
-    queuelog.setup()
-
-
-def on_exit(server):
-    """In the arbiter, at the very end."""
-    queuelog.stop()
+queuelog.gunicorn.install(globals())

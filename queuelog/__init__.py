@@ -11,9 +11,21 @@ The way of one record, room by room; arrows between them point one way, downward
     sinks      to the log file that the segment describes, which it rolls over.
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
-Workers do not import `owner` and `sinks`. Beside that way, `attach.check` says beforehand what will
-happen to each handler: describe().
+Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it;
+`attach.check` says beforehand what will happen to each handler, describe(), and `commands` says it
+of a server that does not run yet.
 """
+
+import sys
+
+from queuelog.errors import PlatformError
+
+if sys.platform != "linux":  # before all that imports what other systems lack
+    raise PlatformError(
+        f"queuelog needs Linux, and this is {sys.platform}: there is no /dev/shm, nor are there "
+        f"open file description locks. On a developer's machine do without it, with "
+        f"`if sys.platform == 'linux':` before the import; Gunicorn logs without it as ever"
+    )
 
 from queuelog.attach.check import Plan, describe
 from queuelog.errors import (
@@ -31,6 +43,7 @@ __all__ = [
     "FileInUseError",
     "NotStartedError",
     "Plan",
+    "PlatformError",
     "QueuelogError",
     "SpoolError",
     "WrongProcessError",

@@ -15,6 +15,10 @@ class NotStartedError(QueuelogError, RuntimeError):
     """`setup()` was called, but `start()` never was, here or in a process above."""
 
 
+class PlatformError(QueuelogError, ImportError):
+    """`import queuelog` on another system than Linux."""
+
+
 class WrongProcessError(QueuelogError, RuntimeError):
     """A function of the arbiter was called in a worker."""
 
@@ -24,11 +28,13 @@ class SpoolError(QueuelogError, OSError):
 
 
 class FileInUseError(QueuelogError, RuntimeError):
-    """Another process, with another spool, already owns a log file.
+    """Another process owns a log file, this one cannot log through it, and one of them rotates it.
+
+    It is of another user, or in another container; or it does not use queuelog.
 
     Attributes:
         path: the log file.
-        owner: what the owner wrote of itself: its process id and its spool.
+        owner: who that is, as far as anybody can tell.
     """
 
     def __init__(self, path: str, owner: str) -> None:
@@ -39,5 +45,6 @@ class FileInUseError(QueuelogError, RuntimeError):
     def __str__(self) -> str:
         return (
             f"{self.path} is already owned by {self.owner}. Two owners would rotate it under each "
-            f"other: give both services the same spool, start(spool=…), or different files."
+            f"other: let both run as the same user, where one can log through the other, or give "
+            f"them different files."
         )

@@ -7,28 +7,33 @@ none ──setup()──► Client, below an owner        Client ──fork─�
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from queuelog.attach.attachment import Client, client_from_environment
-from queuelog.attach.options import Options, path, paths, strings
+from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork
-from queuelog.errors import NotStartedError, WrongProcessError
+from queuelog.base import fork, report
+from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
 if TYPE_CHECKING:
     from queuelog.owner.owner import Owner
 
 BACKLOG = 256 << 20  # bytes
 
-_HOW_TO_START = """queuelog.start() was never called in this process or one above it. \
-Call it in the on_starting of your Gunicorn conf file; one that is defined below \
-'from queuelog.gunicorn import *' replaces ours:
-
-    def on_starting(server):
-        queuelog.start()
-"""
+_NOT_STARTED = "queuelog.start() was called neither in this process nor in one that forked it. "
+_HOW_TO_START = (
+    "Call it once, before the program forks. A program that was started anew by a process with "
+    "queuelog learns of that by the environment variable QUEUELOG, which is not set here; sudo, "
+    "for one, removes it."
+)
+_HOW_TO_START_GUNICORN = (
+    "The conf file's on_starting calls it: is this the conf file that Gunicorn uses, and has it no "
+    "other hook of that name? Let its last line be `queuelog.gunicorn.install(globals())`."
+)
 
 _role: Owner | Client | None = None
 _ending: list[Owner] = []  # the owner that is about to stop, if any
@@ -48,33 +53,37 @@ def start(
     """Let this process own all log files: call it in the arbiter, in `on_starting`.
 
     Every file handler in the logger tree is replaced by a `QueueHandler`, and a listener thread
-    writes and rotates the files. Called again, it takes over what has been configured since.
+    writes and rotates the files. Called again, it takes over what has been configured since;
+    options may be left out then, but not changed.
 
     Args:
-        spool: directory for records on their way, on a memory file system; absolute. Default: one
-            of this user's in /dev/shm (else in the temporary directory), named after the directory
-            that the log files have in common. Services that share log files must share it.
+        spool: directory in which a spool is made for records on their way, on a memory file
+            system or a volume; absolute. Default: one of this user's in /dev/shm, else in the
+            temporary directory. What a service has left there, the next one of its user writes.
         backlog: limit for records that are not yet in their files, in bytes.
         full: what a log call does at that limit: "wait" (up to `wait` seconds, then drop) or
             "drop". Every dropped record is counted, and the count is logged.
         wait: seconds.
         own: names of further handlers that the arbiter shall own: slow ones, such as mail.
-        adopt: directories in which the workers may add log files, if they run as another user.
-            Workers of the same user may add log files everywhere.
+        adopt: without effect. Workers may add log files wherever their user may write.
         queue: a `multiprocessing.Queue` or the like by which workers send their records to the
             spool, with its limits.
         user: user name or id of the workers. Default: Gunicorn's setting `user`.
 
     Raises:
-        ConfigurationError: an option is wrong, or a handler cannot work.
-        FileInUseError: another process owns one of the log files, with another spool.
-        SpoolError: the spool directory is not safe to use, or another version of queuelog wrote it.
+        ConfigurationError: an option is wrong, or another one than at the first call; or a handler
+            cannot work.
+        FileInUseError: another process owns one of the log files, and this one cannot log
+            through it: it is of another user, or in another container.
+        SpoolError: the directory for spools is not safe to use, or has no room.
         WrongProcessError: called in a worker.
     """
-    options = Options(
-        path(spool), backlog, full, wait, strings("own", own), paths("adopt", adopt), queue, user
-    )
-    options.check()
+    options = Options.checked(
+        spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
+        user=user,
+    )  # fmt: skip
+    if adopt:
+        report("adopt", "adopt= has no effect: workers add log files where their user may write")
     if isinstance(_role, Client):
         raise WrongProcessError(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
@@ -83,7 +92,28 @@ def start(
     if _role is None:
         _become_owner(options)
     else:
+        _refuse_changes(_role.options, options)
         _role.attach()
+
+
+def _refuse_changes(first: Options, again: Options) -> None:
+    """Refuse options of a later `start` that are neither those of the first nor left out."""
+    defaults = inspect.signature(start).parameters
+    changed = [
+        f"{name}={value!r} (it has {getattr(first, name)!r})"
+        for name, value in again._asdict().items()
+        if value not in (getattr(first, name), defaults[name].default)
+    ]
+    if changed:
+        raise ConfigurationError(
+            f"queuelog.start() was called again, in process {os.getpid()}, with other options: "
+            f"{', '.join(changed)}. They cannot change before stop(): in a server, restart it"
+        )
+
+
+def has_role() -> bool:
+    """Tell if this process owns log files, or logs through their owner."""
+    return _role is not None
 
 
 def _become_owner(options: Options) -> None:
@@ -117,7 +147,9 @@ def setup() -> None:
     if _role is None:
         client = client_from_environment()
         if client is None:
-            raise NotStartedError(_HOW_TO_START)
+            below_gunicorn = "gunicorn.arbiter" in sys.modules
+            how = _HOW_TO_START_GUNICORN if below_gunicorn else _HOW_TO_START
+            raise NotStartedError(_NOT_STARTED + how)
         client.restore_loggers()
         client.attach()
         _take_on(client)

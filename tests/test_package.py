@@ -19,8 +19,8 @@ def test_the_public_names_are_these():
     """Whoever adds one adds it here, too, and documents it."""
     assert queuelog.__all__ == sorted(queuelog.__all__)
     assert set(queuelog.__all__) == {
-        "ConfigurationError", "FileInUseError", "NotStartedError", "Plan", "QueuelogError",
-        "SpoolError", "WrongProcessError", "describe", "setup", "start", "stop",
+        "ConfigurationError", "FileInUseError", "NotStartedError", "Plan", "PlatformError",
+        "QueuelogError", "SpoolError", "WrongProcessError", "describe", "setup", "start", "stop",
     }  # fmt: skip
     for module in (queuelog, queuelog.gunicorn):
         assert all(getattr(module, name).__doc__ for name in module.__all__)
@@ -31,12 +31,22 @@ def test_an_import_does_nothing(program):
     program()
 
 
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_an_import_on_another_system_says_what_is_needed(program, platform):
+    """One sentence, in the place of a module that is missing there."""
+    done = program(platform, check=False)
+    assert f"PlatformError: queuelog needs Linux, and this is {platform}" in done.stderr
+    assert "if sys.platform == 'linux'" in done.stderr
+    assert "During handling" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("error", "builtin"),
     [
         (queuelog.ConfigurationError("text"), ValueError),
         (queuelog.FileInUseError("/log", "process 1"), RuntimeError),
         (queuelog.NotStartedError("text"), RuntimeError),
+        (queuelog.PlatformError("text"), ImportError),
         (queuelog.SpoolError("text"), OSError),
         (queuelog.WrongProcessError("text"), RuntimeError),
     ],

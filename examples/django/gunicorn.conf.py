@@ -6,8 +6,7 @@ The files are in ./logs; another directory: LOG_DIR=/var/log/mysite gunicorn …
 
 import os
 
-import queuelog
-from queuelog.gunicorn import *  # noqa: F403
+import queuelog.gunicorn
 
 bind = "127.0.0.1:8000"
 workers = 4
@@ -17,7 +16,5 @@ os.makedirs(log_dir, exist_ok=True)
 accesslog = os.path.join(log_dir, "access.log")
 errorlog = os.path.join(log_dir, "error.log")
 
-
-def on_starting(server):
-    """In the arbiter: the same spool as in manage.py, whose commands log into the same files."""
-    queuelog.start(spool=os.environ.get("SPOOL", "/dev/shm/mysite"))
+# The commands of manage.py, which log into the same files, find this server by them.
+queuelog.gunicorn.install(globals(), spool=os.environ.get("SPOOL"))

@@ -12,9 +12,9 @@ def main():
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
-    # (2) Commands log into the server's files through the same spool as the server; while no
-    # server runs, the command itself writes them.
-    queuelog.start(spool=os.environ.get("SPOOL", "/dev/shm/mysite"))
+    # (2) Commands log into the server's files through the server; while none runs, the command
+    # itself writes them.
+    queuelog.start(spool=os.environ.get("SPOOL"))
     execute_from_command_line(sys.argv)
 
 

@@ -5,5 +5,5 @@ records into the spool; for programs below, an environment variable that tells t
 
     attachment   which handlers are replaced    environment  what programs below inherit
     tree         the loggers and handlers       options      the arguments of start(), checked
-    check        what will happen to each
+    check        describe(): what will happen to each; entries, problems: its two lists
 """

@@ -29,7 +29,7 @@ _REASONS = {
     handlers.QueueHandler: "it hands its records on; files behind it are known only by its "
     "attribute `listener`",
     logging.StreamHandler: "it writes to a stream",
-    logging.Handler: "it is no file; start(own=[…]) with its name would let the arbiter own it",
+    logging.Handler: "it is no file",
 }
 
 
@@ -50,7 +50,7 @@ class Attachment(NamedTuple):
 
         Raises:
             ConfigurationError: a handler cannot work; its encoding is unknown, say.
-            FileInUseError: another process owns one of the log files, with another spool.
+            FileInUseError: another process owns one of the log files, out of reach.
         """
         try:
             tree.substitute(self._replacement)

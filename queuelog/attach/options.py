@@ -55,12 +55,20 @@ class Options(NamedTuple):
     queue: Any
     user: int | str | None
 
-    def check(self) -> None:
-        """Refuse what is wrong.
+    @classmethod
+    def checked(cls, *, spool: Any, own: Any, adopt: Any, **others: Any) -> Options:
+        """Return the options as they were given: path objects and single strings, too.
 
         Raises:
             ConfigurationError: one of them is wrong; the message says which, and what it must be.
         """
+        options = cls(
+            spool=path(spool), own=strings("own", own), adopt=paths("adopt", adopt), **others
+        )
+        options._check()
+        return options
+
+    def _check(self) -> None:
         for name, (is_right, expected) in _RULES.items():
             value = getattr(self, name)
             if not is_right(value):
@@ -69,19 +77,22 @@ class Options(NamedTuple):
             missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
+        if isinstance(self.user, str):
+            _uid(self.user)
 
-    def worker(self) -> User:
+    def worker(self, before: User) -> User:
         """Return the user that the workers run as, with the groups that they have.
 
-        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's.
+        Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's. It is
+        as `before` where neither the option nor a Gunicorn says it.
 
         Raises:
             ConfigurationError: there is no such user.
         """
         config = _gunicorn_config()
-        uid = getattr(config, "uid", os.geteuid())
-        if self.user is not None:
-            uid = self._uid()
+        if config is None and self.user is None:
+            return before
+        uid = config.uid if self.user is None else _uid(self.user)
         try:
             name, _, _, gid, *_ = pwd.getpwuid(uid)
         except KeyError:
@@ -91,13 +102,14 @@ class Options(NamedTuple):
         groups = tuple(os.getgrouplist(name, config.gid)) if config.initgroups and name else None
         return User(uid, config.gid, groups)
 
-    def _uid(self) -> int:
-        if isinstance(self.user, str):
-            try:
-                return pwd.getpwnam(self.user).pw_uid
-            except KeyError:
-                raise ConfigurationError(f"user={self.user!r}: there is no such user") from None
-        return int(self.user or 0)
+
+def _uid(user: int | str) -> int:
+    if isinstance(user, int):
+        return user
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigurationError(f"user={user!r}: there is no such user") from None
 
 
 def _gunicorn_config() -> Any:

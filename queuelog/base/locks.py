@@ -104,11 +104,22 @@ def _whose(fd: int) -> Answer:
     return Answer.TAKEN if is_locked(fd, 0, _EVERY) else Answer.UNGUARDED
 
 
-class FileLock(Descriptor):
-    """The write lock on a small file that is made for it; never waits.
+class Locked(Descriptor):
+    """A file on which there is a write lock.
 
     A forked child shares it with its parent, and lets go of it with `close`; the parent keeps it.
     """
+
+    def release(self) -> None:
+        """Let others have the lock, also where a child holds a copy of the descriptor."""
+        if self.is_open:
+            with contextlib.suppress(OSError):
+                unlock(self.fd)
+        self.close()
+
+
+class FileLock(Locked):
+    """The write lock on a small file that is made for it; never waits."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -125,7 +136,7 @@ class FileLock(Descriptor):
         if self.is_there:
             return True
         self.close()
-        fd = self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        fd = self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         locked = False
         try:
             locked = try_lock(fd) and self.is_there  # its last owner may have just removed it
@@ -133,10 +144,3 @@ class FileLock(Descriptor):
             if not locked:
                 self.close()
         return locked
-
-    def release(self) -> None:
-        """Let others have the lock, also where a child holds a copy of the descriptor."""
-        if self.is_open:
-            with contextlib.suppress(OSError):
-                unlock(self.fd)
-        self.close()

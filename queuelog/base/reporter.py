@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import time
 
 from queuelog.base.descriptor import opened
@@ -23,12 +24,11 @@ _suppressed: dict[str, int] = {}
 
 
 def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = True) -> None:
-    """Write `message` to stderr and to the logger `queuelog`, at most once in `INTERVAL` by `key`.
+    """Write `message` to stderr and to the log, at most once in `INTERVAL` by `key`.
 
-    Without `log` to stderr only.
-
-    The logger is used only if some handler would get the record, since logging's own last resort
-    would write it to stderr a second time.
+    Without `log` to stderr only. The log is the logger `queuelog`; where that has no handler,
+    Gunicorn's error log; where neither has one, none, since logging's own last resort would write
+    to stderr a second time.
     """
     now = time.monotonic()
     if now < _next.get(key, 0.0):
@@ -44,6 +44,14 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
     with contextlib.suppress(Exception):  # a user's handler or filter may raise anything
         if log and _logger.hasHandlers():
             _logger.log(level, "%s", message)
+        elif log and _has_file("gunicorn.error"):
+            logging.getLogger("gunicorn.error").log(level, "queuelog: %s", message)
+
+
+def _has_file(name: str) -> bool:
+    """Tell if a logger, which need not exist, has a handler that does not write to stderr."""
+    handlers = getattr(logging.root.manager.loggerDict.get(name), "handlers", ())
+    return any(getattr(handler, "stream", None) is not sys.stderr for handler in handlers)
 
 
 def write_line(path: str, line: bytes, reason: str) -> None:

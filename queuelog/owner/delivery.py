@@ -21,6 +21,7 @@ from queuelog.sinks.registry import Sinks
 from queuelog.spool import frame, registry
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
+from queuelog.spool.registry import Registry
 
 
 class Delivery:
@@ -66,6 +67,15 @@ class Delivery:
         self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
         return True
 
+    def publish(self, found: Registry) -> None:
+        """Let other processes know what this one owns; raises OSError if there is no room."""
+        self._ownership.publish(found)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether that can still be read: somebody may have removed it."""
+        return self._ownership.is_published
+
     @property
     def held(self) -> bool:
         """Whether this process owns the spool."""
@@ -84,6 +94,9 @@ class Delivery:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
 
         One that was interrupted, or that the last owner left unfinished, comes again.
+
+        Raises:
+            OSError: a part of such a batch cannot be read now.
         """
         main = self._ledger.state.main
         if main.origin is not Origin.NEW:

@@ -17,6 +17,7 @@ from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
 from queuelog.spool import SpoolDirectory, SpoolWriter, frame
 from queuelog.spool.merge import Batch
+from queuelog.spool.writer import Shut
 
 _POLL = 0.05  # seconds: such a queue cannot ring
 _MOST = 1000  # items that are moved at once
@@ -32,10 +33,17 @@ class ForeignQueue(SpoolWriter):
         super().__init__(directory, limit)
         self.foreign = foreign
         self.waiting: list[Any] = []  # at most one item, for which the spool has no room yet
+        self._takes_more = True
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Put a frame; raises `queue.Full` if the queue is bounded and full."""
+        """Put a frame; raises `Shut`, or `queue.Full` if the queue is bounded and full."""
+        if not self._takes_more:
+            raise Shut
         self.foreign.put((self.description_of(item), item), block, timeout)
+
+    def shut(self) -> None:
+        """Take nothing more; what is there can still be moved."""
+        self._takes_more = False
 
     def move(self) -> bool:
         """Move what is there into the spool, while that has room; tell if there may be more."""

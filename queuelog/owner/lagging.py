@@ -15,7 +15,7 @@ from queuelog.base import is_file, report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool.merge import Groups, SpoolReader
+from queuelog.spool.merge import Batch, Groups, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
@@ -77,11 +77,12 @@ class Lagging:
         """Write one batch of a sink; tell if it succeeded and there is more."""
         state = self._ledger.state
         cursor = state.lagging[sink_id]
-        if cursor.origin is Origin.NEW:
-            batch = self._reader.read_up_to(cursor.offsets, state.main.offsets)
-            cursor.begin(batch.ends)
-        else:
-            batch = self._reader.read_again(cursor.offsets, cursor.ends)
+        try:
+            batch = self._next(cursor)
+        except OSError as error:
+            report("spool-refused", f"cannot read a segment, for now: {error}")
+            self._delay(sink_id)
+            return False
         self._transfer.begin()
         names = sink_id, self._sinks.current_id(sink_id)
         wanted = self._sinks.select(batch.items, lambda found: found in names)
@@ -98,6 +99,13 @@ class Lagging:
             del state.lagging[sink_id]
         self._ledger.save()
         return behind
+
+    def _next(self, cursor: Cursor) -> Batch:
+        if cursor.origin is not Origin.NEW:
+            return self._reader.read_again(cursor.offsets, cursor.ends)
+        batch = self._reader.read_up_to(cursor.offsets, self._ledger.state.main.offsets)
+        cursor.begin(batch.ends)
+        return batch
 
     def _delay(self, sink_id: str) -> None:
         delay = _FIRST_DELAY

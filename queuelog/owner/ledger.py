@@ -21,13 +21,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from queuelog.base import ELSEWHERE, Descriptor
+from queuelog.base import ELSEWHERE, Descriptor, report
 from queuelog.errors import SpoolError
 from queuelog.sinks.protocol import Mark
 from queuelog.spool import Offsets
 from queuelog.spool.frame import FORMAT
 
 _SIZE = 1 << 20  # bytes, at least
+_MANY = 1 << 40  # lines, more than anybody writes
 
 
 class Origin(Enum):
@@ -92,15 +93,29 @@ class Ledger(Descriptor):
         self.state = State()
 
     def _read(self, fd: int) -> tuple[int, State, int]:
-        """Return number, state and end of the last whole line; damaged ones count as nothing."""
+        """Return number, state and end of the last whole line; damaged ones count as nothing.
+
+        What a crash cannot have done to the file is reported.
+        """
         newest: dict[str, Any] = {"number": 0}
-        position = end = 0
-        with open(fd, "rb", closefd=False) as file:
-            for line in file:
-                position += len(line)
-                found = _parse(line)
-                if found is not None and found["number"] > newest["number"]:
-                    newest, end = found, position
+        position = end = damaged = unread = 0
+        damage = ""
+        try:
+            with open(fd, "rb", closefd=False) as file:
+                for line in file:
+                    position += len(line)
+                    found = _parse(line)
+                    if found is None:
+                        damaged += bool(line.strip(b"\0\n"))
+                    elif found["number"] > newest["number"]:
+                        newest, end = found, position
+            if position < _SIZE:
+                damage = "was truncated"
+            elif damaged > (end > 0):  # a crash tears the last line only
+                damage = "is damaged"
+        except OSError as error:
+            damage = f"cannot be read ({error.strerror})"
+            unread = _MANY  # lines, which may come to light again
         if end and newest.get("format") != FORMAT:
             raise SpoolError(
                 f"the spool {os.path.dirname(self._path)} is left alone: another version of "
@@ -108,8 +123,14 @@ class Ledger(Descriptor):
                 f"Start that version once, to write what waits there, and then remove the "
                 f"directory; {ELSEWHERE}"
             )
+        if damage:
+            report(
+                "ledger",
+                f"the ledger {self._path} {damage}: lines that waited in the spool may be in their "
+                f"files twice",
+            )
         self._size = max(_SIZE, position)
-        return newest["number"], _state(newest), end
+        return newest["number"] + unread, _state(newest), end
 
     def open(self) -> None:
         """Read the state that the last owner left, or go on with ours if somebody removed the file.
@@ -123,20 +144,32 @@ class Ledger(Descriptor):
         if self.is_there:
             return
         super().close()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        self.fd = os.open(self._path, flags, 0o600)
+        if not self._known:
+            self._number, self.state = 0, State()
+        self._size, self._end = _SIZE, 0
+        is_new = self._open_file()
         try:
-            if self._known:
-                self._size, self._end = _SIZE, 0
-            else:
+            if not self._known and not is_new:
                 self._number, self.state, self._end = self._read(self.fd)
             os.posix_fallocate(self.fd, 0, self._size)
         except BaseException:
-            super().close()  # or the next call would take it for whole
+            super().close()  # or the next call would take it for whole ...
+            if is_new:
+                os.unlink(self._path)  # ... or for one that somebody has truncated
             raise
         if self._known:
             self.save()
         self._known = True
+
+    def _open_file(self) -> bool:
+        """Open the file; tell if it is new."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            self.fd = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            self.fd = os.open(self._path, flags)
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file; another process may change it from now on."""

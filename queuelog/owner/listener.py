@@ -41,8 +41,10 @@ class QueueListener(logging.handlers.QueueListener):
         self._next_tidy = 0.0
         self._tid = 0  # the kernel's id of the thread
         self._turn = 0  # of its loop
+        self._closed = False
         self._stalled = -1  # the turn in which a disk has stalled it
-        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next two
+        self._gate: Any = native("_thread", "allocate_lock")()  # guards the next three
+        self._pauses = 0  # that have not ended
         self._stopping = False
         self._running: Any = None  # a lock that the thread holds until it ends
         self._wake, self._waker = os.pipe()
@@ -50,12 +52,14 @@ class QueueListener(logging.handlers.QueueListener):
         os.set_blocking(self._waker, False)
 
     def start(self) -> None:
-        """Start the thread; harmless if it runs. It cancels a `stop` that took too long.
+        """Start the thread; harmless if it runs or pauses. It cancels a `stop` that took too long.
 
         Raises:
             RuntimeError: the limit of processes is reached.
         """
         with self._gate:
+            if self._pauses:
+                return
             self._stopping = False
             if self._running is None:
                 running = native("_thread", "allocate_lock")()
@@ -76,6 +80,7 @@ class QueueListener(logging.handlers.QueueListener):
             return True
         if not running.acquire(timeout=-1 if timeout is None else timeout):
             return False
+        running.release()  # another thread may wait for it as well
         # The thread has nothing left to do, but the kernel counts it some microseconds longer, and
         # so does the warning of os.fork() in Python 3.12.
         deadline, sleep = time.monotonic() + THREAD_END, native("time", "sleep")
@@ -87,13 +92,25 @@ class QueueListener(logging.handlers.QueueListener):
         """Stop the thread for a moment, but do not wait for a stalled disk for long.
 
         Nor again at every fork: a reload with many workers would keep the arbiter from its work.
+        Nor for itself: a rotator that forks does so in the thread, between two writes.
         """
+        if self._is_current():
+            return True
+        with self._gate:
+            self._pauses += 1
         stopped = self.stop(FORK_WAIT if self._stalled != self._turn else STALLED_WAIT)
         self._stalled = -1 if stopped else self._turn
         return stopped
 
     def resume(self) -> None:
-        """Go on after `pause`; at the limit of processes, after the next one that finds room."""
+        """Go on after `pause`; at the limit of processes, after the next one that finds room.
+
+        Where several threads have paused it, that is after the last of them.
+        """
+        if self._is_current():
+            return
+        with self._gate:
+            self._pauses = max(0, self._pauses - 1)
         try:
             self.start()
         except RuntimeError as error:
@@ -102,6 +119,9 @@ class QueueListener(logging.handlers.QueueListener):
                 f"the listener cannot go on: {error}. All lines are kept in the spool until the "
                 f"next fork, reload or stop",
             )
+
+    def _is_current(self) -> bool:
+        return self._running is not None and self._tid == native("_thread", "get_native_id")()
 
     def drain(self, timeout: float) -> bool:
         """Write all that is in the spool, in the calling thread; return whether that was all.
@@ -158,13 +178,17 @@ class QueueListener(logging.handlers.QueueListener):
                 self._work()
             except Interrupted:
                 pass
-            except Exception as error:  # whatever it is, the thread must go on
-                report("listener", f"the listener failed and goes on: {error!r}")
-                self._sleep(STANDBY)
+            except BaseException as error:  # whatever it is, the thread must go on
+                if not self._closed:
+                    with contextlib.suppress(BaseException):  # a handler gets this, too
+                        report("listener", f"the listener failed and goes on: {error!r}")
+                    self._sleep(STANDBY)
         running.release()
 
     def _ends(self) -> bool:
         """Decide whether the thread ends, in one step with what `start` decides."""
+        if self._closed:  # a child that a handler has forked in this thread: the gate may be held
+            return True
         with self._gate:
             if self._stopping:
                 self._running = None
@@ -197,6 +221,7 @@ class QueueListener(logging.handlers.QueueListener):
         self.spools.close()
 
     def _close_pipe(self) -> None:
+        self._closed = True
         for fd in (self._wake, self._waker):
             with contextlib.suppress(OSError):
                 os.close(fd)

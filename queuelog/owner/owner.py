@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from queuelog.attach import attachment, environment
 from queuelog.attach.attachment import Attachment, Client
 from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
 from queuelog.attach.writers import Writers
-from queuelog.base import base_directory, detach_stream, report
+from queuelog.base import User, base_directory, detach_stream, report, sink_id_of
 from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
@@ -23,6 +23,25 @@ from queuelog.spool.directory import new_path
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
+
+
+def _directory_for_spools(named: str | None) -> str:
+    """Return the directory that the user has named, if this process may have a spool there.
+
+    A command of root's may name the one of the server's user, to find that; none of root's files
+    would be safe there.
+    """
+    if named is None:
+        return base_directory()
+    try:
+        found = os.stat(named)
+    except OSError:
+        return named  # it is made, or an error says what is wrong
+    if found.st_uid in (0, os.geteuid()) and os.access(named, os.W_OK | os.X_OK):
+        return named
+    usual = base_directory()
+    report("spool", f"{named} is for another user's spools: this process has its own in {usual}")
+    return usual
 
 
 class Owner:
@@ -36,8 +55,8 @@ class Owner:
             ConfigurationError: there is no such user.
         """
         self.owner = os.getpid()
-        self._options = options
-        self._directory = SpoolDirectory(new_path(options.spool or base_directory()))
+        self.options = options
+        self._directory = SpoolDirectory(new_path(_directory_for_spools(options.spool)))
         self._sinks = Sinks()
         spools = OwnedSpools(self._directory, self._sinks, options.backlog, self._taken_over)
         queue: SpoolWriter
@@ -62,16 +81,20 @@ class Owner:
         self._attachment = Attachment(
             self._writers, self._connection, lambda _: True, self._take_over
         )
+        self._worker = User(os.geteuid(), os.getegid(), None)
         self._admit_workers()
+        self._directory.create()
         registry.announce(self._directory)
 
     def _admit_workers(self) -> None:
-        """Let the workers write, whose user may have changed."""
-        user = self._options.worker()
-        self._directory.allow(user)
-        self._directory.create()
-        self._sinks.groups[user.uid] = user.groups
-        self._writers.own.child_uid = user.uid
+        """Let the workers write, whose user may be another one after a reload."""
+        user = self.options.worker(self._worker)
+        if user != self._worker:
+            self._worker = user
+            self._directory.allow(user)
+            self._directory.create()
+            self._sinks.groups[user.uid] = user.groups
+            self._writers.own.child_uid = user.uid
 
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.
@@ -83,7 +106,7 @@ class Owner:
         """
         try:
             self._listener.spools.own()
-            self._attach()
+            self._attach(self._take_over)
             self._listener.spools.take_over()
         except BaseException:
             environment.withdraw()
@@ -103,17 +126,20 @@ class Owner:
             ConfigurationError: a handler cannot work.
             FileInUseError: another process owns one of the log files, and nothing leads to it.
         """
-        self._listener.pause()  # the thread uses the sinks that are about to change
+        paused = self._listener.pause()  # the thread uses the sinks that are about to change
+        take_over = self._take_over if paused else self._take_over_later
         try:
             self._admit_workers()
-            self._attach()
+            self._attach(take_over)
         finally:
             self._listener.resume()
 
-    def _attach(self) -> None:
-        self._attachment.attach()
+    def _attach(self, take_over: Callable[[logging.Handler, SpoolWriter], None]) -> None:
+        self._attachment._replace(take_over=take_over).attach()
         self._listener.spools.publish()
-        self._connection = self._connection._replace(known=self._sinks.ids())
+        # Also those that the thread has not taken over yet.
+        known = {*self._sinks.ids(), *map(sink_id_of, attachment.replaced())}
+        self._connection = self._connection._replace(known=tuple(known))
         environment.publish(self._connection)
 
     def _take_over(self, handler: logging.Handler, queue: SpoolWriter) -> None:
@@ -122,6 +148,7 @@ class Owner:
             return
         detach_stream(handler)
         self._elsewhere.append((handler, queue.directory.path))
+        self._listener.spools.elsewhere.add(queue.directory.path)
 
     def _taken_over(self, path: str) -> None:
         """Own the files of the handlers whose owner, that of spool `path`, is gone."""
@@ -133,6 +160,10 @@ class Owner:
                     report("taken over", f"{error}")
         self._elsewhere = [one for one in self._elsewhere if one[1] != path]
 
+    def _take_over_later(self, handler: logging.Handler, queue: SpoolWriter) -> None:
+        """Let the thread do it, which a disk has stalled, when it goes on."""
+        self._listener.spools.change_sinks(lambda: self._take_over(handler, queue))
+
     def stop(self) -> None:
         """Write what is in the spool, and put the handlers back."""
         environment.withdraw()
@@ -142,14 +173,16 @@ class Owner:
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
         with self._originals():
-            unwritten = self._drain()
-            if unwritten:
-                report(
-                    "stop",
-                    f"cannot write {unwritten}: the records stay in the spool, and are written at "
-                    f"the next start",
-                )
-            self._close()
+            try:
+                unwritten = self._drain()
+                if unwritten:
+                    report(
+                        "stop",
+                        f"cannot write {unwritten}: the records stay in the spool, and are written "
+                        f"at the next start",
+                    )
+            finally:
+                self._close()
 
     @contextlib.contextmanager
     def _originals(self) -> Iterator[None]:
@@ -189,7 +222,8 @@ class Owner:
 
     def after_fork_in_child(self) -> Client:
         """Let go of all that only the owner may hold; return what the child is."""
-        self._connection = self._connection._replace(known=self._sinks.ids())
+        known = {*self._connection.known, *self._sinks.ids()}
+        self._connection = self._connection._replace(known=tuple(known))
         self._writers.after_fork_in_child()
         with contextlib.suppress(OSError):
             self._listener.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from queuelog.base import report
-from queuelog.base.locks import FileLock
+from queuelog.base.locks import FileLock, Locked
 from queuelog.owner.ledger import Ledger
 from queuelog.spool import SpoolDirectory
 from queuelog.spool.doorbell import Doorbell
+from queuelog.spool.registry import Registry
 
 
 class Ownership:
@@ -17,6 +18,7 @@ class Ownership:
         self.bell = Doorbell(directory.bell)
         self.ledger = Ledger(directory.ledger)
         self._lock = FileLock(directory.lock)
+        self._registry = Locked()  # holds a lock by which others know that we live
 
     @property
     def held(self) -> bool:
@@ -30,12 +32,30 @@ class Ownership:
             SpoolError: there is no room for the ledger, or another version wrote it.
             OSError: the lock or the doorbell cannot be opened.
         """
+        was_ours = self._lock.is_there
         if not self._lock.acquire():
             return False
+        if not was_ours and self.ledger.is_there:
+            self.ledger.close()  # another owner may have gone on with it
         self.bell.open()
         with self.directory.errors():
             self.ledger.open()
         return True
+
+    def publish(self, registry: Registry) -> None:
+        """Let other processes know what this one owns.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        new = registry.write(self.directory)
+        self._registry.close()
+        self._registry.fd = new
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the registry is there."""
+        return self._registry.is_there
 
     def mend(self) -> bool:
         """Make again what somebody has removed: the directory, or something in it.
@@ -61,10 +81,12 @@ class Ownership:
         """Let others have it, also where a child holds copies of the descriptors."""
         self.ledger.close()
         self.bell.close()
+        self._registry.release()
         self._lock.release()
 
     def close(self) -> None:
         """In a forked child: let go of what was inherited, and is still the parent's."""
         self.ledger.close()
         self.bell.close()
+        self._registry.close()
         self._lock.close()

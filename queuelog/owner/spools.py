@@ -42,8 +42,10 @@ class OwnedSpools:
         self._own.caught_up = True
         self._all = [self._own]  # the one that is due next comes first
         self._current = self._own  # whose batch was returned last
+        self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._published: Registry | None = None
+        self._changes: list[Callable[[], None]] = []
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
@@ -64,16 +66,19 @@ class OwnedSpools:
     def publish(self) -> None:
         """Let other processes know what this one owns."""
         ours = Registry(os.getpid(), self._limit, self._sinks.places(), self._sinks.names())
-        if ours != self._published and self._own.held:
-            with self._own.directory.errors():
-                ours.write(self._own.directory)
-            self._published = ours
+        if self._own.held and (ours != self._published or not self._own.is_published):
+            try:
+                self._own.publish(ours)
+                self._published = ours
+            except OSError as error:
+                report("registry", f"other processes do not learn which files are ours: {error}")
 
     def take_over(self) -> None:
-        """Take over the spools beside our own that nobody owns."""
+        """Take over the spools that nobody owns, beside our own or with what we have written."""
         mine = {delivery.directory.path for delivery in self._all}
         now = time.monotonic()
-        for path in spools(os.path.dirname(self._own.directory.path)):
+        beside = spools(os.path.dirname(self._own.directory.path))
+        for path in dict.fromkeys([*beside, *self.elsewhere]):
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
@@ -95,7 +100,7 @@ class OwnedSpools:
             ours = set(self._sinks.places())
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
             with directory.errors():
-                found._replace(owner=os.getpid(), taken_over=True).write(directory)
+                delivery.publish(found._replace(owner=os.getpid(), taken_over=True))
         self._all.append(delivery)
         self._taken_over(directory.path)
 
@@ -103,12 +108,24 @@ class OwnedSpools:
         delivery.release()
         self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
 
+    def change_sinks(self, change: Callable[[], None]) -> None:
+        """Call `change` before the next batch, in the thread that is stalled in this one."""
+        self._changes.append(change)
+
     def next(self) -> Batch | None:
         """Return the next batch of one of the spools, or None if nothing is there.
 
         First what waits in those that were taken over: it is older.
+
+        Raises:
+            OSError: a part of a batch that was begun cannot be read now.
         """
-        for delivery in sorted(self._all, key=lambda one: one.caught_up):
+        while self._changes:
+            try:
+                self._changes.pop(0)()
+            except (ValueError, OSError, RuntimeError) as error:
+                report("setup", f"cannot take over a handler: {error}")
+        for delivery in sorted(self._held(), key=lambda one: one.caught_up):
             batch = delivery.next()
             if batch is not None:
                 self._current = delivery
@@ -124,20 +141,25 @@ class OwnedSpools:
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
-        more = [delivery.retry(at_once=at_once) for delivery in self._all]
+        more = [delivery.retry(at_once=at_once) for delivery in self._held()]
         return any(more)
+
+    def _held(self) -> list[Delivery]:
+        """Return the spools that are still ours: somebody may have removed one, and own it now."""
+        return [delivery for delivery in self._all if delivery.held]
 
     def lagging(self) -> list[str]:
         """Return the ids of the sinks that lag behind."""
-        return [sink_id for delivery in self._all for sink_id in delivery.lagging.ids()]
+        return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]
 
     def patience(self) -> float:
         """Return for how many seconds there is nothing to retry; infinity if nothing lags."""
-        return min(delivery.lagging.patience() for delivery in self._all)
+        patiences = [delivery.lagging.patience() for delivery in self._held()]
+        return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
         """Wait up to `timeout` s until descriptor `wake` is readable or, with `bell`, a ring."""
-        wait([delivery.bell for delivery in self._all] if bell else [], wake, timeout)
+        wait([delivery.bell for delivery in self._held()] if bell else [], wake, timeout)
 
     def tidy(self) -> None:
         """Do what is due about once a second.

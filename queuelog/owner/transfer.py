@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from queuelog.base import report
 from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.protocol import Items, Mark
+from queuelog.sinks.protocol import Items, Mark, interrupts
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.merge import Groups
 
@@ -72,10 +72,14 @@ class Transfer:
                 done = sink.resume(items, cursor.marks[sink_id])
             rest = items[done:] if done else items
             sink.write(rest, lambda mark: self._save(cursor, sink_id, done, mark))
-        except Exception as error:
+        except Interrupted:
+            raise
+        except BaseException as error:  # a user's handler may raise anything, also SystemExit
+            if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
+                raise
             report(
                 f"sink {sink_id}",
-                f"cannot write {sink_id}: {error}. Its records are kept in the spool, and tried "
+                f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and tried "
                 f"again until they are written",
             )
             if isinstance(error, FileInUseError):

@@ -10,6 +10,7 @@ import json
 import logging
 
 from queuelog.base import encode_text, report
+from queuelog.sinks.protocol import interrupts
 
 IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
 
@@ -28,7 +29,9 @@ def line_of(handler: logging.FileHandler, payload: bytes) -> bytes:
     """Return a record's payload as the line that `handler` would write."""
     try:
         return encode_text(handler, handler.format(record_of(payload)) + handler.terminator)
-    except Exception as error:  # not JSON, the user's formatter, an odd encoding
+    except BaseException as error:  # not JSON, the user's formatter, an odd encoding
+        if interrupts(error):
+            raise
         path = handler.baseFilename
         report(f"record {path}", f"cannot format a record for {path}: {error!r}")
         return payload + b"\n"

@@ -32,6 +32,7 @@ class FileSink(Sink):
         self._rests = False  # holds no file on purpose, until the next write
         self._rollover = Rollover(handler)
         self._last_used = time.monotonic()
+        self._is_fresh = True  # nothing was written yet
         self._take_over(handler)
 
     @property
@@ -39,6 +40,11 @@ class FileSink(Sink):
         """The handler that decides when and how the file rolls over."""
         handler: logging.FileHandler = self._rollover.handler
         return handler
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the file rolls over by time: an equal sink made anew would begin a new period."""
+        return self._rollover.timed
 
     def use(self, handler: logging.FileHandler) -> None:
         """Roll over as `handler` says from now on; its own stream is closed.
@@ -52,7 +58,6 @@ class FileSink(Sink):
 
     def _take_over(self, handler: logging.FileHandler) -> None:
         self._preamble = preamble(handler)
-        self.has_schedule = self._rollover.timed
         truncates = handler.mode.startswith("w") and handler.stream is None
         detach_stream(handler)
         # What the user's mode asks for is done once, on the first opening: reopened with "w" after
@@ -104,6 +109,9 @@ class FileSink(Sink):
 
     def _write(self, items: Items, save_mark: SaveMark) -> None:
         done = 0
+        if items and self._is_fresh and self._rollover.timed and self._file.is_empty():
+            self._rollover.begin_with(items[0][0])
+        self._is_fresh = False
         while done < len(items):
             created = min(items[done][0], time.time())  # no record is of the future, clock or not
             if self._rollover.is_due(created, items[done][1], self._size()):
@@ -112,10 +120,21 @@ class FileSink(Sink):
                 self._file.close()
                 self._rollover.roll_over(created, identity)
             backup = self._rollover.backup_for(created)
-            end = self._rollover.piece(items, done, self._size(), backup)
+            end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
             self._append(b"".join([line for _, line in piece]), backup, done, save_mark)
+            if backup is None:
+                self._keep_period(items[end - 1][0])
             done = end
+
+    def _keep_period(self, created: float) -> None:
+        """Let the last write be in the period of the file, whose last line was created then.
+
+        The handler that the next start makes takes the period from there.
+        """
+        at = self._rollover.last_write(created)
+        if at is not None:
+            self._file.set_modified(at)
 
     def _size(self) -> int:
         """Return the size of the file if that decides anything: the look has its price."""
@@ -145,7 +164,7 @@ class FileSink(Sink):
             return self._complete(items, mark)
 
     def _complete(self, items: Items, mark: Mark) -> int:
-        position = Position(*mark.token)
+        position = Position(*mark.token).found()
         expected = [line for _, line in items[mark.done :]]
         if position.size == 0 and expected:
             expected[0] = self._preamble + expected[0]
@@ -166,6 +185,10 @@ class FileSink(Sink):
         if written:
             position.append(expected[done - mark.done][written:])
             done += 1
+        if done and position.path == self._file.path:
+            if self._is_fresh:  # another process was interrupted
+                self._rollover.begin_with(items[done - 1][0])
+            self._keep_period(items[done - 1][0])
         return done
 
     def tick(self, now: float) -> None:

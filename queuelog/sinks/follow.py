@@ -34,6 +34,24 @@ class Position(NamedTuple):
     inode: int
     size: int
 
+    def found(self) -> Position:
+        """Return the position in the same file by the name that it has now, in its directory.
+
+        logrotate may have moved it, or somebody who needed room. If it is gone, nothing changes.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        if _identity(self.path) == (self.device, self.inode):
+            return self
+        directory = os.path.dirname(self.path)
+        with suppress(FileNotFoundError, PermissionError), os.scandir(directory) as entries:
+            for name in [entry.name for entry in entries if entry.inode() == self.inode]:
+                path = os.path.join(directory, name)
+                if _identity(path) == (self.device, self.inode):
+                    return self._replace(path=path)
+        return self
+
     def written(self, expected: bytes) -> int | None:
         """Return how many bytes of `expected` are in the file since; None if nobody can tell.
 
@@ -118,7 +136,6 @@ class FollowedFile(Descriptor):
         """
         with suppress(FileNotFoundError):
             self._open_current(0)
-            self._lock()
 
     def size(self) -> int:
         """Return the size in bytes of the file that has the path now, which is made if need be.
@@ -127,12 +144,27 @@ class FollowedFile(Descriptor):
             FileInUseError: another process owns it.
             OSError: it cannot be opened.
         """
-        self._open_current(os.O_CREAT)
-        self._lock()
+        self._open_current()
         if self.truncate:
             os.ftruncate(self.fd, 0)
             self.truncate = False
         return os.fstat(self.fd).st_size
+
+    def is_empty(self) -> bool:
+        """Tell if nothing is in the file that has the path now, or none has it."""
+        with suppress(OSError):
+            return os.stat(self.path).st_size == 0
+        return True
+
+    def set_modified(self, at: float) -> None:
+        """Let the time of the last write be `at`, in seconds since the epoch, if that is allowed.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        self._open_current()
+        with suppress(OSError):  # it is somebody else's
+            os.utime(self.fd, (os.fstat(self.fd).st_atime, at))
 
     def append(self, data: bytes, preamble: bytes, save: Save) -> None:
         """Write `data` to the end, behind `preamble` in an empty file; first `save` the position.
@@ -178,12 +210,16 @@ class FollowedFile(Descriptor):
             return False
         return found.st_atime_ns <= found.st_mtime_ns
 
-    def _open_current(self, create: int) -> None:
-        if self.is_open:
-            if not self.is_moved():
-                return
+    def _open_current(self, create: int = os.O_CREAT) -> None:
+        if self.is_open and self.is_moved():
             self.close()
             self._wait_for_another()
+        if not self.is_open:
+            self._open(create)
+        if self._locked_for != self.rotates:
+            self._lock()
+
+    def _open(self, create: int) -> None:
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         fd = os.open(self.path, _APPEND | os.O_NONBLOCK | create, 0o666)
         found = os.fstat(fd)
@@ -193,8 +229,6 @@ class FollowedFile(Descriptor):
         self.fd, self.identity, self._locked_for = fd, (found.st_dev, found.st_ino), None
 
     def _lock(self) -> None:
-        if self._locked_for == self.rotates:
-            return
         answer = lock_log_file(self.fd, rotates=self.rotates)
         if answer is Answer.TAKEN:
             self.close()
@@ -226,7 +260,11 @@ class FollowedFile(Descriptor):
 
     def path_identity(self) -> tuple[int, int]:
         """Return device and inode of the file that has the path now; (-1, -1) if there is none."""
-        with suppress(OSError):
-            found = os.stat(self.path)
-            return found.st_dev, found.st_ino
-        return -1, -1
+        return _identity(self.path)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    with suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return -1, -1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from queuelog.base import native
 from queuelog.spool import frame
 
 Items = list[frame.Item]
@@ -25,10 +27,18 @@ class Mark(NamedTuple):
 SaveMark = Callable[[Mark], None]
 
 
+def interrupts(error: BaseException) -> bool:
+    """Tell if somebody interrupts this process: all else that a user's code raises is its failure.
+
+    Signal handlers raise in the main thread only, in which `stop` writes. It is also the one in
+    which a child goes on that such code has forked: the owner is its parent.
+    """
+    in_main_thread = native("_thread", "get_native_id")() == os.getpid()
+    return in_main_thread and not isinstance(error, Exception)
+
+
 class Sink(ABC):
     """One place where records end. One thread at a time uses it."""
-
-    has_schedule = False  # an equal sink that is made anew would begin a new period
 
     @abstractmethod
     def accept(self, kind: int, items: Items) -> Items:

@@ -10,7 +10,7 @@ from typing import Any
 
 from queuelog.base import detach_stream, opened, report
 from queuelog.sinks.convert import IS_LINE, record_of, record_payload
-from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
+from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink, interrupts
 from queuelog.spool import frame
 
 _REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
@@ -46,8 +46,8 @@ class RecordSink(Sink):
             save_mark(Mark(index))
             try:
                 self._handle(record_of(payload))
-            except Exception as error:
-                if not _is_final(error):
+            except BaseException as error:  # whatever a user's handler raises, also SystemExit
+                if interrupts(error) or not _is_final(error):
                     raise
                 report(f"record {self._id}", f"handler {self._id} lost a record: {error!r}")
         with suppress(ValueError):
@@ -106,7 +106,7 @@ class RecordSink(Sink):
         vars(self.handler).pop("handleError", None)
 
 
-def _is_final(error: Exception) -> bool:
+def _is_final(error: BaseException) -> bool:
     """Tell if the record will never pass, however often it is tried: go on with the next one."""
     if not isinstance(error, OSError) or error.errno == errno.EMSGSIZE:
         return True  # the handler's own error, or too long for a datagram

@@ -34,12 +34,25 @@ from queuelog.spool import Target
 from queuelog.spool.merge import Groups
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
-SHORT_IDLE = 1.0  # ... if there are many: each takes two of this process's descriptors
+SHORT_IDLE = 1.0  # ... if there are many: each takes one of this process's descriptors
+MOST_TIMED = 1000  # handlers that are kept, about 2 KiB each
 MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 
 
 class UnknownSinkError(Exception):
     """Nobody here can write this; the records stay in the spool for a process that can."""
+
+
+class _Schedules(dict[str, logging.FileHandler]):
+    """Timed handlers by sink: one that is made anew goes on with the period of the last."""
+
+    def keep(self, sink_id: str, sink: Sink) -> None:
+        """Keep the handler of a sink if it is timed; forget the one that was kept the longest."""
+        if isinstance(sink, FileSink) and sink.is_timed:
+            self.pop(sink_id, None)
+            self[sink_id] = sink.handler
+            if len(self) > MOST_TIMED:
+                del self[next(iter(self))]
 
 
 class Sinks:
@@ -54,6 +67,7 @@ class Sinks:
         self._places: dict[Place, str] = {}  # ids of the files
         self._added: set[str] = set()  # by workers: can be built again from a specification
         self._resolved: dict[Target, str] = {}  # the id of its sink
+        self._schedules = _Schedules()  # of files that were let go
         self._refused = 0  # records
         self.unfinished: dict[str, object] = {}  # whose line has to be completed, by sink id
 
@@ -127,7 +141,8 @@ class Sinks:
         if sink is None:
             with acting_as(user):
                 handler = _build(found._replace(path=sink_id), trusted=user is None)
-            added = FileSink(handler, user)
+            added = FileSink(self._schedules.get(sink_id, handler), user)
+            added.use(handler)
             added.claim()
             self._add(sink_id, added)
             self._added.add(sink_id)
@@ -206,16 +221,16 @@ class Sinks:
     def let_go_of_idle(self) -> None:
         """Close the files that nobody has written to for long, if workers have added them.
 
-        They are forgotten: an application may have a file for each job. A timed handler is kept,
-        since a new one begins a new period. Files that the arbiter's configuration names stay
-        open, so that no other process takes them, unless there are many.
+        They are forgotten: an application may have a file for each job. Files that the arbiter's
+        configuration names stay open, so that no other process takes them, unless there are many.
         """
         many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
             if sink.is_idle(SHORT_IDLE if many else IDLE) and (many or sink_id in self._added):
                 sink.let_go()
-                if sink_id in self._added and not sink.has_schedule:
+                if sink_id in self._added:
                     self._forget(sink_id)
+                    self._schedules.keep(sink_id, sink)
 
     def _forget(self, sink_id: str) -> None:
         self._sinks.pop(sink_id).close()
@@ -234,8 +249,11 @@ class Sinks:
 
     def close(self) -> None:
         """Close every file, and give every handler back."""
-        for sink in self._sinks.values():
-            sink.close()
+        for sink_id, sink in self._sinks.items():
+            try:
+                sink.close()
+            except Exception as error:  # the others shall be closed, too
+                report(f"sink {sink_id}", f"cannot close {sink_id}: {error!r}")
         self._sinks.clear()
         self._places.clear()
         self._added.clear()

@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from queuelog.base import detach_stream, is_stdlib, report
-from queuelog.sinks.protocol import Items
+from queuelog.sinks.protocol import Items, interrupts
 
 _RETRY = 10.0  # seconds
 
@@ -67,11 +67,30 @@ class Rollover:
             return bool(created >= self.handler.rolloverAt)
         return size > 0 and 0 < self.max_bytes <= size + len(line)
 
+    def begin_with(self, created: float) -> None:
+        """The first line that is known of the file was created then: its period is that line's.
+
+        A handler takes it from the file's last write, which can be later: lines that a crash has
+        held up may be written on another day, and a file be made anew for them.
+        """
+        if self.timed and created > 0:  # else it has no time
+            end = _next_rollover(self.handler, created)
+            if end <= time.time():
+                self.handler.rolloverAt = min(self.handler.rolloverAt, end)
+
+    def last_write(self, created: float) -> float | None:
+        """Return when the file, whose last line was created then, should have been written last.
+
+        That is in its period, if this is over already; else None: it is the time of the write.
+        """
+        if not self.timed or self.handler.rolloverAt > time.time():
+            return None
+        end: float = self.handler.rolloverAt
+        return min(max(created, end - getattr(self.handler, "interval", 1)), end - 1)
+
     def backup_for(self, created: float) -> Backup | None:
         """Return the backup to which a late record belongs, if it is still a plain file."""
-        if created >= self._begin:
-            return None
-        backup = next((one for one in self._backups if created < one.end), None)
+        backup = self._backup_of(created)
         if backup is not None:
             with suppress(OSError):
                 found = os.lstat(backup.path)
@@ -79,10 +98,16 @@ class Rollover:
                     return backup
         return None
 
-    def piece(self, lines: Items, start: int, size: int, backup: Backup | None) -> int:
+    def _backup_of(self, created: float) -> Backup | None:
+        """Return what the file became that had the record; None if it is the file of now."""
+        if created >= self._begin:
+            return None
+        return next((one for one in self._backups if created < one.end), None)
+
+    def piece(self, lines: Items, start: int, size: int, created: float) -> int:
         """Return the index behind the lines that go where the line at `start` goes.
 
-        That is `backup`, or the file, which has `size` bytes.
+        That one counts as `created` then; the file has `size` bytes.
         """
         if self.waits:
             return len(lines)
@@ -93,9 +118,8 @@ class Rollover:
                 if size >= self.max_bytes:
                     return index
         elif self.timed:
-            if backup is None and lines[start][0] < self._begin:
-                return start + 1  # late, and its backup is gone; the next one's may not be
-            end = self.handler.rolloverAt if backup is None else backup.end
+            late = self._backup_of(created)  # if that is gone, they go into the file all the same
+            end = self.handler.rolloverAt if late is None else late.end
             if end <= time.time():  # else all: those of the future count as of now
                 return bisect_left(lines, end, start + 1, key=itemgetter(0))
         return len(lines)
@@ -114,7 +138,9 @@ class Rollover:
                 handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
             with _watched(handler, self.timed, failed) as moved:
                 self._do_rollover()
-        except Exception as error:  # it is the user's code: a rotator, a namer, a subclass
+        except BaseException as error:  # it is the user's code: a rotator, a namer, a subclass
+            if interrupts(error):
+                raise
             self._next_try = time.monotonic() + _RETRY
             path = handler.baseFilename
             report(f"rollover {path}", f"cannot roll over {path}: {error!r}")

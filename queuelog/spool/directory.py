@@ -1,7 +1,7 @@
 """The spool directory: where it is, who may write to it, what lies in it.
 
     SPOOL/lock          write-locked by the process that owns the spool and so the log files
-    SPOOL/registry      who that is, and which log files and handlers it owns (see `registry`)
+    SPOOL/registry      who that is, and which log files and handlers it owns; write-locked, too
     SPOOL/ledger        what has reached the log files
     SPOOL/consumed      how many bytes of the segments there are have been dealt with
     SPOOL/bell          FIFO: a writer rings when it has written
@@ -191,6 +191,13 @@ class SpoolDirectory:
                 f"is in must exist and have room; {ELSEWHERE}"
             ) from error
 
+    def writing_as(self, uid: int) -> User | None:
+        """Return whose rights this process needs to write as user `uid`; None for its own.
+
+        That user may have put links anywhere below his directory.
+        """
+        return None if uid == os.geteuid() else self._users.get(uid) or User(uid, os.getegid())
+
     def new_file(self, uid: int, name: str, flags: int, content: bytes = b"") -> int:
         """Make a file that user `uid` writes; return its descriptor, which holds a lock on it.
 
@@ -198,9 +205,7 @@ class SpoolDirectory:
             OSError: it is there, or there is no room for it.
         """
         path = os.path.join(self.incoming(uid), name)
-        # As that user, who may have put links anywhere below his directory.
-        user = None if uid == os.geteuid() else self._users.get(uid) or User(uid, os.getegid())
-        with acting_as(user):
+        with acting_as(self.writing_as(uid)):
             fd = self._new(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
             try:
                 # Before the first byte: the reader leaves empty ones alone, others while locked.
@@ -226,11 +231,10 @@ class SpoolDirectory:
         return all(os.path.isdir(self.incoming(uid)) for uid in self.uids)
 
     def is_empty(self) -> bool:
-        """Tell if nothing waits here, nor anything that this version does not know."""
-        incoming = [path for path in map(self.incoming, self.uids) if os.path.isdir(path)]
-        known = {self.lock, self.registry, self.ledger, self.bell, self._consumed, *incoming}
-        with os.scandir(self.path) as entries:
-            return {entry.path for entry in entries} <= known and not any(map(os.listdir, incoming))
+        """Tell if nothing waits here, nor anybody who may write; no, if nobody can say."""
+        with contextlib.suppress(OSError):
+            return not any(os.listdir(self.incoming(uid)) for uid in self.uids)
+        return False
 
     def segments(self) -> Iterator[tuple[int, str]]:
         """Yield user id and file name of every segment."""

@@ -10,6 +10,7 @@ import time
 from itertools import groupby
 from typing import NamedTuple
 
+from queuelog.base import report
 from queuelog.spool import frame
 from queuelog.spool.directory import Offsets, SpoolDirectory, Target
 from queuelog.spool.segments import Part, Segments
@@ -57,10 +58,18 @@ class SpoolReader:
         return self._read(dict(stop), start)
 
     def read_again(self, start: Offsets, ends: Offsets) -> Batch:
-        """Return the batch that was read before from `start`, and that had these `ends`."""
-        names = sorted(ends, key=_order)
-        found = [segment for segment in map(self.segments.get, names) if segment is not None]
-        parts = [s.read(start.get(s.name, 0), ends[s.name], math.inf) for s in found]
+        """Return the batch that was read before from `start`, and that had these `ends`.
+
+        Without a segment that is gone, which is reported: nothing can be read of it any more.
+
+        Raises:
+            OSError: a segment cannot be opened now. Try again: what it has is of the batch.
+        """
+        found = [self.segments.get_again(name) for name in sorted(ends, key=_order)]
+        parts = [s.read(start.get(s.name, 0), ends[s.name], math.inf) for s in found if s]
+        if len(parts) < len(ends):
+            gone = ", ".join(ends.keys() - {part.segment.name for part in parts})
+            report("spool-gone", f"what was not yet written of these segments is lost: {gone}")
         return _merge(parts, more=False)
 
     def _read(self, stops: dict[str, int | None], start: Offsets) -> Batch:

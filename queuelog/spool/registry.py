@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from queuelog.base import Place, base_directory, opened, own_directory, place_of
-from queuelog.base.locks import MEMORY, is_locked
+from queuelog.base.locks import MEMORY, is_locked, try_lock
 from queuelog.base.processes import processes_with
 from queuelog.errors import SpoolError
 from queuelog.spool.directory import SpoolDirectory, spools
@@ -38,17 +38,23 @@ class Registry(NamedTuple):
     taken_over: bool = False
     format: int = FORMAT
 
-    def write(self, directory: SpoolDirectory) -> None:
-        """Replace the registry of a spool.
+    def write(self, directory: SpoolDirectory) -> int:
+        """Replace the registry of a spool; return its descriptor, which holds the lock on it.
 
         Raises:
             OSError: there is no room for it.
         """
         new = f"{directory.registry}.new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with opened(new, flags, directory.file_mode) as fd:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        try:
+            try_lock(fd)  # before others can read it: a reader's lock would keep the owner's away
             os.write(fd, json.dumps(self._asdict()).encode())
-        os.rename(new, directory.registry)
+            os.fchmod(fd, directory.file_mode)
+            os.rename(new, directory.registry)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
 
 
 def read(directory: SpoolDirectory) -> Registry | None:
@@ -67,7 +73,7 @@ def read(directory: SpoolDirectory) -> Registry | None:
 def is_owned(directory: SpoolDirectory) -> bool:
     """Tell if the owner of a spool lives."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    with contextlib.suppress(OSError), opened(directory.lock, flags) as fd:
+    with contextlib.suppress(OSError), opened(directory.registry, flags) as fd:
         return is_locked(fd)
     return False
 
@@ -75,10 +81,13 @@ def is_owned(directory: SpoolDirectory) -> bool:
 def visible(parent: str | None = None) -> Iterator[SpoolDirectory]:
     """Yield the spools that this process can see: below `parent`, this user's, those of others."""
     above = [parent] if parent else []
-    paths = [path for one in (*above, base_directory(), *_of_others()) for path in spools(one)]
-    for path in dict.fromkeys(map(os.path.realpath, paths)):
-        with contextlib.suppress(OSError):
-            yield SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+    named = [path for one in (*above, base_directory(), *_of_others()) for path in spools(one)]
+    found: dict[str, SpoolDirectory] = {}
+    for link in named:
+        with contextlib.suppress(OSError):  # it is just being removed
+            path = os.path.realpath(link)
+            found[path] = SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+    yield from found.values()
 
 
 def _of_others() -> list[str]:
@@ -92,8 +101,11 @@ def _of_others() -> list[str]:
 def announce(directory: SpoolDirectory) -> None:
     """Let a spool be found that is not in the usual place: by a link there."""
     usual = base_directory()
-    if os.path.dirname(directory.path) != usual:
-        with contextlib.suppress(OSError, SpoolError):  # others find it if they are told where
+    with contextlib.suppress(OSError, SpoolError):  # others find it if they are told where
+        for link in spools(usual):
+            if not os.path.exists(link):  # that of a spool that somebody has removed
+                os.unlink(link)
+        if os.path.dirname(directory.path) != usual:
             own_directory(usual, 0o755, os.geteuid())
             os.symlink(directory.path, _link(directory))
 

@@ -146,23 +146,36 @@ class Segments:
         return {f"{uid}/{name}" for uid, name in self._directory.segments()} | self._open.keys()
 
     def get(self, name: str) -> Segment | None:
-        """Open a segment, if it is one and there is a descriptor for it; else report why not.
+        """Open a segment, if it is one and there is a descriptor for it; else report why not."""
+        if name not in self._open and self._count[_uid(name)] >= self.most:
+            report("spool-crowded", f"{self.most} segments are open: further ones wait for them")
+            return None
+        try:
+            return self.get_again(name)
+        except OSError as error:
+            report("spool-refused", f"cannot read a segment, for now: {error}")
+            return None
+
+    def get_again(self, name: str) -> Segment | None:
+        """Open a segment that was read before, however many are open; None if it is none any more.
 
         It is a regular file of the right user, under one name, which begins with the header.
+
+        Raises:
+            OSError: it is there, and cannot be opened now.
         """
         if name in self._open or name in self.left_alone:
             return self._open.get(name)
-        uid = int(name.partition("/")[0])
-        if self._count[uid] >= self.most:
-            report("spool-crowded", f"{self.most} segments are open: further ones wait for them")
-            return None
+        uid = _uid(name)
         path = self._directory.segment(name)
         try:
             fd = os.open(path, _READ)  # not blocking: a hostile worker may have put a FIFO there
         except FileNotFoundError:
             return None
-        except OSError as error:
-            report("spool-refused", f"cannot read segment {path}: {error.strerror}")
+        except OSError:
+            if is_plain(os.lstat(path), uid):
+                raise
+            report("spool-refused", f"refused {path}: not a plain file of user {uid}")
             return None
         user = self._directory.user(uid, os.fstat(fd).st_gid)
         segment = Segment(name, fd, self._limit, user)
@@ -207,7 +220,7 @@ class Segments:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._directory.segment(name))
             self._open.pop(name).close()
-            self._count[int(name.partition("/")[0])] -= 1
+            self._count[_uid(name)] -= 1
         return set(passed)
 
     def remove_stale(self) -> None:
@@ -233,3 +246,7 @@ class Segments:
             segment.close()
         self._open.clear()
         self._count.clear()
+
+
+def _uid(name: str) -> int:
+    return int(name.partition("/")[0])

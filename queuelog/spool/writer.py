@@ -21,7 +21,7 @@ from os import write
 from time import monotonic
 from typing import Any
 
-from queuelog.base import Descriptor, native
+from queuelog.base import Descriptor, acting_as, native
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
@@ -157,7 +157,8 @@ class SpoolWriter:
             self._append_later(item, timeout)
         finally:
             if rings:
-                ring(self.directory.bell)
+                with acting_as(self.directory.writing_as(self._uid)):
+                    ring(self.directory.bell)
 
     def description_of(self, item: bytes) -> bytes:
         """Return the description of the sink that a frame is for."""

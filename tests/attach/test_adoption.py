@@ -54,29 +54,30 @@ def test_names_and_marker_attributes_stay(program):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("allowed", [True, False])
-def test_workers_of_another_user_add_files_only_where_they_may(program, log, spool, allowed):
-    """A root arbiter opens what its own configuration names, and what is below `adopt`."""
-    inside = Path(spool).parent / "inside"  # pytest's own directories are root's alone
-    inside.mkdir()
-    os.chown(inside, NOBODY, NOBODY)
-    done = program(inside, allowed)
+@pytest.mark.parametrize("uid", [NOBODY, 0], ids=["its own", "root's"])
+def test_workers_of_another_user_add_files_only_where_they_may(program, log, spool, uid):
+    """A root arbiter opens what its own configuration names; all else as the worker's user."""
+    place = Path(spool).parent / "place"  # pytest's own directories are root's alone
+    place.mkdir()
+    os.chown(place, uid, uid)
+    done = program(place)
     assert "to a known file" in log.read_text().splitlines()
-    written = (inside / "new.log").read_text()
-    assert written == ("to a new file\n" if allowed else "")
-    assert ("start(adopt=[" in done.stderr) == (not allowed)
+    written = {path.name: (path.stat().st_uid, path.read_text()) for path in place.iterdir()}
+    assert written == ({"new.log": (NOBODY, "to a new file\n")} if uid else {})
+    assert (f"cannot write {place}/new.log: " in done.stderr) == (not uid)
 
 
 @pytest.mark.root
-def test_a_link_in_an_allowed_directory_is_not_followed(program, tmp_path):
-    """A worker owns that directory: it must not lead a root arbiter anywhere else."""
-    victim = tmp_path / "victim"
+def test_a_link_of_a_worker_of_another_user_leads_nowhere_else(program, spool):
+    """It owns that directory: it must not lead a root arbiter anywhere else."""
+    place = Path(spool).parent
+    victim = place / "victim"
     victim.write_text("secret\n")
-    inside = tmp_path / "inside"
+    inside = place / "inside"
     inside.mkdir()
     os.chown(inside, NOBODY, NOBODY)
     (inside / "link.log").symlink_to(victim)
-    (inside / "link").symlink_to(tmp_path)
+    (inside / "link").symlink_to(place)
     done = program(inside)
     assert victim.read_text() == "secret\n"
-    assert "start(adopt=[" in done.stderr
+    assert "Permission denied" in done.stderr

@@ -1,8 +1,12 @@
 """`python -m queuelog check`: a conf file is checked before a server is started with it."""
 
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,12 +74,186 @@ def test_the_command_fails_with_the_problems(tmp_path):
     (tmp_path / "conf.py").write_text("accesslog = '/none/access.log'\n")
     done = check("-c", tmp_path / "conf.py", cwd=tmp_path)
     assert done.returncode == 1
-    assert "PROBLEM: /none/access.log cannot be written" in done.stdout
+    assert "PROBLEM: /none/access.log: there is no directory /none\n" in done.stdout
     assert "PROBLEM: the conf file does not set on_exit, on_reload, on_starting" in done.stdout
+    assert done.stdout.endswith(
+        "mend it: let its last line be queuelog.gunicorn.install(globals())\n"
+    )
+
+
+INSTALL = "import queuelog.gunicorn\nqueuelog.gunicorn.install(globals())\n"
+
+
+@pytest.fixture
+def service():
+    """Return a function that checks a conf file and an application in an open directory.
+
+    Other users can enter that, and not only this one's, as with pytest's.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="queuelog-test-"))
+    directory.chmod(0o755)
+    (directory / "logs").mkdir()
+
+    def run(conf, app=""):
+        (directory / "conf.py").write_text(f"{conf}\n{INSTALL}")
+        (directory / "app.py").write_text(f"import logging.handlers\n{app}\napp = print\n")
+        return check("-c", "conf.py", "app:app", cwd=directory)
+
+    run.directory = directory
+    yield run
+    shutil.rmtree(directory)
+
+
+def mend(done, problem):
+    """Assert that a check found one problem, and run the command that mends it."""
+    assert done.returncode == 1, done.stderr
+    ((found, line),) = re.findall(r"^PROBLEM: (.*)\n    mend it: (.*)$", done.stdout, re.MULTILINE)
+    assert found == problem
+    subprocess.run(shlex.split(line), check=True)
+
+
+def test_a_missing_directory_is_named(service):
+    """It is made as the problem says."""
+    path = service.directory / "new" / "deep"
+    conf = f"accesslog = '{path}/access.log'"
+    mend(service(conf), f"{path}/access.log: there is no directory {path}")
+    assert service(conf).returncode == 0
+
+
+APP_LOG = "logging.getLogger().addHandler(logging.FileHandler('logs/app.log'))"
+
+
+@pytest.mark.root
+def test_a_file_is_checked_with_the_rights_of_its_user(service):
+    """Root writes what the conf file names; what the application names, only the workers' user."""
+    conf, app = "user = 'nobody'\naccesslog = 'logs/access.log'", APP_LOG
+    path = service.directory / "logs"
+    mend(
+        service(conf, app),
+        f"{path}/app.log cannot be written by user nobody in its directory {path}",
+    )
+    assert service(conf, app).returncode == 0
+    (path / "app.log").touch()
+    mend(service(conf, app), f"{path}/app.log cannot be written by user nobody")
+    assert service(conf, app).returncode == 0
+
+
+@pytest.mark.root
+def test_a_file_that_rolls_over_needs_its_directory(service):
+    """To write it is not enough: backups are made there."""
+    path = service.directory / "logs"
+    (path / "app.log").touch()
+    shutil.chown(path / "app.log", "nobody")
+    assert service("user = 'nobody'", APP_LOG).returncode == 0
+    app = APP_LOG.replace("FileHandler", "handlers.TimedRotatingFileHandler")
+    mend(
+        service("user = 'nobody'", app),
+        f"{path}/app.log cannot roll over: user nobody may not rename files in its directory "
+        f"{path}",
+    )
+    assert service("user = 'nobody'", app).returncode == 0
+
+
+@pytest.mark.root
+def test_a_check_by_another_user_than_the_servers_says_so(program, service):
+    """It could not know what the workers may do."""
+    service("user = 'root'")
+    done = program(service.directory)
+    assert "PROBLEM: this is user nobody, who can neither start workers that are user root" in (
+        done.stdout
+    )
+
+
+def test_the_options_of_the_conf_file_are_known(service):
+    """`own` names a handler of the conf file, or one that nobody has."""
+    mail = {"class": "logging.handlers.SMTPHandler", "mailhost": "", "fromaddr": "", "toaddrs": "",
+            "subject": ""}  # fmt: skip
+    root = {"handlers": ["mail"]}
+    configured = {"version": 1, "loggers": {}, "root": root, "handlers": {"mail": mail}}
+    conf = f"logconfig_dict = {configured}\n"
+    assert "own=['mail'] would let the arbiter own it" in service(conf).stdout
+    for name, fate in (("mail", "owned by the arbiter"), ("mial", "no handler has this name")):
+        text = f"{conf}queuelog.gunicorn.install(globals(), own=['{name}'])\n"
+        (service.directory / "own.py").write_text(f"import queuelog.gunicorn\n{text}")
+        assert fate in check("-c", "own.py", cwd=service.directory).stdout
+
+
+def test_no_handler_of_the_application_is_said_to_be_one_for_own(service):
+    """The arbiter has none of that name, and could not build it."""
+    app = "logging.getLogger().addHandler(logging.handlers.HTTPHandler('h', '/'))\n"
+    done = service("", app + "logging.getLogger().handlers[0].name = 'http'")
+    assert "(root): http: kept in each process: it is no file\n" in done.stdout
+
+
+OTHERS = {
+    "import concurrent_log_handler as c\n"
+    "handler = c.ConcurrentRotatingFileHandler('logs/app.log', maxBytes=9, backupCount=9)\n"
+    "logging.getLogger().addHandler(handler)": "rolled over by each process, behind a lock",
+    "import loguru\n"
+    "loguru.logger.add('logs/app.log', rotation='1 day')": "written by loguru in each process",
+}
+
+
+@pytest.mark.parametrize("app", OTHERS, ids=["concurrent-log-handler", "loguru"])
+def test_files_of_other_packages_in_the_application_are_problems(service, app):
+    """Each process writes and rotates them by itself."""
+    done = service("", app)
+    assert done.returncode == 1, done.stderr
+    assert f"PROBLEM: {service.directory}/logs/app.log is {OTHERS[app]}" in done.stdout
+
+
+def test_processes_that_write_a_file_are_named(service, background):
+    """A server without queuelog, say; but no reader, and no owner, with which all is well."""
+    path = service.directory / "logs" / "app.log"
+    app = APP_LOG
+    with path.open("a"):
+        pid = os.getpid()
+        assert f"PROBLEM: {path} is open for writing in process {pid} (" in service("", app).stdout
+    with path.open():
+        assert service("", app).returncode == 0
+    assert background("own_the_file", path).stdout.readline() == "up\n"
+    assert service("", app).returncode == 0
+
+
+def test_a_file_of_the_arbiter_and_of_each_process_is_a_problem(service):
+    """The conf file names it, and so does a handler that the arbiter cannot build."""
+    app = "class Own(logging.FileHandler):\n    def emit(self, record): pass\n"
+    app += "logging.getLogger().addHandler(Own('logs/access.log'))"
+    done = service("accesslog = 'logs/access.log'", app)
+    assert done.returncode == 1, done.stderr
+    assert (
+        "access.log would be written by the arbiter and by each process: of app.Own, it has a"
+        in (done.stdout)
+    )
+
+
+def test_hooks_above_the_import_are_named(tmp_path):
+    """It replaces them without a word."""
+    (tmp_path / "conf.py").write_text(
+        "def post_fork(server, worker): pass\npost_worker_init = print\nworkers = 1\n"
+        "from queuelog.gunicorn import *\ndef on_exit(server): import queuelog\n"
+    )
+    done = check("-c", "conf.py", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "PROBLEM: the conf file's own post_fork, post_worker_init are replaced by" in done.stdout
+
+
+def test_a_conf_file_that_is_not_read_is_named(tmp_path):
+    """Gunicorn reads one conf file, and ./gunicorn.conf.py only without -c."""
+    (tmp_path / "gunicorn.conf.py").write_text("from queuelog.gunicorn import *\n")
+    assert check(cwd=tmp_path).returncode == 0
+    done = check("-c", "python:queuelog.gunicorn", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "PROBLEM: gunicorn.conf.py in this directory is not read, since -c names python:" in (
+        done.stdout
+    )
 
 
 HOOKS = {
     "": True,
+    INSTALL: True,
+    f"def on_starting(server): server.log.info('mine')\n{INSTALL}": True,
+    f"{INSTALL}def on_starting(server): server.log.info('mine')\n": False,
     "def on_starting(server): server.log.info('mine')\n": False,
     "import helpers\ndef on_starting(server): helpers.other()\n": False,
     "import helpers\ndef on_starting(server): helpers.begin()\n": True,

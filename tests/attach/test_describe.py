@@ -24,7 +24,8 @@ def described(logger, **options):
     """Return the entries of one logger, without those of pytest's handlers, and the problems."""
     plan = queuelog.describe(**options)
     entries = [entry for entry in plan.entries if entry.logger == logger.name]
-    return [entry for entry in entries if "pytest" not in entry.handler], plan.problems
+    problems = [problem.text for problem in plan.problems]
+    return [entry for entry in entries if "pytest" not in entry.handler], problems
 
 
 HANDLERS = logging.handlers
@@ -66,8 +67,9 @@ def test_rotation_and_retention_are_said(tree, policy):
 
 
 def test_what_stays_in_each_process_is_said_with_the_reason(tree):
-    """Consoles, devices, and handlers that the arbiter would own if it were told."""
+    """Consoles, devices, and handlers that the arbiter would own if it were told by their name."""
     logger, _ = tree
+    logger.addHandler(logging.NullHandler())  # does nothing: nothing to be said
     logger.addHandler(logging.StreamHandler())
     logger.addHandler(logging.FileHandler("/dev/null"))
     mail = HANDLERS.SMTPHandler("localhost", "a@b", ["c@d"], "subject")
@@ -77,9 +79,11 @@ def test_what_stays_in_each_process_is_said_with_the_reason(tree):
     assert [entry.kept for entry in entries] == [
         "it writes to a stream",
         "its path is no regular file",
-        "it is no file; start(own=[…]) with its name would let the arbiter own it",
+        "it is no file; own=['mail'] would let the arbiter own it",
     ]
     assert described(logger, own=["mail"])[0][2].kept == ""
+    mail.name = None
+    assert described(logger)[0][2].kept == "it is no file"
 
 
 def test_files_behind_other_handlers_are_described(tree):
@@ -124,7 +128,7 @@ def test_two_policies_on_one_path_are_a_problem(tree):
     assert "every 3,600 seconds" in problem
 
 
-def test_two_encodings_and_a_directory_without_permission_are_problems(tree, monkeypatch):
+def test_two_encodings_and_a_missing_directory_are_problems(tree):
     """What the arbiter would run into later is said before."""
     logger, path = tree
     logger.addHandler(logging.FileHandler(path / "a.log", encoding="utf-8", delay=True))
@@ -132,7 +136,7 @@ def test_two_encodings_and_a_directory_without_permission_are_problems(tree, mon
     logger.addHandler(logging.FileHandler(path / "none" / "b.log", delay=True))
     _, problems = described(logger)
     assert problems[0].endswith("would have lines in utf-16 and utf-8")
-    assert "b.log cannot be written" in problems[1]
+    assert problems[1] == f"{path / 'none' / 'b.log'}: there is no directory {path / 'none'}"
 
 
 def test_after_start_it_says_the_same_as_before(program):

@@ -9,6 +9,8 @@ import pytest
 from belowapp import WAYS
 from waiting import wait_for
 
+from queuelog.spool.frame import FORMAT
+
 COUNT = 20
 
 
@@ -103,9 +105,9 @@ def test_a_variable_of_another_version_is_refused(python, spool, monkeypatch, ve
 def connection(spool):
     """Return what a server with this spool, and this user, would put into the variable."""
     return {
-        "spool": spool, "owner": 1, "owner_uid": os.geteuid(), "worker_uid": os.geteuid(),
+        "spool": spool, "owner": 1, "owner_uid": os.geteuid(), "parent": None,
         "backlog": 1 << 20, "full": "wait", "wait": 1.0, "own": [], "known": [],
-        "format": 1,
+        "format": FORMAT,
     }  # fmt: skip
 
 

@@ -6,12 +6,22 @@ from collections import Counter
 import pytest
 
 
-def test_setup_without_start_shows_the_lines_to_add(program):
-    """The error is a recipe."""
-    done = program(check=False)
-    assert done.returncode == 1
-    assert "NotStartedError" in done.stderr
-    assert "def on_starting(server):\n        queuelog.start()" in done.stderr
+def test_setup_without_start_says_what_to_do(program):
+    """In a program of one's own, and in another way where Gunicorn is at work."""
+    program()
+
+
+@pytest.mark.parametrize("options", [{}, {"full": "drop"}, {"own": "mail"}])
+def test_a_second_start_may_leave_options_out(program, log, options):
+    """It takes over what was configured meanwhile, with the options of the first."""
+    program(json.dumps(options))
+    assert log.read_text() == "taken over\n"
+
+
+def test_a_second_start_cannot_change_options(program, log):
+    """It says which, and what it has; nothing has changed then."""
+    program()
+    assert log.read_text() == "goes on\n"
 
 
 def test_every_call_may_be_repeated(program, log):

@@ -47,6 +47,17 @@ def test_without_a_handler_stderr_gets_it_once(capfd, monkeypatch):
     assert capfd.readouterr().err.count("wrong") == 1
 
 
+@pytest.mark.parametrize("where", ["file", "both", "console"])
+def test_gunicorns_error_log_has_what_no_other_log_has(program, tmp_path, where):
+    """A daemon has no stderr, and its root logger no handler; nothing is said twice."""
+    done = program(where)
+    assert done.stderr.count("100 % wrong") == 1
+    found = {path.name: path.read_text() for path in tmp_path.glob("*.log")}
+    said = "queuelog: 100 % wrong\n"
+    both = {"error.log": "", "root.log": "100 % wrong\n"}
+    assert found == {"file": {"error.log": said}, "both": both, "console": {}}[where]
+
+
 def test_what_repeats_is_counted_and_said_once_an_interval(capfd, clock, seen):
     """A failure of every record must not fill stderr as well."""
     for _ in range(5):

@@ -13,6 +13,7 @@ from disks import UNPRIVILEGED, fill, frozen, run
 from harness import Load
 from processes import children, memory, open_files, workers
 from rotating import by_size
+from spools import the_spool
 from waiting import wait_for
 
 SHIM = Path(__file__).parents[1] / "support" / "disk_shim.c"
@@ -42,6 +43,33 @@ def test_a_full_disk_with_room_again_loses_nothing(server, mount, handler):
     running.count().check(at_least=5_000)
     assert len(running.reports()) < 30
     assert "Traceback" not in running.errors()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
+def test_what_a_full_disk_has_torn_is_completed_in_a_file_that_was_moved_away(
+    server, mount, restarts
+):
+    """`mv`, or `logrotate -f`, is what an admin does first: the rest goes into the new file."""
+    running = server()
+    small(mount, running.log_dir, "1m")
+    running.start()
+    with Load(running) as load:
+        load.wait_for_requests(20)
+        fill(running.log_dir / "filler")
+        load.wait_for_requests(100)
+        running.wait_for_report("cannot write")
+    if restarts:
+        running.kill()
+    torn = (running.log_dir / "load.log").rename(running.log_dir / "load.log.1")
+    run("mount", "-o", "remount,size=64m", running.log_dir)
+    if restarts:
+        running.start()
+    running.get("/log?start=900000&count=10")
+    assert running.stop() == 0
+    running.count().check(at_least=2_000)
+    assert torn.read_bytes().endswith(b"\n")
+    assert not any("twice" in line for line in running.reports())
 
 
 @pytest.mark.root
@@ -245,12 +273,12 @@ def is_removed(path, inode):
     return True
 
 
-@pytest.mark.parametrize("what", ["", "lock", "ledger", "bell", "consumed", "0"])
+@pytest.mark.parametrize("what", ["", "lock", "registry", "ledger", "bell", "consumed", "0"])
 def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
     """All of it, or one thing: every line arrives, and it is as before within a second or two."""
     what = str(os.getuid()) if what == "0" else what
     running = server().start()
-    path = Path(spool, what)
+    path = Path(the_spool(spool).path, what)
     with Load(running) as load:
         load.wait_for_requests(50)
         for _ in range(3):

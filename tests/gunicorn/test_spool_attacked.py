@@ -1,60 +1,44 @@
-"""What somebody does to the spool, or to the locks of log files, while a server runs."""
+"""What somebody does to the spool while a server runs."""
 
 import os
 import shutil
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from disks import UNPRIVILEGED
 from harness import Load
 from processes import children, wait_for_end, workers
+from rotating import by_size
+from spools import is_owned, the_spool
 from waiting import wait_for
 
-
-def locks(pid):
-    """Return the files that process `pid` has locked for itself alone, by device and inode."""
-    found = set()
-    for line in Path("/proc/locks").read_text().splitlines():
-        fields = line.split()
-        if fields[1] == "FLOCK" and int(fields[4]) == pid:
-            found.add(int(fields[5].rpartition(":")[2]))
-    return found
+SIZE = by_size(20_000)
 
 
-def test_locks_of_log_files_that_somebody_removed_are_taken_again(server, program, tmp_path):
-    """A service with a spool of its own must be refused, whatever somebody cleaned up."""
-    base = tmp_path / "temporary"
-    base.mkdir()
-    running = server(confs=["without_memory_file_system"]).start()
-    directory = base / f"queuelog-{os.getuid()}"
+def test_a_second_service_is_refused_when_the_spool_was_removed(server, spool, program, tmp_path):
+    """It finds no owner that it could log through, but the log file itself is locked."""
+    running = server(handler=SIZE).start()
     with Load(running) as load:
         load.wait_for_requests(20)
-        shutil.rmtree(directory)
-        wait_for(lambda: len(list(directory.glob("locks/*"))) == 3, "the locks of three files")
+        shutil.rmtree(spool)
         load.wait_for_requests(20)
-    done = program(running.log_dir / "load.log", base, name="start_beside", check=False)
-    assert "FileInUseError" in done.stderr
+        done = program(running.log_dir / "load.log", tmp_path, name="start_blindly", check=False)
+        assert "FileInUseError" in done.stderr
+        assert str(running.pid) in done.stderr
+        load.wait_for_requests(20)
     assert running.stop() == 0
-    running.count().check(at_least=800)
+    running.count().check(at_least=1_200)
 
 
 def test_a_second_server_cannot_become_the_owner_when_the_lock_was_removed(server, spool, program):
-    """It takes the new lock file, finds the log files locked, and gives the spool up again."""
-    running = server().start()
+    """It finds the log file locked; and what it had taken of the spool, the server has again."""
+    running = server(handler=SIZE).start()
     with Load(running) as load:
         load.wait_for_requests(20)
         path = running.log_dir / "load.log"
-        done = program(path, name="start_without_its_lock", check=False)
-        assert "FileInUseError" in done.stderr
-        lock = Path(spool, "lock")
-
-        def is_ours():
-            with suppress(OSError):
-                return lock.stat().st_ino in locks(running.pid)
-
-        wait_for(is_ours, "the server owns the spool again")
+        assert program(path, name="start_without_its_lock").stdout == "refused\n"
+        wait_for(lambda: is_owned(the_spool(spool)), "the server owns the spool again")
         load.wait_for_requests(50)
     assert running.stop() == 0
     running.count().check(at_least=1_400)
@@ -63,7 +47,7 @@ def test_a_second_server_cannot_become_the_owner_when_the_lock_was_removed(serve
 def test_a_ledger_that_somebody_truncates_is_harmless(server, spool):
     """The next line in it is complete, and a start after a kill finds that."""
     running = server().start()
-    ledger = Path(spool, "ledger")
+    ledger = Path(the_spool(spool).ledger)
     with Load(running) as load:
         load.wait_for_requests(50)
         for _ in range(3):
@@ -93,7 +77,7 @@ def test_a_read_only_spool_is_refused_at_the_start(python, spool, mount):
 def test_a_spool_that_nobody_may_write_to_for_a_while_sends_lines_to_their_files(server, spool):
     """New segments cannot be made; as soon as they can, everything goes through the spool again."""
     running = server(prefix=UNPRIVILEGED).start()
-    incoming = Path(spool, str(os.getuid()))
+    incoming = Path(the_spool(spool).incoming(os.getuid()))
     with Load(running) as load:
         load.wait_for_requests(20)
         incoming.chmod(0o500)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-import inside
 import pytest
 from spools import LIMIT
 
@@ -14,16 +13,15 @@ from queuelog.sinks.registry import Sinks
 
 
 @pytest.fixture
-def deliver(monkeypatch, tmp_path):
+def deliver():
     """Return a context manager that makes an owner of a directory, and lets it end."""
-    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))  # for locks of log files
 
     @contextmanager
     def make(directory, *handlers):
-        sinks = Sinks([], "a test")
+        sinks = Sinks()
         for handler in handlers:
             sinks.add(handler)
-        delivery = Delivery(Ownership(directory), sinks, LIMIT)
+        delivery = Delivery(Ownership(directory), sinks, LIMIT, lambda: False)
         assert delivery.own()
         try:
             yield delivery

@@ -5,7 +5,8 @@ import json
 import logging
 import logging.handlers
 import os
-from contextlib import suppress
+import resource
+from contextlib import contextmanager, suppress
 from unittest import mock
 
 import inside
@@ -16,7 +17,7 @@ from queuelog.sinks import follow
 from queuelog.spool import frame
 
 
-class Killed(BaseException):
+class Killed(inside.Interrupted):
     """Stands for a SIGKILL."""
 
 
@@ -122,3 +123,64 @@ def test_segments_of_a_handler_that_nobody_knows_any_more_wait(directory, delive
         delivery.retry(at_once=True)
         assert not delivery.lagging.ids()
     assert seen == ["kept"]
+
+
+@contextmanager
+def no_descriptor_left():
+    """Let this process open no further file."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def begin_a_batch(directory, deliver, handler, error):
+    """Let an owner be killed, or the sink fail, before the first byte of a batch is written."""
+    fill_spool(directory, handler)
+    killed = mock.patch.object(follow, "_write_all", side_effect=error)
+    with deliver(directory, handler) as delivery, killed, suppress(Killed):
+        delivery.deliver(delivery.next())
+
+
+def test_a_batch_that_was_begun_waits_for_segments_that_cannot_be_opened_now(
+    directory, deliver, log
+):
+    """Without them it would be committed, and they would be removed unread."""
+    handler = HANDLERS["plain"](log)
+    begin_a_batch(directory, deliver, handler, Killed)
+    with deliver(directory, handler) as delivery:
+        with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
+            delivery.deliver(delivery.next())
+        delivery.deliver(delivery.next())
+    assert log.read_text() == "".join(LINES)
+
+
+def test_a_lagging_sink_waits_for_segments_that_cannot_be_opened_now(directory, deliver, log):
+    """It holds up no other sink meanwhile."""
+    handler = HANDLERS["plain"](log)
+    begin_a_batch(directory, deliver, handler, OSError)
+    with deliver(directory, handler) as delivery:
+        with no_descriptor_left():
+            assert not delivery.retry(at_once=True)
+        assert delivery.lagging.ids() == [str(log)]
+        assert delivery.lagging.patience() > 0
+        delivery.retry(at_once=True)
+        assert not delivery.lagging.ids()
+    assert log.read_text() == "".join(LINES)
+
+
+def test_a_batch_that_was_begun_goes_on_without_a_segment_that_is_gone(
+    directory, deliver, log, capfd
+):
+    """Nothing can be read of it, however long anybody waits; it is said what is missing."""
+    handler = HANDLERS["plain"](log)
+    begin_a_batch(directory, deliver, handler, Killed)
+    gone = min(segments(directory))
+    gone.unlink()
+    with deliver(directory, handler) as delivery:
+        delivery.deliver(delivery.next())
+        assert delivery.next() is None
+    assert len(log.read_text().splitlines()) == len(LINES) / 2
+    assert f"is lost: {os.geteuid()}/{gone.name}" in capfd.readouterr().err

@@ -16,7 +16,7 @@ def few_descriptors():
 
 @pytest.mark.parametrize("limit", [("idle", 0.0), ("many", 50)], ids=["idle", "many"])
 def test_a_file_for_each_job_leaves_no_descriptor_in_the_owner(program, log, tmp_path, limit):
-    """Nor does its lock: after some hundreds of jobs the arbiter could open nothing any more."""
+    """Or after some hundreds of jobs the arbiter could open nothing any more."""
     program(*limit)
     assert len(log.read_text().splitlines()) == 200
     for number in range(100):

@@ -11,6 +11,30 @@ def test_a_fork_waits_for_a_stalled_disk_once(program):
     program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
 
 
+@pytest.mark.parametrize("child", ["exits", "ends", "fails", "returns"])
+def test_a_rotator_may_fork(program, tmp_path, child):
+    """The fork does not wait for the thread that it is made in, and its child is no second owner.
+
+    Whatever the child does: only its parent goes on with the batch.
+    """
+    done = program(child, options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
+    lines = "".join(path.read_text() for path in sorted(tmp_path.glob("sized.log*"), reverse=True))
+    assert lines.split() == [f"{number:09d}" for number in range(10)]
+    assert child == "fails" or not done.stderr
+
+
+def test_the_listener_pauses_until_the_last_of_several_forks_is_over(program, log):
+    """Two threads fork at once, or one while another one takes handlers over."""
+    program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
+    assert log.read_text() == "before\nafter\n"
+
+
+def test_what_is_configured_while_a_disk_is_stalled_is_taken_over_later(program, log, tmp_path):
+    """The thread uses the sinks still; nobody waits for it, and no line is lost."""
+    program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])
+    assert log.read_text() == "of a worker\nof the arbiter\n"
+
+
 @pytest.mark.root
 def test_the_listener_goes_on_at_the_next_fork_where_there_was_no_thread(program):
     """It must not count as running for ever, where the limit of processes kept it from starting.

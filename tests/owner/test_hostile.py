@@ -1,10 +1,10 @@
 """Nothing that a worker sends is trusted: what a hostile one may leave in its part of the spool.
 
 The arbiter is root here, and the worker is nobody: it owns SPOOL/65534/, and may do there what it
-likes. Whatever it does, an honest writer's lines arrive, and nothing is written anywhere else.
+likes. Whatever it does, an honest writer's lines arrive, and what it names is written with its own
+rights: the kernel decides.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -12,12 +12,14 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import inside
 import pytest
 from fuzz import fuzz
-from spools import segment_of
+from spools import lock, segment_of
 
+from queuelog.base import User
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
 from queuelog.sinks.registry import Sinks
@@ -30,19 +32,25 @@ pytestmark = pytest.mark.root
 
 
 class Arbiter:
-    """The owner of a spool whose workers are of another user, with one log file of its own."""
+    """The owner of a spool whose workers are of another user, with one log file of its own.
 
-    def __init__(self, spool, directory):
-        self.directory = SpoolDirectory(spool, NOBODY)
+    `home` is root's, and everybody may look; `allowed` is the only directory that is the worker's.
+    """
+
+    def __init__(self, home):
+        self.home = home
+        self.directory = SpoolDirectory(str(home / "spools" / "1-1"))
+        self.directory.allow(User(NOBODY, NOBODY))
         self.directory.create()
         self.incoming = self.directory.incoming(NOBODY)
-        self.log = directory / "known.log"
-        self.allowed = directory / "allowed"
+        self.log = home / "known.log"
+        self.allowed = home / "allowed"
         self.allowed.mkdir()
-        self.sinks = Sinks([str(self.allowed)], "test")
+        os.chown(self.allowed, NOBODY, NOBODY)
+        self.sinks = Sinks()
         self.handler = logging.FileHandler(self.log, delay=True)
         self.sinks.add(self.handler)
-        self.delivery = Delivery(Ownership(self.directory), self.sinks, LIMIT)
+        self.delivery = Delivery(Ownership(self.directory), self.sinks, LIMIT, lambda: False)
         assert self.delivery.own()
         self.description = inside.description_of(self.handler)
         self._honest = SpoolWriter(self.directory, LIMIT, NOBODY)
@@ -53,7 +61,7 @@ class Arbiter:
         path = os.path.join(self.incoming, name)
         with open(path, "wb") as file:
             file.write(data)
-        os.chown(path, NOBODY, -1)
+        os.chown(path, NOBODY, NOBODY)
         return path
 
     def round(self, batches=50):
@@ -80,10 +88,11 @@ class Arbiter:
 
 
 @pytest.fixture
-def arbiter(spool, tmp_path):
+def arbiter(spool):
     """Return an arbiter."""
-    os.chmod(os.path.dirname(spool), 0o711)
-    made = Arbiter(spool, tmp_path)
+    home = Path(spool).parent
+    home.chmod(0o755)
+    made = Arbiter(home)
     yield made
     made.close()
 
@@ -135,20 +144,35 @@ def test_what_stands_in_place_of_a_file_is_left_alone(arbiter, tmp_path, kind, n
 PATHS = [
     "/etc/queuelog-evil", "{allowed}/../evil.log", "{allowed}/./evil.log", "evil.log",
     "{allowed}//evil.log", "{allowed}\\u0000/evil.log", "", "{allowed}evil.log", "/", "{allowed}",
-    "{spool}/lock", "{spool}/ledger",
+    "{spool}/lock", "{spool}/ledger", "{spool}/registry", "{spool}/0/1-1-1", "{home}/evil.log",
+    "{home}/secret", "{home}/readable", "{home}/closed/evil.log",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_outside_of_the_allowed_directories_is_refused(arbiter, tmp_path, path):
+def test_a_path_where_the_worker_could_not_write_itself_is_not_written(arbiter, path):
     """Whatever it is written like."""
-    before = {found: found.stat().st_size for found in tmp_path.rglob("*")}
-    path = path.format(allowed=arbiter.allowed, spool=arbiter.directory.path)
+    for name, mode in {"secret": 0o600, "readable": 0o644}.items():
+        (arbiter.home / name).write_text("root's")
+        (arbiter.home / name).chmod(mode)
+    (arbiter.home / "closed").mkdir(mode=0o700)
+    before = snapshot(arbiter)
+    path = path.format(allowed=arbiter.allowed, spool=arbiter.directory.path, home=arbiter.home)
     arbiter.segment(described(path))
     arbiter.check()
-    after = {found: found.stat().st_size for found in tmp_path.rglob("*") if found != arbiter.log}
-    assert after == before
+    assert snapshot(arbiter) == before
     assert not os.path.exists("/etc/queuelog-evil")
+
+
+def snapshot(arbiter):
+    """Return owner and size of the files below its home, but for those that it writes itself."""
+    own = {
+        arbiter.log,
+        *map(Path, (arbiter.directory.ledger, f"{arbiter.directory.path}/consumed")),
+    }
+    found = [path for path in arbiter.home.rglob("*") if path.is_file() and path not in own]
+    kept = [path for path in found if path.parent != Path(arbiter.incoming)]
+    return {path: (path.stat().st_uid, path.stat().st_size) for path in kept}
 
 
 @pytest.mark.parametrize(
@@ -205,17 +229,20 @@ def test_a_period_beyond_all_time_stops_no_other_file(arbiter):
 
 
 def test_an_allowed_file_is_written(arbiter):
-    """The other tests would pass as well if nothing were."""
+    """The other tests would pass as well if nothing were; and it is the worker's own."""
     arbiter.segment(described(arbiter.allowed / "a.log"))
     arbiter.check()
     assert (arbiter.allowed / "a.log").read_bytes() == b"evil\n"
+    found = (arbiter.allowed / "a.log").stat()
+    assert (found.st_uid, found.st_gid) == (NOBODY, NOBODY)
 
 
-def test_a_directory_that_becomes_a_link_leads_nowhere(arbiter, tmp_path):
+def test_a_directory_that_becomes_a_link_leads_nowhere(arbiter):
     """It was none when the path was checked: the worker owns it, and can replace it at any time."""
-    inside, outside = arbiter.allowed / "inside", tmp_path / "outside"
+    inside, outside = arbiter.allowed / "inside", arbiter.home / "outside"
     inside.mkdir()
-    outside.mkdir()
+    os.chown(inside, NOBODY, NOBODY)
+    outside.mkdir(mode=0o755)
     arbiter.segment(described(inside / "a.log"))
     arbiter.round()
     assert (inside / "a.log").read_bytes() == b"evil\n"
@@ -226,11 +253,12 @@ def test_a_directory_that_becomes_a_link_leads_nowhere(arbiter, tmp_path):
     assert list(outside.iterdir()) == []
 
 
-def test_a_file_with_a_second_name_is_not_written(arbiter, tmp_path):
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_a_link_to_a_file_of_another_user_is_not_written(arbiter, link):
     """It may be any file of this file system that the worker can link."""
-    secret = tmp_path / "secret"
+    secret = arbiter.home / "secret"
     secret.write_text("secret\n")
-    os.link(secret, arbiter.allowed / "a.log")
+    link(secret, arbiter.allowed / "a.log")
     arbiter.segment(described(arbiter.allowed / "a.log"))
     arbiter.check()
     assert secret.read_text() == "secret\n"
@@ -241,21 +269,18 @@ def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
     monkeypatch.setattr(merge, "HOLD", 0.0)  # or the zeros at its end would take that long
     good = described(arbiter.log)
     path = arbiter.segment(good * 50)
-    fd = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+    with open(path, "r+b", buffering=0) as file:
+        lock(file)
         arbiter.round()
         for size in (len(good) * 10, 3, 0):
-            os.ftruncate(fd, size)
+            file.truncate(size)
             arbiter.check()
-        os.pwrite(fd, os.urandom(100_000), 0)
+        os.pwrite(file.fileno(), os.urandom(100_000), 0)
         arbiter.check()
-        os.ftruncate(fd, 1 << 33)  # 8 GiB, sparse
+        file.truncate(1 << 33)  # 8 GiB, sparse
         arbiter.check()
         os.unlink(path)
         arbiter.check()
-    finally:
-        os.close(fd)
     arbiter.check()
 
 

@@ -1,6 +1,8 @@
 """What the next owner finds when one was killed. Every system call: campaign/test_recovery.py."""
 
+import os
 import signal
+import time
 
 
 def test_a_record_outlives_every_process(program, log):
@@ -20,3 +22,23 @@ def test_a_sink_that_failed_when_the_owner_was_killed_gets_its_lines_once(progra
     (tmp_path / "gone").mkdir()
     program(name="write_the_rest")
     assert (tmp_path / "gone" / "failing.log").read_text() == "failing\n"
+
+
+def test_what_is_recovered_on_the_next_day_leaves_a_file_in_its_period(program, tmp_path):
+    """The time of its last write says at the next start which day is in it.
+
+    Of a file that the arbiter knows, and of one that a worker has added.
+    """
+    yesterday = time.time() - 86400
+    names = "arbiter.log", "worker.log"
+    for name in names:
+        (tmp_path / name).write_text("before\n")
+        os.utime(tmp_path / name, (yesterday, yesterday))
+    killed = program(yesterday, name="log_and_die", check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    program(name="only_recover")
+    program(name="log_in_both")
+    backup = time.strftime("%Y-%m-%d", time.gmtime(yesterday))
+    for name in names:
+        assert (tmp_path / f"{name}.{backup}").read_text() == "before\nyesterday\n"
+        assert (tmp_path / name).read_text() == "today\n"

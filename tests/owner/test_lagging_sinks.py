@@ -2,7 +2,8 @@
 
 import os
 import signal
-from pathlib import Path
+
+from spools import segments, the_spool
 
 
 def test_what_cannot_be_read_for_a_sink_that_lags_is_not_asked_for_all_the_time(
@@ -14,7 +15,7 @@ def test_what_cannot_be_read_for_a_sink_that_lags_is_not_asked_for_all_the_time(
     """
     killed = program(name="fail_and_die", check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    (segment,) = (Path(spool) / str(os.geteuid())).iterdir()
+    (segment,) = segments(the_spool(spool))
     os.link(segment, f"{segment}x")
     (tmp_path / "gone").mkdir()
     done = program(name="look_again")

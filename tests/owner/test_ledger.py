@@ -1,5 +1,6 @@
 """The ledger: what was saved is there again after any crash."""
 
+import errno
 import json
 import os
 import zlib
@@ -15,6 +16,7 @@ from queuelog.owner import ledger as ledger_module
 from queuelog.owner.ledger import Cursor, Ledger, Origin, State
 from queuelog.sinks.follow import Position
 from queuelog.sinks.protocol import Mark
+from queuelog.spool.frame import FORMAT
 
 NAMES = st.text(max_size=8)
 SIZES = st.integers(0, 1 << 62)
@@ -116,6 +118,78 @@ def test_a_line_whose_checksum_is_wrong_is_passed_over(tmp_path):
     assert load(path) == state(111)
 
 
+def damage_nothing(path):
+    """Leave the ledger as a crash may leave it: with a torn line behind the last."""
+    path.write_bytes((lines(path) + b"\n0badc0de {half").ljust(1 << 20, b"\0"))
+
+
+def damage_the_last_line(path):
+    """Leave the ring of lines with two that are not whole."""
+    path.write_bytes(path.read_bytes().replace(b"222", b"229").replace(b"111", b"119"))
+
+
+def damage_all(path):
+    """Leave no line."""
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_nothing, ""),
+        (damage_the_last_line, "is damaged"),
+        (damage_all, "is damaged"),
+        (lambda path: os.truncate(path, 4096), "was truncated"),
+        (lambda path: os.truncate(path, 0), "was truncated"),
+    ],
+    ids=["torn", "damaged", "garbage", "shorter", "empty"],
+)
+def test_a_ledger_that_no_crash_can_have_left_so_is_reported(tmp_path, capfd, damage, said):
+    """What it said was written may be written again: doubled rather than lost."""
+    path = tmp_path / "ledger"
+    save(path, state(0), state(111), state(222))
+    assert load(path) == state(222)
+    assert not capfd.readouterr().err
+    damage(path)
+    load(path)
+    found = capfd.readouterr().err
+    assert (f"the ledger {path} {said}" in found) if said else not found
+
+
+def test_a_ledger_that_cannot_be_read_is_reported(capfd):
+    """A disk fails, say: that keeps no server from its start."""
+    unmapped = Ledger("/proc/self/mem")  # there is nothing at its beginning
+    unmapped.check()
+    assert "the ledger /proc/self/mem cannot be read (Input/output error)" in capfd.readouterr().err
+
+
+def test_what_could_not_be_read_does_not_come_back_when_it_can(tmp_path, monkeypatch):
+    """The next line is newer than all that the file may hold still."""
+    path = tmp_path / "ledger"
+    save(path, state(1), state(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger_module, "_parse", mock.Mock(side_effect=OSError(errno.EIO, "EIO")))
+        ledger = Ledger(str(path))
+        ledger.open()
+    ledger.state, ledger._end = state(3), path.stat().st_size // 2
+    ledger.save()
+    ledger.close()
+    assert load(path) == state(3)
+
+
+def test_a_ledger_for_which_there_was_no_room_is_not_taken_for_a_truncated_one(
+    tmp_path, monkeypatch, capfd
+):
+    """It was never there."""
+    path = tmp_path / "ledger"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", mock.Mock(side_effect=OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            load(path)
+    load(path)
+    assert not capfd.readouterr().err
+
+
 def test_what_is_saved_behind_a_torn_line_is_found(tmp_path):
     """The next owner begins a new file: it does not append to half a line."""
     path = tmp_path / "ledger"
@@ -146,9 +220,9 @@ def test_garbage_is_passed_over(tmp_path_factory, garbage, number):
         '{"main": 1, "held": {}}',
         '{"main": {}, "held": {}}',
         '{"main": {}, "lagging": {}}',
-        '{"format": 1, "number": 9, "main": 1}',
-        '{"format": 1, "number": 9, "main": {}, "lagging": 1}',
-        '{"format": 1, "number": 9, "main": {"marks": {"x": 1}}, "lagging": {}}',
+        f'{{"format": {FORMAT}, "number": 9, "main": 1}}',
+        f'{{"format": {FORMAT}, "number": 9, "main": {{}}, "lagging": 1}}',
+        f'{{"format": {FORMAT}, "number": 9, "main": {{"marks": {{"x": 1}}}}, "lagging": {{}}}}',
     ],
 )
 def test_a_right_checksum_of_something_else_is_passed_over(tmp_path, text):
@@ -180,12 +254,11 @@ def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(tmp_path, befo
         save(path, state(1))
     data = (lines(path) if path.exists() else b"") + checked(OTHER_VERSIONS[version])
     path.write_bytes(data)
-    for read in (Ledger(str(path)).check, Ledger(str(path)).open):
-        with pytest.raises(SpoolError, match="another version of queuelog") as caught:
-            read()
-        for part in (str(tmp_path), "Start that version once", "remove the directory", "spool="):
-            assert part in str(caught.value)
-        assert path.read_bytes() == data
+    with pytest.raises(SpoolError, match="another version of queuelog") as caught:
+        Ledger(str(path)).open()
+    for part in (str(tmp_path), "Start that version once", "remove the directory", "spool="):
+        assert part in str(caught.value)
+    assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize("version", OTHER_VERSIONS)
@@ -194,15 +267,9 @@ def test_a_ledger_that_this_version_has_gone_on_with_is_read(tmp_path, version):
     path = tmp_path / "ledger"
     older = OTHER_VERSIONS[version].replace('"number":9', '"number":1')
     path.write_bytes(checked(older.replace('"number": 9', '"number": 1')))
-    newer = {"format": 1, "number": 2, "main": state(7).main.fields(), "lagging": {}}
+    newer = {"format": FORMAT, "number": 2, "main": state(7).main.fields(), "lagging": {}}
     path.write_bytes(path.read_bytes() + checked(json.dumps(newer)))
     assert load(path) == state(7)
-
-
-def test_the_check_of_a_ledger_that_is_not_there_makes_none(tmp_path):
-    """It comes before anything is made."""
-    Ledger(str(tmp_path / "ledger")).check()
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_file_stays_as_long_as_it_was(tmp_path, monkeypatch):

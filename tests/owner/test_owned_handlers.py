@@ -23,6 +23,13 @@ def test_an_owned_handler_is_asked_again_when_its_server_was_away(program, log):
     assert "away" in stderr
 
 
+def test_whatever_an_owned_handler_raises_is_a_failure_of_its_own(program, log, tmp_path):
+    """The thread goes on. A signal handler, which raises the like, never runs in it."""
+    assert "SystemExit" in program().stderr  # of the others there are more like this
+    assert log.read_text() == "0\n1\n2\n3\n4\n"
+    assert (tmp_path / "odd.log").read_text() == "4\n"
+
+
 def test_an_owned_handler_on_two_loggers_is_asked_again(program, log):
     """It was hung on the second one later, by another configuration."""
     program()

@@ -4,6 +4,8 @@ import logging
 import os
 
 import inside
+import pytest
+from processes import open_files
 from spools import segments
 from waiting import wait_for
 
@@ -42,25 +44,31 @@ def test_a_segment_that_another_owner_has_finished_is_not_read_again(
         assert log.read_text() == "once\n"
 
 
-def test_two_owners_with_different_spools_are_found(background, spool, tmp_path):
-    """The second is refused at its start, and told who owns the file, and what to do."""
-    first = background("own_the_file")
+def test_what_another_owner_has_written_is_known_to_the_one_that_has_the_spool_again(directory):
+    """Somebody removes the lock, and another process comes and goes before this one looks."""
+    first, second = Ownership(directory), Ownership(directory)
+    assert first.acquire()
+    os.unlink(directory.lock)
+    assert second.acquire()
+    second.ledger.state.main.offsets["0/1-1-1"] = 7
+    second.ledger.save()
+    second.release()
+    assert first.mend()
+    assert first.ledger.state.main.offsets == {"0/1-1-1": 7}
+    first.release()
+
+
+@pytest.mark.parametrize("place", ["", "-2"], ids=["the same", "another"])
+def test_a_second_service_logs_through_the_first_and_takes_over(background, spool, log, place):
+    """Its lines are written by the first, wherever its spools are, and by itself later."""
+    first = background("log_what_is_typed")
     assert first.stdout.readline() == "up\n"
-    os.mkdir(f"{spool}-2", 0o700)
-    second = background("own_the_file", spool=f"{spool}-2/x")
-    _, stderr = second.communicate(timeout=30)
-    assert "FileInUseError" in stderr
-    for part in (f"process {first.pid}", spool, "start(spool=", str(tmp_path / "app.log")):
-        assert part in stderr
-
-
-def test_a_second_service_with_the_same_spool_waits_and_takes_over(background, log):
-    """Its lines are written by the first, and by itself when the first has ended."""
-    first, second = (background("log_what_is_typed") for _ in range(2))
+    second = background("log_what_is_typed", spool=f"{spool}{place}")
+    assert second.stdout.readline() == "up\n"
     for process, line in ((first, "1 by first"), (second, "2 by first")):
-        assert process.stdout.readline() == "up\n"
         print(line, file=process.stdin, flush=True)
         wait_for(lambda line=line: line in log.read_text(), line)
+        assert open_files(second.pid, ending=log.name) == []
     assert not first.communicate(timeout=30)[1]
     print("3 by second", file=second.stdin, flush=True)
     wait_for(lambda: "3 by second" in log.read_text(), "the second takes over")
@@ -75,6 +83,6 @@ def test_lines_wait_without_an_error_while_another_process_has_the_spool(program
 
 
 def test_a_spool_whose_name_is_no_text_is_one_as_any_other(program, log):
-    """A path is bytes: the locks of the log files name it, to say who owns them."""
+    """A path is bytes: links lead to it, and what programs below a worker inherit names it."""
     program(name="start_with_a_name_that_is_no_text")
     assert log.read_text() == "in\n"

@@ -27,3 +27,10 @@ def an_import_does_nothing():
     assert not logging.root.handlers
     assert not {"gunicorn", "gevent", "multiprocessing"} & set(sys.modules)
     assert not import_module("inside").hooks_into_forks()
+
+
+def an_import_on_another_system_says_what_is_needed():
+    sys.platform = sys.argv[2]
+    for module in ("fcntl", "pwd", "resource"):  # Windows has none of them
+        sys.modules[module] = None
+    import_module("queuelog")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
-import inside
 import pytest
 
 from queuelog.sinks.file import FileSink
@@ -37,13 +35,12 @@ def summer_time(monkeypatch):
 
 
 @pytest.fixture
-def sink(tmp_path):
+def sink():
     """Return a function that makes a sink of a handler, and closes it after the test."""
     made = []
-    numbers = itertools.count()
 
     def make(handler):
-        made.append(FileSink(handler, inside.lock(tmp_path / f"lock{next(numbers)}")))
+        made.append(FileSink(handler))
         return made[-1]
 
     yield make

@@ -5,13 +5,11 @@ import logging
 import logging.handlers
 import os
 
-import inside
 import pytest
 from filesinks import sized, write
 
 from queuelog.errors import FileInUseError
 from queuelog.sinks import follow
-from queuelog.sinks.file import FileSink
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
@@ -44,19 +42,20 @@ def test_each_file_begins_with_one_byte_order_mark(sink, path, encoding):
     assert codecs.lookup(encoding)
 
 
-def test_a_second_owner_is_told_of_the_first(path, tmp_path):
-    """The lock is beside the spools, and says who holds it."""
-    first, second = (
-        FileSink(logging.FileHandler(path), inside.lock(tmp_path / "lock", note))
-        for note in ("process 12345", "process 2")
-    )
-    first.claim()
+@pytest.mark.parametrize(("first", "second"), [(99, 99), (99, 0), (0, 99)])
+def test_a_second_owner_is_told_of_the_first(background, sink, log, first, second):
+    """The lock is on the file itself, if one of both rotates it."""
+    owner = background("own_the_file", first)
+    assert owner.stdout.readline() == "up\n"
+    refused = sink(sized(log, second))
     with pytest.raises(FileInUseError) as caught:
-        second.claim()
-    assert (caught.value.path, caught.value.owner) == (str(path), "process 12345")
-    first.close()
-    second.claim()
-    second.close()
+        refused.claim()
+    assert caught.value.path == str(log)
+    assert caught.value.owner.endswith(f"that have it open: {owner.pid}")
+    assert not owner.communicate(timeout=30)[1]
+    refused.claim()
+    write(refused, "mine\n")
+    assert log.read_text() == "mine\n"
 
 
 def test_short_writes_are_completed(sink, path, monkeypatch):

@@ -1,19 +1,22 @@
 """What others do to a log file, also in the middle of a write: move, remove or truncate it."""
 
-import errno
 import logging
 import os
 import shutil
 import stat
 import threading
+from contextlib import nullcontext
+from pathlib import Path
 
-import inside
 import pytest
 from filesinks import contents, write, write_rest
 
+from queuelog.base import User
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.follow import Position
 from queuelog.sinks.protocol import Mark
+
+NOBODY = 65534
 
 
 def test_a_moved_or_removed_file_is_begun_anew(sink, path):
@@ -63,18 +66,29 @@ def test_what_is_no_file_any_more_is_not_written(sink, path, kind):
         write(file, "1\n")
 
 
-def test_a_link_is_followed_for_the_user_and_not_for_strangers(sink, path, tmp_path):
-    """A worker of another user names a path: it could be a link to anywhere."""
+def test_a_link_is_followed(sink, path, tmp_path):
+    """As the handler would: it may lead to another disk."""
     target = tmp_path / "target"
     path.symlink_to(target)
     write(sink(logging.FileHandler(path, delay=True)), "mine\n")
     assert target.read_text() == "mine\n"
-    handler = logging.FileHandler(path, delay=True)
-    strict = FileSink(handler, inside.lock(tmp_path / "l"), nofollow=True)
-    with pytest.raises(OSError) as caught:  # noqa: PT011  # the number says which
-        write(strict, "not mine\n")
-    assert caught.value.errno == errno.ELOOP
-    assert target.read_text() == "mine\n"
+
+
+@pytest.mark.root
+def test_a_strangers_link_leads_where_he_could_write_himself(spool):
+    """A worker of another user names a path: it could be a link to anywhere."""
+    place = Path(spool).parent  # pytest's own directories are root's alone
+    for name, uid in {"mine": 0, "his": NOBODY}.items():
+        (place / name).touch()
+        os.chown(place / name, uid, uid)
+        (place / f"to {name}").symlink_to(name)
+        handler = logging.FileHandler(place / f"to {name}", delay=True)
+        file = FileSink(handler, User(NOBODY, NOBODY))
+        with nullcontext() if uid else pytest.raises(PermissionError):
+            write(file, "line\n")
+        file.close()
+    assert (place / "mine").read_text() == ""
+    assert (place / "his").read_text() == "line\n"
 
 
 def test_a_file_that_nobody_writes_to_is_closed(sink, path):
@@ -132,6 +146,24 @@ def test_a_batch_that_was_cut_off_in_a_truncated_file_is_completed(sink, path, c
     lines = [(0.0, b"a\n"), (0.0, b"b\n"), (0.0, b"c\n"), (0.0, b"d\n")]
     write_rest(sink(logging.FileHandler(path)), lines, mark)
     assert path.read_bytes() == b"b\nc\nd\n"
+    assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_batch_that_was_cut_off_in_a_file_that_was_moved_is_completed(sink, path, capfd, size):
+    """The line is completed there, and the others go into the new file."""
+    path.write_bytes(b"a\nbc\nd\n"[: 2 + size])
+    found = path.stat()
+    path.rename(path.parent / "app.log.1")
+    path.write_bytes(b"of another\n")
+    mark = Mark(1, Position(str(path), found.st_dev, found.st_ino, 2))
+    lines = [(0.0, b"a\n"), (0.0, b"bc\n"), (0.0, b"d\n")]
+    write_rest(sink(logging.FileHandler(path)), lines, mark)
+    written = 5 if size <= 3 else 7
+    assert contents(path) == {
+        "app.log.1": "a\nbc\nd\n"[:written],
+        "app.log": "of another\n" + "a\nbc\nd\n"[written:],
+    }
     assert not capfd.readouterr().err
 
 

@@ -5,10 +5,11 @@ import gzip
 import logging.handlers
 import os
 import shutil
+import threading
 import time
 
 import pytest
-from filesinks import contents, sized, timed, write
+from filesinks import contents, sized, timed, write, write_rest
 
 
 @pytest.mark.usefixtures("summer_time")
@@ -111,6 +112,7 @@ def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock, resta
     for repetition in range(3):
         clock[0] = begin
         if restart:
+            file.close()
             path.touch()
             os.utime(path, (begin, begin))
             file = sink(timed(path, when="S"))
@@ -119,6 +121,22 @@ def test_a_clock_step_back_neither_loses_nor_overwrites(sink, path, clock, resta
             sent.append(f"{repetition} {second}\n")
             write(file, sent[-1])
     assert sorted("".join(contents(path).values()).splitlines(keepends=True)) == sent
+
+
+def test_late_records_whose_backups_are_gone_are_written_together(sink, path, clock):
+    """A clock that steps back makes all records late for an hour: not one write for each."""
+    begin = clock[0] = int(clock[0])
+    file = sink(timed(path, when="S"))
+    for second in range(4):
+        clock[0] = begin + second + 0.5
+        write(file, f"{second}\n")
+    first, second, third = sorted(one for one in path.parent.iterdir() if one != path)
+    first.unlink()
+    third.unlink()
+    late = [(begin + number / 100, f"late {number // 100}\n") for number in range(300)]
+    assert len(write(file, *late)) == 3
+    assert second.read_text() == "1\n" + "late 1\n" * 100
+    assert path.read_text() == "3\n" + "late 0\n" * 100 + "late 2\n" * 100
 
 
 def test_backups_beyond_the_count_are_removed(sink, path, clock):
@@ -138,6 +156,81 @@ def test_a_fresh_handler_rolls_over_what_the_last_run_has_written(sink, path, cl
     file = sink(timed(path, when="midnight"))
     write(file, "today\n")
     assert sorted(contents(path).values()) == ["today\n", "yesterday\n"]
+
+
+def late_lines(path, clock, *lines):
+    """Return lines of yesterday, when the file was written last, if it is there; it is noon now."""
+    noon = clock[0] = clock[0] // 86400 * 86400 + 43200
+    if path.exists():
+        os.utime(path, (noon - 86400, noon - 86400))
+    return [(noon - 86400 + second, text) for second, text in enumerate(lines, 1)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_written_late_leaves_a_file_in_its_period(sink, path, clock, restarts):
+    """The time of the last write decides at the next start: a crash has held lines up."""
+    path.write_text("first\n")
+    lines = late_lines(path, clock, "second\n", "third\n")
+    file = sink(timed(path, when="midnight"))
+    write(file, *lines)
+    if restarts:
+        file = sink(timed(path, when="midnight"))
+    write(file, "today\n")
+    assert sorted(contents(path).values()) == ["first\nsecond\nthird\n", "today\n"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("left", [0, 7, 9, 13], ids=["nothing", "a line", "a torn line", "all"])
+def test_what_a_crash_has_interrupted_leaves_a_file_in_its_period(
+    sink, path, clock, left, restarts
+):
+    """It came before the time of the last write was that of the line."""
+    path.write_text("first\n")
+    lines = late_lines(path, clock, "second\n", "third\n")
+    marks = write(sink(timed(path, when="midnight")), *lines)
+    os.truncate(path, len("first\n") + left)
+    os.utime(path, (clock[0], clock[0]) if left else (lines[0][0], lines[0][0]))
+    file = sink(timed(path, when="midnight"))
+    write_rest(file, [(at, text.encode()) for at, text in lines], marks[-1])
+    if restarts:
+        file = sink(timed(path, when="midnight"))
+    write(file, "today\n")
+    assert sorted(contents(path).values()) == ["first\nsecond\nthird\n", "today\n"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_what_is_written_late_into_a_file_that_is_new_has_one_of_its_own(sink, path, clock, exists):
+    """The configuration has just made it: its period is that of the first line."""
+    if exists:
+        path.touch()
+    lines = late_lines(path, clock, "first\n", "second\n")
+    if exists:
+        os.utime(path, (clock[0], clock[0]))
+    write(sink(timed(path, when="midnight")), *lines, "today\n")
+    found = contents(path)
+    yesterday = time.strftime("app.log.%Y-%m-%d", time.gmtime(lines[0][0]))
+    assert found == {yesterday: "first\nsecond\n", "app.log": "today\n"}
+
+
+@pytest.mark.parametrize("created", [0.0, -9e10, 1.0])
+def test_a_line_without_a_true_time_says_nothing_of_the_period(sink, path, clock, created):
+    """Damaged or hostile, it must not give a backup a name of another year."""
+    path.write_text("first\n")
+    ((at, text),) = late_lines(path, clock, "second\n")
+    for line in ((created, "odd\n"), (at, text), (clock[0], "today\n")):
+        write(sink(timed(path, when="midnight")), line)
+    yesterday = time.strftime("app.log.%Y-%m-%d", time.gmtime(at))
+    assert contents(path) == {yesterday: "first\nodd\nsecond\n", "app.log": "today\n"}
+
+
+def test_a_line_without_any_time_is_of_the_period_in_which_it_is_written(sink, path, clock):
+    """In a new file, too."""
+    file = sink(timed(path, when="midnight"))
+    today = time.strftime("app.log.%Y-%m-%d", time.gmtime(clock[0]))
+    write(file, (-9e10, "odd\n"))
+    clock[0] += 86400
+    write(file, "next day\n")
+    assert contents(path) == {today: "odd\n", "app.log": "next day\n"}
 
 
 def test_own_periods_of_a_subclass_are_used(sink, path, clock):
@@ -218,18 +311,21 @@ def test_a_rollover_of_ones_own_may_close_the_stream(sink, path):
     assert contents(path) == {"app.log.old": "1 3456789\n", "app.log": "2 34567890\n"}
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("what", ["rotator", "namer", "doRollover", "rotate"])
-def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what):
+def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what, error):
     """The file gets too long; it is reported, and tried again later."""
 
     def broken(*arguments):
-        raise RuntimeError("broken")
+        raise error("broken")
 
     handler = sized(path)
     setattr(handler, what, broken)
     file = sink(handler)
     lines = [f"{number} 3456789\n" for number in range(6)]
-    write(file, *lines)
+    thread = threading.Thread(target=write, args=[file, *lines])  # as the listener has one
+    thread.start()
+    thread.join()
     assert contents(path) == {"app.log": "".join(lines)}
     assert "cannot roll over" in capfd.readouterr().err
     delattr(handler, what) if what not in ("rotator", "namer") else setattr(handler, what, None)

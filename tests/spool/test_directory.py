@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from spools import fresh_directory
 
 from queuelog.errors import SpoolError
 from queuelog.spool.directory import SpoolDirectory
@@ -44,15 +45,14 @@ def test_a_directory_of_another_user_is_refused(tmp_path):
     above.mkdir(mode=0o755)
     os.chown(above, 65534, 65534)
     with pytest.raises(SpoolError, match="user 65534 owns"):
-        SpoolDirectory(str(above / "spool"), 0).create()
+        SpoolDirectory(str(above / "spool")).create()
 
 
 @pytest.mark.root
-def test_workers_of_another_user_can_pass_through(tmp_path):
-    """The directory above is opened for searching, and for nothing else."""
-    above = Path(tmp_path, "above")
-    SpoolDirectory(str(above / "spool"), 65534).create()
-    assert above.stat().st_mode & 0o7777 == 0o711
+def test_workers_of_another_user_can_pass_through():
+    """And find the spools: the directory above is opened for looking, and for nothing else."""
+    with fresh_directory(worker_uid=65534) as directory:
+        assert Path(directory.path).parent.stat().st_mode & 0o7777 == 0o755
 
 
 def test_a_spool_in_a_directory_that_is_not_there_says_so(python, spool):

@@ -7,7 +7,7 @@ from contextlib import suppress
 import inside
 import pytest
 from disks import fill
-from spools import line
+from spools import Reader, line, the_spool
 
 from queuelog.spool import writer as writer_module
 
@@ -31,13 +31,18 @@ def test_the_count_of_dropped_records_is_in_the_log_in_its_encoding(program, log
     assert all(f"{3000 - len(numbers)} records were dropped" in line for line in others)
 
 
-def test_records_of_a_handler_that_was_removed_do_not_fill_the_spool_for_ever(program, log):
-    """At half the limit they are given up, and counted, or they would keep all later ones there."""
+def test_records_of_a_handler_that_was_removed_cost_no_later_record(program, spool, log):
+    """They wait in the spool that they were left in: whoever knows the handler may come again."""
     program(name="log_to_a_server_that_is_not_there")
+    left = the_spool(spool)
     done = program(name="log_more_than_the_limit")
-    assert "1 records of name:syslog were dropped" in done.stderr
-    assert "were dropped by process" not in done.stderr
+    assert "were dropped" not in done.stderr
     assert [int(line[:4]) for line in log.read_text().splitlines()] == list(range(3000))
+    assert the_spool(spool).path == left.path
+    reader = Reader(left)
+    (record,) = reader.read_to_the_end()
+    assert b"a server that is not there" in record
+    reader.close()
 
 
 def test_a_frame_that_has_only_some_room_costs_no_later_record(writer, reader, monkeypatch):

@@ -1,6 +1,5 @@
 """Segments that are read: whatever is in one, or stands in its place, costs no other one."""
 
-import fcntl
 import os
 from pathlib import Path
 from unittest import mock
@@ -13,6 +12,7 @@ from spools import (
     Reader,
     fresh_directory,
     line,
+    lock,
     payloads,
     segment_of,
     segments,
@@ -119,7 +119,7 @@ def test_a_header_alone_of_a_live_writer_waits_and_that_of_a_dead_one_goes(direc
     """A process was killed right behind it, or is about to go on."""
     path = own(directory, "1-1-0", frame.SEGMENT_HEADER)
     with path.open("ab", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         offsets = {}
         assert reader.read_to_the_end(offsets) == []
         reader.release(offsets)
@@ -143,7 +143,7 @@ def test_what_was_left_before_the_header_was_whole_is_removed_in_time(
     for path in (old, held):
         os.utime(path, (1, 1))
     with held.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         assert reader.read_new({}).ends == {}
         reader.segments.remove_stale()
     assert [path.exists() for path in (old, new, held)] == [False, True, True]
@@ -202,3 +202,16 @@ def test_a_strangers_segment_without_the_header_is_passed_over_and_removed(capfd
         assert not path.exists()
         assert "which is none" in capfd.readouterr().err
         reader.close()
+
+
+def test_a_stranger_cannot_hold_up_a_batch_that_is_read_again(writer, reader, directory, tmp_path):
+    """What is no plain file any more will never be one: it counts as gone."""
+    writer.put(line(b"gone"))
+    (path,) = segments(directory)
+    other = writer_of(b"sink", directory=directory)
+    other.put(line(b"kept"))
+    ends = reader.read_new({}).ends
+    path.unlink()
+    path.symlink_to(tmp_path)
+    assert payloads(Reader(directory).read_again({}, ends)) == [b"kept"]
+    other.close()

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import shutil
+from pathlib import Path
 
 import inside
 import pytest
@@ -37,13 +38,19 @@ def emit(handler, text):
     handler.handle(logging.makeLogRecord({"msg": text}))
 
 
+def replace(directory):
+    """Put something in the place of a spool that is none."""
+    shutil.rmtree(directory.path)
+    Path(directory.path).touch()
+
+
 @pytest.fixture
 def full_directory(tmp_path, mount):
     """Return a spool directory on a file system of 64 KiB."""
     place = tmp_path / "small"
     place.mkdir()
     mount(place, "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs")
-    made = SpoolDirectory(str(place / "spool"), os.geteuid())
+    made = SpoolDirectory(str(place / "spool"))
     made.create()
     return made
 
@@ -161,9 +168,21 @@ def test_a_short_first_write_is_described_again(handler, reader, log, monkeypatc
     assert reader.read_to_the_end() == [b"behind\n"]
 
 
-def test_without_a_spool_lines_go_to_their_file(handler, directory, log, capfd):
-    """Somebody has removed it; it is said once."""
+def test_a_spool_that_was_removed_is_made_again(handler, directory, log, capfd):
+    """The lines wait in it for the next owner, in their order, and nothing need be said."""
     shutil.rmtree(directory.path)
+    for number in range(3):
+        emit(handler, str(number))
+    assert not log.exists()
+    reader = Reader(directory)
+    assert reader.read_to_the_end() == [b"0\n", b"1\n", b"2\n"]
+    reader.close()
+    assert not capfd.readouterr().err
+
+
+def test_without_a_spool_lines_go_to_their_file(handler, directory, log, capfd):
+    """Something else is in its place; it is said once."""
+    replace(directory)
     for number in range(3):
         emit(handler, str(number))
     assert log.read_bytes() == b"0\n1\n2\n"
@@ -179,7 +198,7 @@ def test_without_spool_and_file_lines_go_to_stderr(directory, tmp_path, capfd, w
     else:
         original = logging.FileHandler(tmp_path / "missing" / "app.log", delay=True)
     handler = handler_for(original, directory)
-    shutil.rmtree(directory.path)
+    replace(directory)
     emit(handler, "the line")
     assert capfd.readouterr().err.endswith("\nthe line\n")
 
@@ -194,7 +213,7 @@ def test_a_record_for_a_handler_is_no_line_for_a_file(directory, log, capfd):
     handler = handler_for(WritesItself(log, delay=True), directory)
     item = handler.prepare(logging.makeLogRecord({"msg": "text"}))
     assert frame.decode(item)[0] == frame.RECORD
-    shutil.rmtree(directory.path)
+    replace(directory)
     emit(handler, "text")
     assert not log.exists() or b"{" not in log.read_bytes()
     assert "text" in capfd.readouterr().err + (log.read_text() if log.exists() else "")

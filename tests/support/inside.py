@@ -14,6 +14,7 @@ from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import registry, rollover
 from queuelog.sinks.file import FileSink
 from queuelog.spool import frame
+from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
@@ -123,8 +124,8 @@ def takes_part_in_forks():
 
 
 def take_for_memory(path):
-    """Let this process take a directory for the memory file system."""
-    locks.MEMORY = path
+    """Let this process take a directory for the memory file system, and look nowhere else."""
+    locks.MEMORY = spool_registry.MEMORY = path
 
 
 def base_directory():

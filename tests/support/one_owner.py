@@ -6,7 +6,6 @@ import os
 import re
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 from processes import open_files
 from waiting import wait_for
@@ -17,16 +16,16 @@ PAUSE = 0.02  # seconds between two looks
 class OneOwner:
     """Looks all the time at which processes of a server have load.log, or a backup of it, open.
 
-    Only the process that holds the spool's lock may. A forked child has its parent's descriptors
-    for a moment, and lets go of them before it can log: so a process counts from when it was seen
-    with a segment of its own, which it opens with its first line. The log file's handler needs
-    `delay`, or Gunicorn's own configuration opens the file in a second arbiter before on_starting.
+    Never may two of them. A forked child has its parent's descriptors for a moment, and lets go of
+    them before it can log: so a process counts from when it was seen with a segment of its own,
+    which it opens with its first line. The log file's handler needs `delay`, or Gunicorn's own
+    configuration opens the file in a second arbiter before on_starting.
     """
 
     def __init__(self, server, spool):
         self._group = os.getpgid(server.pid)
         self._file = f"{server.log_dir}/load.log"
-        self._spool = Path(spool)
+        self._spool = f"{spool}/"
         self._loggers = set()
         self._others = set()  # processes that are not of this server
         self._stop = threading.Event()
@@ -43,26 +42,23 @@ class OneOwner:
             self._look()
 
     def _look(self):
-        before = self._owner()
+        holders = []
         for pid in self._processes():
             known = pid in self._loggers  # before the look at its files, which takes a while
             paths = open_files(pid)
-            if any(
-                re.search(rf"/{pid}-\d+-\d+$", p) for p in paths if p.startswith(f"{self._spool}/")
-            ):
+            if any(re.search(rf"/{pid}-\d+-\d+$", p) for p in paths if p.startswith(self._spool)):
                 self._loggers.add(pid)
-            held = [path for path in paths if path.startswith(self._file)]
-            if known and held:
-                if pid not in (before, self._owner()):
-                    self.intruders.append((pid, before, held))
-                elif pid not in self.owners[-1:]:
+            if known and self._held(paths):
+                holders.append(pid)
+                if pid not in self.owners[-1:]:
                     self.owners.append(pid)
+        for pid in holders[:-1]:
+            held = self._held(open_files(pid))
+            if held:  # still, though another one was seen with it meanwhile
+                self.intruders.append((holders, pid, held))
 
-    def _owner(self):
-        """Return what the lock file says of its holder; nothing while that changes."""
-        with suppress(OSError, ValueError):
-            return int((self._spool / "lock").read_text().split()[1])
-        return None
+    def _held(self, paths):
+        return [path for path in paths if path.startswith(self._file)]
 
     def _processes(self):
         pids = {int(pid) for pid in os.listdir("/proc") if pid.isdigit()}

@@ -11,8 +11,9 @@ from operator import itemgetter
 from pathlib import Path
 
 from queuelog.base import User
-from queuelog.spool import frame
-from queuelog.spool.directory import SpoolDirectory
+from queuelog.base.locks import try_lock
+from queuelog.spool import frame, registry
+from queuelog.spool.directory import SpoolDirectory, spools
 from queuelog.spool.merge import SpoolReader
 from queuelog.spool.writer import SpoolWriter
 
@@ -32,6 +33,17 @@ def fresh_directory(worker_uid=None):
         yield directory
 
 
+def the_spool(parent):
+    """Return the one spool below the directory that was given to `start` as `spool`."""
+    (path,) = spools(str(parent))
+    return SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
+
+
+def is_owned(directory):
+    """Tell if a process owns a spool, and says so."""
+    return registry.is_owned(directory)
+
+
 def segments(directory):
     """Return the paths of all segments in a spool."""
     return [Path(directory.incoming(uid), name) for uid, name in directory.segments()]
@@ -46,6 +58,11 @@ def writer_of(*descriptions, directory, limit=LIMIT):
     for description in descriptions:
         writer.register(description)
     return writer
+
+
+def lock(file):
+    """Lock an open file, as the writer of a segment does that lives."""
+    assert try_lock(file.fileno())
 
 
 def file_description(path):

@@ -7,7 +7,8 @@ import logging.handlers
 import os
 import sys
 
-from prelude import ARGUMENTS, SPOOL, add, add_log, descriptors, raises, root, run, start
+import inside
+from prelude import SPOOL, add, add_log, descriptors, raises, root, run, start
 
 import queuelog
 
@@ -35,10 +36,11 @@ def a_start_that_is_refused_for_a_handler_keeps_its_name():
 
 
 def own_the_file():
-    add_log()
-    start()
+    file = inside.file_sink(logging.handlers.RotatingFileHandler("app.log", maxBytes=1 << 20))
+    file.claim()
     print("up", flush=True)
     sys.stdin.readline()
+    file.close()
 
 
 class Mail(logging.Handler):
@@ -59,7 +61,7 @@ def a_start_that_is_refused_for_a_file_leaves_the_tree_as_it_was():
     root.addHandler(mail)
     before = descriptors()
     try:
-        queuelog.start(spool=ARGUMENTS[0], own=["mail"])
+        start(own=["mail"])
     except queuelog.FileInUseError as error:
         print(error.owner)
     else:
@@ -92,25 +94,42 @@ def what_is_logged_while_a_start_fails_is_written():
     add(Refused("other.log", delay=True), logger=logging.getLogger("other"))
     with raises(queuelog.ConfigurationError, "no-such"):
         start()
-    assert not os.listdir(f"{SPOOL}/{os.geteuid()}")
+    assert not os.listdir(SPOOL)
 
 
-def what_is_logged_while_a_file_is_refused_is_written_at_the_next_start():
+def what_is_logged_while_a_file_is_refused_is_written_once():
     add(logging.FileHandler("free.log", delay=True))
     other = logging.getLogger("other")
-    file = add(logging.FileHandler("app.log", delay=True), logger=other)
-    other.disabled = True  # queuelog says so, in the file that it has by then
+    said = []
+
+    class Taken(logging.FileHandler):
+        """Logs when it is looked at, as another thread might."""
+
+        @property
+        def encoding(self):
+            if not said:
+                said.append(root.info("meanwhile"))
+            return "utf-8"
+
+        @encoding.setter
+        def encoding(self, value):
+            pass
+
+    file = Taken("app.log", delay=True)
     before = descriptors()
+    other.addHandler(file)
     with raises(queuelog.FileInUseError):
-        queuelog.start(spool=ARGUMENTS[0])
+        start()
     assert descriptors() <= before
+    assert not os.listdir(SPOOL)
     other.removeHandler(file)
-    queuelog.start(spool=ARGUMENTS[0])
+    start()
+    root.info("later")
     queuelog.stop()
 
 
 def a_setup_that_is_refused_for_a_file_keeps_the_handlers_name():
-    queuelog.start(spool=ARGUMENTS[0])
+    start()
     file = add_log()
     file.set_name("main")
     with raises(queuelog.FileInUseError):

@@ -1,6 +1,8 @@
 """Programs of test_start_and_stop.py."""
 
 import atexit
+import importlib
+import json
 import logging
 import logging.config
 import multiprocessing
@@ -16,8 +18,30 @@ from waiting import wait_for
 import queuelog
 
 
-def setup_without_start_shows_the_lines_to_add():
-    queuelog.setup()
+def setup_without_start_says_what_to_do():
+    with raises(queuelog.NotStartedError, "Call it once, before the program forks"):
+        queuelog.setup()
+    importlib.import_module("gunicorn.arbiter")
+    with raises(queuelog.NotStartedError, "`queuelog.gunicorn.install(globals())`"):
+        queuelog.setup()
+
+
+def a_second_start_may_leave_options_out():
+    options = json.loads(ARGUMENTS[0])
+    start(**options)
+    add_log()
+    queuelog.start(**options)
+    assert type(root.handlers[0]) is not logging.FileHandler
+    root.info("taken over")
+
+
+def a_second_start_cannot_change_options():
+    add_log()
+    start(full="drop", own=["mail"])
+    queuelog.start(own="mail")
+    with raises(queuelog.ConfigurationError, "wait=2.0 (it has 1.0), own=('post',)"):
+        queuelog.start(full="drop", wait=2.0, own=["post"])
+    root.info("goes on")
 
 
 def every_call_may_be_repeated():

@@ -5,32 +5,40 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 
 import inside
 from prelude import root
+from spools import the_spool
 
 import queuelog
 
 
-def start_beside():
-    """Log to a server's file, with a spool of our own."""
-    path, temporary = sys.argv[2:]
+def start_blindly():
+    """Log to a server's file, without a look at the places where spools are found."""
+    path, tempfile.tempdir = sys.argv[2:]
     inside.take_for_memory("/nowhere")
-    tempfile.tempdir = temporary
     root.addHandler(logging.FileHandler(path, delay=True))
     queuelog.start(spool=f"{sys.argv[1]}-other")
 
 
 def start_without_its_lock():
-    """Log to a server's file, with its spool, whose lock file is removed before.
+    """Log to a server's file, beside its spool, of which nobody seems to be the owner.
 
-    Again, should the server have looked after its lock in the moment between the two.
+    Again, should the server have mended that in the moment between the two.
     """
     importlib.import_module("queuelog.owner.owner")
     root.addHandler(logging.FileHandler(sys.argv[2], delay=True))
+    attacked = the_spool(sys.argv[1])
     for _ in range(20):
-        os.unlink(f"{sys.argv[1]}/lock")
-        queuelog.start(spool=sys.argv[1])
+        for path in (attacked.lock, attacked.registry):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        try:
+            queuelog.start(spool=sys.argv[1])
+        except queuelog.FileInUseError:
+            print("refused")
+            break
         queuelog.stop()
 
 

@@ -36,7 +36,7 @@ def a_file_for_each_job_leaves_no_descriptor_in_the_owner():
     before = descriptors()
     for _ in range(2):
         in_worker(log)
-        wait_for(lambda: descriptors() >= before + 200, "all files are open")
+        wait_for(lambda: descriptors() >= before + 100, "all files are open")
         with inside.closing_files(**{name: float(value)}):
             wait_for(lambda: descriptors() <= before + 1, "all files are closed")
     queuelog.stop()

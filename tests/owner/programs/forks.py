@@ -1,17 +1,29 @@
 """Programs of test_forks.py."""
 
-import logging
+import logging.handlers
 import os
 import resource
 import select
 import shutil
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 
 import inside
 from disks import fill
-from prelude import SPOOL, add_log, become, content, in_child, in_worker, logger_of, root, start
+from prelude import (
+    ARGUMENTS,
+    SPOOL,
+    add_log,
+    become,
+    content,
+    in_child,
+    in_worker,
+    logger_of,
+    root,
+    start,
+)
 from waiting import wait_for
 
 import queuelog
@@ -40,6 +52,83 @@ def a_fork_waits_for_a_stalled_disk_once():
     Stalled.disk.set()  # and now it is waited for again
     load.error("second")
     in_child(lambda: None)
+    queuelog.stop()
+
+
+def a_rotator_may_fork():
+    def rotate(source, dest):
+        child = os.fork()
+        if child == 0:
+            how = ARGUMENTS[0]
+            if how == "exits":
+                os._exit(0)
+            if how == "ends":
+                sys.exit()
+            if how == "fails":
+                raise RuntimeError("in the child")
+            return
+        assert os.waitpid(child, 0)[1] == 0
+        os.rename(source, dest)
+
+    sized = logger_of("sized.log", logging.handlers.RotatingFileHandler, maxBytes=25, backupCount=9)
+    sized.handlers[0].rotator = rotate
+    start()
+    inside.waits_for_a_stalled_disk(1e6)
+    for number in range(10):
+        sized.info("%09d", number)
+        wait_for(lambda n=number: f"{n:09d}" in content("sized.log"), "the line is written")
+    queuelog.stop()
+
+
+def the_listener_pauses_until_the_last_of_several_forks_is_over():
+    waits, goes_on = threading.Event(), threading.Event()
+
+    def wait_in_the_fork():
+        if threading.current_thread() is other:
+            waits.set()
+            goes_on.wait()
+
+    os.register_at_fork(before=wait_in_the_fork)  # the hooks before a fork come in reverse order
+    other = threading.Thread(target=in_child, args=[lambda: None])
+    add_log()
+    start()
+    root.info("before")
+    wait_for(lambda: content("app.log"), "the first line")
+    other.start()
+    waits.wait()
+    in_child(lambda: None)
+    assert len(os.listdir("/proc/self/task")) == 2  # the other thread and this one
+    goes_on.set()
+    other.join()
+    root.info("after")
+    wait_for(lambda: "after" in content("app.log"), "the line after the forks")
+    queuelog.stop()
+
+
+def what_is_configured_while_a_disk_is_stalled_is_taken_over_later():
+    class Stalled(logging.Handler):
+        began, disk = threading.Event(), threading.Event()
+
+        def emit(self, record):
+            self.began.set()
+            self.disk.wait()
+
+    handler = Stalled()
+    handler.set_name("stalled")
+    load = logging.getLogger("load")
+    load.addHandler(handler)
+    start(own=["stalled"])
+    load.error("first")
+    Stalled.began.wait()
+    inside.waits_for_a_stalled_disk(0.1)
+    add_log()
+    queuelog.setup()
+    assert inside.sinks() == 1
+    in_child(lambda: root.info("of a worker"))
+    root.info("of the arbiter")
+    Stalled.disk.set()
+    wait_for(lambda: "arbiter" in content("app.log"), "the lines")
+    assert inside.sinks() == 2
     queuelog.stop()
 
 

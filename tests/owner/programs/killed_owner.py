@@ -4,7 +4,8 @@ import logging.handlers
 import os
 import signal
 
-from prelude import add_log, content, in_worker, logger_of, root, start
+import inside
+from prelude import ARGUMENTS, add_log, content, in_worker, logger_of, root, start
 from waiting import wait_for
 
 import queuelog
@@ -55,4 +56,40 @@ def write_the_rest():
     wait_for(
         lambda: content("other.log").endswith("3\n") and content("gone/failing.log"), "both files"
     )
+    queuelog.stop()
+
+
+def daily(name):
+    """Return the logger of a file that rolls over at midnight."""
+    return logger_of(name, logging.handlers.TimedRotatingFileHandler, when="midnight", utc=True)
+
+
+def log_and_die():
+    created = float(ARGUMENTS[0])
+    record = logging.makeLogRecord({"msg": "yesterday", "created": created, "levelno": 20})
+    arbiter = daily("arbiter.log")
+    start()
+    inside.listener().stop()
+    arbiter.handle(record)
+
+    def add_a_file():
+        worker = daily("worker.log")
+        queuelog.setup()
+        worker.handle(record)
+
+    in_worker(add_a_file)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def only_recover():
+    daily("arbiter.log")
+    start()
+    queuelog.stop()
+
+
+def log_in_both():
+    loggers = [*map(daily, ("arbiter.log", "worker.log"))]
+    start()
+    for logger in loggers:
+        logger.info("today")
     queuelog.stop()

@@ -4,7 +4,7 @@ import os
 import signal
 
 import inside
-from prelude import add_log, root, start
+from prelude import add_log, content, root, start
 from waiting import wait_for
 
 import queuelog
@@ -18,15 +18,17 @@ def leave_a_line():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def just_start():
+def log_a_line():
     add_log()
     start()
+    root.info("new")
+    queuelog.stop()
 
 
 def log_beside_it():
     add_log()
     start(backlog=1 << 17, full="drop")
-    wait_for(lambda: inside.backlog() < 1 << 16, "a look at the other segment")
+    wait_for(lambda: "left" in content("app.log"), "a look at the spool that was left")
     inside.listener().pause()
     for _ in range(60):
         root.info("x" * 1000)

@@ -1,5 +1,6 @@
 """Programs of test_owned_handlers.py."""
 
+import asyncio
 import json
 import logging.handlers
 import os
@@ -9,6 +10,7 @@ import threading
 
 import inside
 from prelude import SPOOL, add, content, in_child, let_others_pass, logger_of, root, run, start
+from spools import the_spool
 from waiting import wait_for
 
 import queuelog
@@ -72,6 +74,29 @@ def an_owned_handler_is_asked_again_when_its_server_was_away():
 
     run(log, own="http")
     assert "handleError" not in vars(handler)
+
+
+def whatever_an_owned_handler_raises_is_a_failure_of_its_own():
+    class Odd(logging.Handler):
+        errors = (SystemExit, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)
+        raised = ()
+
+        def emit(self, record):
+            if len(self.raised) < len(self.errors):
+                self.raised = self.errors[: len(self.raised) + 1]
+                raise self.raised[-1]
+            with open("odd.log", "a") as file:
+                print(record.msg, file=file)
+
+    logger = logger_of("app.log")
+    odd = named("odd", Odd(), logger=logger)
+    start(own=["odd"])
+    for number in range(5):
+        logger.error("%d", number)
+        wait_for(lambda n=number: f"{n}\n" in content("app.log"), f"line {number}")
+    wait_for(lambda: "4" in content("odd.log"), "the last record")
+    assert odd.raised == odd.errors
+    queuelog.stop()
 
 
 def an_owned_handler_on_two_loggers_is_asked_again():
@@ -217,11 +242,13 @@ def a_handler_that_a_stranger_invents_keeps_nothing_in_the_spool():
     logger_of("lines.log")
     start(user=stranger)
 
+    incoming = the_spool(SPOOL).incoming(stranger)
+
     def forge():
         os.setuid(stranger)
-        with open(f"{SPOOL}/{stranger}/1-1-1", "wb") as file:
+        with open(f"{incoming}/1-1-1", "wb") as file:
             file.write(inside.forged_record())
 
     in_child(forge)
-    wait_for(lambda: not os.listdir(f"{SPOOL}/{stranger}"), "the forged segment is removed")
+    wait_for(lambda: not os.listdir(incoming), "the forged segment is removed")
     queuelog.stop()

@@ -6,16 +6,10 @@ from functools import partial
 
 import inside
 from prelude import SPOOL, add_log, content, in_worker, logger_of, root, start
+from spools import the_spool
 from waiting import wait_for
 
 import queuelog
-
-
-def own_the_file():
-    add_log()
-    queuelog.start(spool=SPOOL)
-    print("up", flush=True)
-    sys.stdin.readline()
 
 
 def lines_wait_without_an_error_while_another_process_has_the_spool():
@@ -24,8 +18,9 @@ def lines_wait_without_an_error_while_another_process_has_the_spool():
     lines.info("before")
     wait_for(lambda: content("app.log"), "the first line")
     inside.listener().pause()
-    os.unlink(f"{SPOOL}/lock")
-    other = inside.lock(f"{SPOOL}/lock")
+    path = the_spool(SPOOL).lock
+    os.unlink(path)
+    other = inside.lock(path)
     assert other.acquire()
     lines.info("kept")
     inside.tidy_soon()

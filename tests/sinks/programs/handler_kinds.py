@@ -42,7 +42,7 @@ def mode_w_empties_the_file_once():
     add(logging.FileHandler("late.log", mode="w", delay=True))  # opened by the owner only
     start()
     in_worker(lambda: root.info("worker"))
-    with inside.closing_files(idle=0.0):
+    with inside.closing_files(many=0):
         wait_for(lambda: not held(), "the files are closed")
     in_worker(lambda: root.info("reopened"))
     queuelog.stop()

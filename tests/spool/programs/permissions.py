@@ -15,6 +15,7 @@ from prelude import (
     root,
     start,
 )
+from spools import the_spool
 
 import queuelog
 
@@ -54,13 +55,16 @@ def a_worker_of_another_user_cannot_send_to_the_spool_of_the_arbiter():
     def attack():
         become(NOBODY)
         root.info("allowed")
-        for name in ("0", "ledger", "lock", "0/1-1-1", ""):
+        path = the_spool(SPOOL).path
+        assert os.path.isdir(f"{path}/0")
+        for name in ("0", "ledger", "0/1-1-1", "registry.new", "lock", "registry", "new"):
             for flags in (os.O_RDONLY, os.O_RDWR | os.O_CREAT):
-                if name or flags:
-                    try:
-                        os.open(os.path.join(SPOOL, name), flags)
-                    except OSError:
-                        continue
-                    raise AssertionError(name)
+                if flags == os.O_RDONLY and name == "registry":
+                    continue  # who owns what is no secret
+                try:
+                    os.open(os.path.join(path, name), flags)
+                except OSError:
+                    continue
+                raise AssertionError(name)
 
     in_worker(attack)

@@ -1,0 +1,27 @@
+"""Programs of test_check.py."""
+
+import logging
+import os
+import sys
+from importlib import import_module
+
+from prelude import ARGUMENTS, NOBODY, add, become, content, root, start
+from waiting import wait_for
+
+
+def a_check_by_another_user_than_the_servers_says_so():
+    os.environ["PWD"] = ARGUMENTS[0]  # Gunicorn believes it
+    os.chdir(ARGUMENTS[0])
+    for module in ("gunicorn.workers.sync", "queuelog.commands.check"):
+        import_module(module)  # another user may not be able to read them
+    become(NOBODY)
+    print(import_module("queuelog.commands.check").check(["-c", "conf.py"]))
+
+
+def own_the_file():
+    add(logging.FileHandler(ARGUMENTS[0]), "%(message)s", root)
+    start()
+    root.info("this opens the file")
+    wait_for(lambda: content(ARGUMENTS[0]), "the line")
+    print("up", flush=True)
+    sys.stdin.readline()

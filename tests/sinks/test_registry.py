@@ -1,0 +1,61 @@
+"""All sinks of the owner: what fails in one is its own affair."""
+
+import errno
+import logging
+import os
+
+import inside
+import pytest
+from filesinks import contents, timed, write
+
+from queuelog.sinks.registry import Sinks
+from queuelog.spool import Target
+
+
+@pytest.fixture
+def sinks(monkeypatch, tmp_path):
+    """Return the sinks of an owner, of which the first one's file cannot be closed properly."""
+    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))  # for locks of log files
+    made = Sinks([], "a test")
+    for name in ("bad.log", "good.log"):
+        made.add(logging.FileHandler(tmp_path / name, delay=True))
+    made.claim()
+    for sink_id in made.ids():
+        write(made[sink_id], "line\n")
+    bad, real = inside.descriptor(made[made.ids()[0]]), os.close
+
+    def close(fd):
+        real(fd)
+        if fd == bad:  # a network file system could not write what it had taken
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "close", close)
+    return made
+
+
+def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(
+    monkeypatch, tmp_path, path, clock
+):
+    """Written every 50 minutes it rolls over each hour, though its handler is made anew each time.
+
+    A new one counts from the last write, and would never get to the end of its hour.
+    """
+    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))
+    sinks = Sinks([], "a test")
+    target = Target(inside.description_of(timed(path, when="H")), trusted=True)
+    with inside.closing_files(idle=-1.0):
+        for number in range(6):
+            write(sinks[sinks.resolve(target)], f"{number}\n")
+            os.utime(path, (clock[0], clock[0]))
+            sinks.let_go_of_idle()
+            assert not sinks.ids()
+            clock[0] += 50 * 60
+    assert sorted(contents(path).values()) == ["0\n1\n", "2\n3\n", "4\n5\n"]
+
+
+@pytest.mark.parametrize("how", ["close", "close_inherited"])
+def test_a_file_that_fails_when_it_is_closed_keeps_no_lock(sinks, tmp_path, how):
+    """Nor does it keep the other files open, in the owner or in a child."""
+    getattr(sinks, how)()
+    held = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert not [path for path in held if path.startswith(str(tmp_path))]
