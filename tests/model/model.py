@@ -248,8 +248,9 @@ class Model(RuleBasedStateMachine):
         self._log(pick([*self._processes], which), file, 2_000, LONG)
 
     def _log(self, name, file, *arguments, **keywords):
-        """Log to a file; but without a spool, only files can be written."""
-        files = [path for path in self._processes[name] if "mail" not in path or not self._full]
+        """Log to a file; only files can be written without room in a spool, or without one."""
+        mail = not self._full and name[0] in self._alive()
+        files = [path for path in self._processes[name] if "mail" not in path or mail]
         if files:
             self._do("log", name, pick(files, file), *arguments, **keywords)
 

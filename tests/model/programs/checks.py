@@ -11,7 +11,8 @@ from service import MAX_BYTES
 from system import ERRORS, MAIL, MEMORY, WrongError, real, used, wait_until, writers
 
 PATIENCE = float(os.environ.get("PATIENCE", "10"))  # seconds in which nothing reaches a file
-LEFTOVER = 256 << 10  # bytes of memory when all has ended
+LEFTOVER = 256 << 10  # bytes of memory when all has ended ...
+SPOOL = 5 << 18  # ... and of each service more, at rest
 
 
 def check_lines(account, path, wanted, kills):
@@ -89,11 +90,17 @@ def check_rollovers(services, path):
         raise WrongError(f"{path} has {size} bytes, and does not roll over")
 
 
-def check_memory():
-    """What has ended leaves nothing in memory."""
-    if used(MEMORY) > LEFTOVER:
+def check_memory(services=0):
+    """Wait until no more memory is in use than so many services at rest may have."""
+    most = LEFTOVER + services * SPOOL
+    end = time.monotonic() + PATIENCE
+    wait_until(lambda: used(MEMORY) <= most or time.monotonic() > end, "a verdict")
+    if used(MEMORY) > most:
         files = subprocess.run(
             ["find", MEMORY, "-type", "f", "-size", "+0", "-printf", "\n  %s %p"],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
-        raise WrongError(f"all has ended, and {used(MEMORY)} bytes of memory stay in use:{files}")
+        raise WrongError(
+            f"{services} services run, with nothing to write, and {used(MEMORY)} bytes of memory "
+            f"are in use:{files}"
+        )

@@ -213,29 +213,44 @@ class Machine:
         return any(service.can_write(lines) for service in self._services.values())
 
     def finish(self):
-        """End everything as it should; then each line is in its file, and the spools are gone."""
+        """End everything as it should; then each line is in its file.
+
+        What is left in memory of those that were killed goes when their users start again.
+        """
         for disk in [*self._full]:
             self.free(disk)
         self.quiet()
         for letter in sorted(self._unwritten()):
-            try:
-                self.restart(letter)
-            except WrongError as error:
-                if "FileInUseError" not in str(error):
-                    raise
-                for other in self._services:  # one whose workers have another user
-                    self.stop(other)
-                self.restart(letter)
+            self._restart_in_place(letter)
         self.quiet()
+        self._end_all()
+        for path in self._account.paths():
+            check_lines(self._account, path, bool, self._kills)
+        self._processes.kill()
+        one_of_each_user = {one.user: one.letter for one in self._services.values()}.values()
+        for letter in one_of_each_user:
+            self.restart(letter)
+        check_memory(len(one_of_each_user))
+        self._end_all()
+        check_memory()
+
+    def _restart_in_place(self, letter):
+        """Start a service that others may keep from its files: those whose workers differ."""
+        try:
+            self.restart(letter)
+        except WrongError as error:
+            if "FileInUseError" not in str(error):
+                raise
+            for other in self._services:
+                self.stop(other)
+            self.restart(letter)
+
+    def _end_all(self):
         for process in self._processes.alive():
             if process.name not in self._services:
                 process.end()
         for letter in self._services:
             self.stop(letter)
-        for path in self._account.paths():
-            check_lines(self._account, path, bool, self._kills)
-        self._processes.kill()
-        check_memory()
 
     def _unwritten(self):
         """Return the letters of those services whose lines nobody is there to write."""
