@@ -85,7 +85,7 @@ class LogFile:
 
 def of_files(files: Iterable[LogFile]) -> Iterator[Problem]:
     """Find what is wrong with each file."""
-    holders = Holders()
+    holders = Holders(owners=False)
     for file in files:
         for check in _CHECKS:
             problem = check(file)

@@ -9,9 +9,13 @@ from contextlib import suppress
 
 
 class Holders:
-    """All of them, asked once."""
+    """All of them, asked once; without `owners`, those that are no owners of spools.
 
-    def __init__(self) -> None:
+    Whoever has a handler for an owner's files logs through it.
+    """
+
+    def __init__(self, *, owners: bool) -> None:
+        self._owners = owners
         self._found: dict[tuple[int, int], set[int]] = {}  # by device and inode
         for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
             if pid != os.getpid():
@@ -22,8 +26,8 @@ class Holders:
         fds = f"/proc/{pid}/fd"
         paths = {fd: os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)}
         names = {path.rpartition("/")[2] for path in paths.values()}
-        if {"lock", "ledger", "bell"} <= names:
-            return  # the owner of a spool: whoever has a handler for its files logs through it
+        if not self._owners and {"lock", "ledger", "bell"} <= names:
+            return
         for fd, path in paths.items():
             if path.startswith("/") and _is_writable(pid, fd):
                 found = os.stat(f"{fds}/{fd}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.owner import listener as _listener
 from queuelog.owner.transfer import Interrupted
-from queuelog.sinks import registry, rollover
+from queuelog.sinks import follow, registry, rollover
 from queuelog.sinks.file import FileSink
 from queuelog.spool import frame
 from queuelog.spool import registry as spool_registry
@@ -215,6 +216,18 @@ def descriptor(sink):
     """Return the descriptor of a file sink, which opens its file if need be."""
     sink._file.size()
     return sink._file.fd
+
+
+def cut_the_next_write(after):
+    """Let the next write to a log file fail when so many bytes are written, as on a full disk."""
+    real = follow._write_all
+
+    def write(fd, data):
+        follow._write_all = real
+        os.write(fd, data[:after])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    follow._write_all = write
 
 
 def roll_over_again_after(seconds):

@@ -1,0 +1,190 @@
+"""The spools that an owner takes over: what is in them, and when it lets them go."""
+
+import logging
+import os
+from contextlib import contextmanager
+
+import inside
+import pytest
+from filesinks import sized
+from spools import LIMIT, line, writer_of
+
+from queuelog.base import place_of
+from queuelog.owner.spools import OwnedSpools
+from queuelog.sinks.registry import Sinks
+from queuelog.spool import frame
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.registry import Registry
+
+GONE = 1 << 22  # a process id that nobody has
+
+
+@pytest.fixture
+def owner(spool):
+    """Return a context manager that makes an owner with handlers, and lets it end."""
+
+    @contextmanager
+    def make(*handlers, name="5-5"):
+        sinks = Sinks()
+        directory = SpoolDirectory(os.path.join(spool, name))
+        directory.create()
+        spools = OwnedSpools(directory, sinks, LIMIT, lambda _: None)
+        for handler in handlers:
+            sinks.add(handler)
+        spools.own()
+        spools.publish()
+        try:
+            yield spools
+        finally:
+            sinks.close()
+            spools.release()
+
+    return make
+
+
+def left(spool, name, *frames, description, files=(), alive=False):
+    """Make a spool that an owner of these files has left, with frames; return its writer."""
+    directory = SpoolDirectory(os.path.join(spool, name))
+    directory.create()
+    os.close(Registry(GONE, LIMIT, [place_of(path) for path in files], []).write(directory))
+    writer = writer_of(description, directory=directory)
+    for one in frames:
+        writer.put(one)
+    if not alive:
+        writer.close()
+    return writer
+
+
+def write_all(spools):
+    """Let an owner do all that is to do now."""
+    spools.tidy()
+    while (batch := spools.next()) is not None:
+        spools.deliver(batch)
+    while spools.retry(at_once=True):
+        pass
+    spools.tidy()
+
+
+def handler(path):
+    """Return a handler for a file."""
+    return logging.FileHandler(path, delay=True)
+
+
+def described(path):
+    """Return what describes the handler for a file."""
+    return inside.description_of(handler(path))
+
+
+def mail(name="mail"):
+    """Return a handler that is known by its name, and the messages that it got."""
+    got = []
+
+    class Mail(logging.Handler):
+        def emit(self, record):
+            got.append(record.getMessage())
+
+    made = Mail()
+    made.name = name
+    return made, got
+
+
+def record(message):
+    """Return a frame with a record."""
+    return frame.encode(frame.RECORD, 0, 1.0, b'{"msg": "%s"}' % message)
+
+
+def test_what_was_left_is_written_before_what_is_new(owner, spool, log):
+    """The oldest spool first, however the times of its records are: clocks step."""
+    left(spool, "1-2", line(b"second\n", 8.0), description=described(log))
+    left(spool, "2-1", line(b"first\n", 9.0), description=described(log))
+    with owner(handler(log)) as spools:
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"third\n", 7.0))
+        own.close()
+        write_all(spools)
+    assert log.read_text() == "first\nsecond\nthird\n"
+
+
+def test_a_spool_is_removed_when_nothing_waits_in_it(owner, spool, log):
+    """Each would keep a ledger of 1 MiB in memory."""
+    left(spool, "1-1", line(b"x\n"), description=described(log))
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert os.listdir(spool) == ["5-5"]
+    assert os.listdir(spool) == []
+
+
+def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
+    """A worker outlives its arbiter; its lines are written, also those to come."""
+    writer = left(spool, "1-1", line(b"1\n"), description=described(log), alive=True)
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        writer.put(line(b"2\n"))
+        write_all(spools)
+        assert log.read_text() == "1\n2\n"
+        assert sorted(os.listdir(spool)) == ["1-1", "5-5"]
+        writer.close()
+        write_all(spools)
+        assert os.listdir(spool) == ["5-5"]
+
+
+def test_a_spool_with_a_living_owner_is_left_alone(owner, spool, log, tmp_path):
+    """Two owners would write everything twice."""
+    with owner(handler(log), name="1-1") as first:
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "1-1")))
+        own.put(line(b"x\n"))
+        with owner(handler(tmp_path / "other.log")) as second:
+            write_all(second)
+            assert not log.exists()
+            write_all(first)
+        assert log.read_text() == "x\n"
+        own.close()
+
+
+def test_mails_of_another_service_wait_for_it(owner, spool, log, tmp_path):
+    """A handler of the same name is somebody else's, unless a log file is the same, too."""
+    description = b'{"name": "mail", "class": "x"}'
+    left(spool, "1-1", record(b"hello"), description=description, files=[log])
+    stranger, got = mail()
+    with owner(stranger, handler(tmp_path / "other.log")) as spools:
+        write_all(spools)
+        assert got == []
+    assert os.listdir(spool) == ["1-1"]
+    itself, got = mail()
+    with owner(itself, handler(log)) as spools:
+        write_all(spools)
+        assert got == ["hello"]
+    assert os.listdir(spool) == []
+
+
+def test_what_only_another_process_can_write_is_left_to_that(owner, spool, log, tmp_path):
+    """Its file has an owner; that one comes by and takes it, while this one goes on."""
+    log.touch()
+    with owner(sized(log, size=1000), name="3-3") as first:
+        write_all(first)
+        left(spool, "1-1", line(b"x\n"), description=described(log))
+        with owner(handler(tmp_path / "other.log")) as second:
+            write_all(second)
+            write_all(second)
+            assert not log.read_text()
+            write_all(first)
+            assert log.read_text() == "x\n"
+
+
+def test_half_a_line_is_completed_before_another_spool_is_written(owner, spool, log):
+    """What comes in between would be in the middle of it."""
+    left(spool, "1-1", line(b"first\n"), description=described(log))
+    with owner(handler(log)) as spools:
+        spools.take_over()
+        batch = spools.next()
+        inside.cut_the_next_write(after=4)
+        spools.deliver(batch)
+        assert log.read_text() == "firs"
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"second\n"))
+        own.close()
+        batch = spools.next()
+        spools.deliver(batch)
+        assert log.read_text() == "firs"
+        write_all(spools)
+        assert log.read_text() == "first\nsecond\n"
