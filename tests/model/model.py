@@ -48,6 +48,11 @@ def real(path):
     return path.replace("/mnt/alias/", "/mnt/logs/")
 
 
+def mailbox(letter):
+    """Return what a service with mail has: a file, too, by which it is known when it comes back."""
+    return {f"/mnt/mail/{letter}": "mail", f"/mnt/srv/{letter}.log": "plain"}
+
+
 def step(when=rule, **choices):
     """Make a method a rule, after which somebody logs some lines, or nobody does."""
 
@@ -78,7 +83,7 @@ class Model(RuleBasedStateMachine):
         self._floods = 0
         self._owners = {}  # the user of the arbiters with a letter
         self._users = {}  # those of the arbiters and of the workers that have had a file
-        self._mail = {}  # the mailbox of each letter, if it has one
+        self._mail = {}  # by letter, what services with mail have besides, if they have it
 
     def _do(self, method, *arguments, **keywords):
         found = self._console.do(call(method, *arguments, **keywords))
@@ -148,9 +153,9 @@ class Model(RuleBasedStateMachine):
         workers = users[1] if owner == "root" else owner
         files = self._allowed(files, (owner, workers))
         own_files = self._allowed(own_files, (owner, workers))
-        if self._mail.setdefault(letter, f"/mnt/mail/{letter}" if mail else None):
-            files[self._mail[letter]] = "mail"
-        if files:
+        box = self._mail.setdefault(letter, mailbox(letter) if mail else {})
+        files |= box
+        if files and self._allowed(box, (owner, workers)) == box:
             also = {"own_files": own_files} if own_files else {}
             self._do("start", letter, files, user=owner, workers=workers, **also, **options)
 
@@ -159,9 +164,9 @@ class Model(RuleBasedStateMachine):
     def upgrade(self, which, other):
         """SIGUSR2."""
         letter, new = pick(self._alive(), which), pick(self._unused(), other)
-        owner, mail = self._services[letter]["users"][0], self._mail.get(letter)
-        same = self._owners.setdefault(new, owner) == owner
-        if same and self._mail.setdefault(new, mail) == mail:
+        owner, mail = self._owners[letter], self._mail[letter]
+        if self._owners.get(new, owner) == owner and self._mail.get(new, mail) == mail:
+            self._owners[new], self._mail[new] = owner, mail
             self._do("upgrade", letter, new)
 
     @precondition(lambda self: self._can_start() and self._alive(False))
@@ -179,7 +184,7 @@ class Model(RuleBasedStateMachine):
         """SIGHUP, with another configuration."""
         letter = pick(self._alive(), which)
         users = tuple(self._services[letter]["users"])
-        files = self._allowed(files, users)
+        files = self._allowed(files, users) | self._mail[letter]
         if files:
             self._do("reload", letter, files, own_files=self._allowed(own_files, users))
 

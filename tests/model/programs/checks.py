@@ -11,6 +11,7 @@ from service import MAX_BYTES
 from system import ERRORS, MAIL, MEMORY, WrongError, real, used, wait_until, writers
 
 PATIENCE = float(os.environ.get("PATIENCE", "10"))  # seconds in which nothing reaches a file
+ROLLING = {"size", "moving"}  # kinds of handlers
 LEFTOVER = 256 << 10  # bytes of memory when all has ended ...
 SPOOL = 5 << 18  # ... and of each service more, at rest
 
@@ -86,7 +87,7 @@ def check_rollovers(services, path):
     found = kinds(services, path)
     size = sum(size for _, _, size in snapshot(path))
     backups = [number for number in range(1, 9) if os.path.exists(f"{path}.{number}")]
-    if found and found <= {"size", "moving"} and size > 3 * MAX_BYTES and not backups:
+    if found and found <= ROLLING and size > 3 * MAX_BYTES and not backups:
         raise WrongError(f"{path} has {size} bytes, and does not roll over")
 
 

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 
 from service import Arbiter, run_and_exit
-from system import ANSWER, WrongError, enter_container, is_alive, wait_until
+from system import ANSWER, MAIL, WrongError, enter_container, is_alive, wait_until
 
 
 class Driven:
@@ -143,8 +143,8 @@ class Service:
 
     def can_write(self, lines):
         """Tell if its arbiter runs and has to write these lines: a `Range` of them."""
-        same = "mail" not in lines.path or lines.path in self.files
-        return self.alive and self.user == lines.user and same
+        known = not lines.path.startswith(MAIL) or lines.process[0] == self.letter
+        return self.alive and self.user == lines.user and known
 
 
 class Processes:

@@ -20,7 +20,7 @@ import traceback
 from contextlib import suppress
 
 from account import Account
-from checks import check_lines, check_memory, check_owner, check_rollovers
+from checks import ROLLING, check_lines, check_memory, check_owner, check_rollovers, kinds
 from driven import Processes, Service
 from system import (
     ERRORS,
@@ -46,6 +46,7 @@ class Machine:
         self._services = {}
         self._kills = 0  # of arbiters
         self._moved = 0  # files
+        self._not_rolled = set()  # those that were written by handlers that roll nothing over
         self._full = set()
 
     # --- services
@@ -101,8 +102,7 @@ class Machine:
         """Configure the arbiter anew, start a worker, end the older ones: SIGHUP."""
         if self._alive(letter):
             service = self._services[letter]
-            mail = {path: kind for path, kind in service.files.items() if kind == "mail"}
-            service.files = {**(files or service.files), **mail}
+            service.files = files or service.files
             service.own_files = service.own_files if own_files is None else own_files
             service.arbiter.ask("reload", service.files)
             service.arbiter.files = service.files
@@ -151,6 +151,8 @@ class Machine:
             process.settle()
             user = self._services[name[0]].user
             taken = self._account.take(real(path), count, size, name, user)
+            if not kinds(self._services.values(), real(path)) <= ROLLING:
+                self._not_rolled.add(real(path))
             process.send("log", path, taken.start, count, size, paced)
             if not paced:
                 process.settle()
@@ -207,7 +209,8 @@ class Machine:
             if not (self._full and path.startswith(LOGS)):
                 check_lines(self._account, path, self._can_be_written, self._kills)
             check_owner(services, self._processes.alive(), path)
-            check_rollovers(services, path)
+            if path not in self._not_rolled:
+                check_rollovers(services, path)
 
     def _can_be_written(self, lines):
         return any(service.can_write(lines) for service in self._services.values())

@@ -53,8 +53,11 @@ def make_disks():
 
 
 def real(path):
-    """Return the path that a file has on its own disk."""
-    return path.replace(f"{ALIAS}/", f"{LOGS}/")
+    """Return the path that a file has on its own disk; mailboxes are one.
+
+    A mail of one service may be sent by another that has one of its files, and mail as well.
+    """
+    return f"{MAIL}/" if path.startswith(f"{MAIL}/") else path.replace(f"{ALIAS}/", f"{LOGS}/")
 
 
 def used(disk):
