@@ -97,13 +97,17 @@ def install(conf: dict[str, Any], **options: Any) -> None:
     Raises:
         ConfigurationError: an option is wrong, or there is none of this name; a hook is none.
     """
-    Options.checked(**_complete(options))
+    Options.checked(**complete(options))
     hooks = Hooks(options, _own_hooks(conf))
     conf.update({name: getattr(hooks, name) for name in __all__})
 
 
-def _complete(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options of `start`: the given ones, and the defaults of the others."""
+def complete(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options of `start`: the given ones, and the defaults of the others.
+
+    Raises:
+        ConfigurationError: there is no option of such a name.
+    """
     defaults = {name: p.default for name, p in inspect.signature(queuelog.start).parameters.items()}
     unknown = ", ".join(sorted(options.keys() - defaults.keys()))
     if unknown:

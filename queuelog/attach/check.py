@@ -9,7 +9,8 @@ from typing import NamedTuple
 from queuelog.attach import problems, tree
 from queuelog.attach.entries import Entry, entry
 from queuelog.attach.options import strings
-from queuelog.attach.problems import LogFile, Problem, User, this_user
+from queuelog.attach.problems import LogFile, Problem, this_user
+from queuelog.base.rights import User
 from queuelog.handlers import QueueHandler
 
 

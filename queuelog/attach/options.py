@@ -80,16 +80,17 @@ class Options(NamedTuple):
         if isinstance(self.user, str):
             _uid(self.user)
 
-    def worker(self, before: User) -> User:
+    def worker(self, before: User, config: Any = None) -> User:
         """Return the user that the workers run as, with the groups that they have.
 
         Gunicorn gives them those of its setting `initgroups`, or leaves them the arbiter's. It is
-        as `before` where neither the option nor a Gunicorn says it.
+        as `before` where neither the option nor a Gunicorn says it. `config` are Gunicorn's
+        settings, by default those of the arbiter that calls.
 
         Raises:
             ConfigurationError: there is no such user.
         """
-        config = _gunicorn_config()
+        config = config or _gunicorn_config()
         if config is None and self.user is None:
             return before
         uid = config.uid if self.user is None else _uid(self.user)

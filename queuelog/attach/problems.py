@@ -8,11 +8,13 @@ import pwd
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from shlex import quote
 from typing import NamedTuple
 
 from queuelog.attach.entries import Entry
 from queuelog.base import class_name, encoding, rotates
-from queuelog.base.holders import Holders
+from queuelog.base.processes import processes_with
+from queuelog.base.rights import User
 
 _STDLIB = "logging.handlers.TimedRotatingFileHandler or RotatingFileHandler"
 
@@ -27,17 +29,9 @@ class Problem(NamedTuple):
         return f"PROBLEM: {self.text}\n    mend it: {self.mend}"
 
 
-class User(NamedTuple):
-    """Whose rights a file is opened with: user, group, and further groups."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-
-
 def this_user() -> User:
     """Return the user of this process."""
-    return User(os.geteuid(), os.getegid(), tuple(os.getgroups()))
+    return User(os.geteuid(), os.getegid(), None)
 
 
 def name_of(user: User) -> str:
@@ -85,13 +79,9 @@ class LogFile:
 
 def of_files(files: Iterable[LogFile]) -> Iterator[Problem]:
     """Find what is wrong with each file."""
-    holders = Holders(owners=False)
     for file in files:
-        for check in _CHECKS:
-            problem = check(file)
-            if problem:
-                yield problem
-        yield from _held(file, holders)
+        found = (check(file) for check in _CHECKS)
+        yield from (problem for problem in found if problem)
 
 
 def unknown_names(own: Iterable[str], there: set[str | None]) -> list[Problem]:
@@ -164,7 +154,7 @@ def _rolled_over_by_each(file: LogFile) -> Problem | None:
 def _directory(file: LogFile) -> Problem | None:
     if not os.path.isdir(file.path):
         return None
-    return Problem(f"{file.path} is a directory, not a file", f"rmdir {file.path}")
+    return Problem(f"{file.path} is a directory, not a file", f"rmdir {quote(file.path)}")
 
 
 def _no_directory(file: LogFile) -> Problem | None:
@@ -172,7 +162,7 @@ def _no_directory(file: LogFile) -> Problem | None:
         return None
     if os.path.exists(file.directory):
         return Problem(f"{file.path}: {file.directory} is no directory", "choose another path")
-    mend = f"install -d -o {name_of(file.user)} {file.directory}"
+    mend = f"install -d -o {name_of(file.user)} {quote(file.directory)}"
     return Problem(f"{file.path}: there is no directory {file.directory}", mend)
 
 
@@ -199,19 +189,23 @@ def _unwritable_directory(file: LogFile) -> Problem | None:
 def _give(path: str, user: User) -> str:
     if user.uid == 0:
         return f"{path} is on a file system that cannot be written: choose another path"
-    return f"chown {name_of(user)} {path}"
+    return f"chown {name_of(user)} {quote(path)}"
 
 
-def _held(file: LogFile, holders: Holders) -> Iterator[Problem]:
-    for pid, name in holders.of(file.path):
-        yield Problem(
-            f"{file.path} is open for writing in process {pid} ({name}), which knows nothing of "
-            f"its owner",
-            f"stop process {pid} before the start, or give one of both another file",
-        )
+def _written_by_others(file: LogFile) -> Problem | None:
+    if not os.path.isfile(file.path):
+        return None
+    pids = ", ".join(map(str, processes_with(file.path, strangers=True)))
+    if not pids:
+        return None
+    return Problem(
+        f"{file.path} is written by other processes as well, which know nothing of its owner: "
+        f"{pids}",
+        f"end them before the start (ps -fp {pids.replace(' ', '')}), or choose another path",
+    )
 
 
 _CHECKS = (
     _two_policies, _two_encodings, _two_writers, _rolled_over_by_each, _directory, _no_directory,
-    _unwritable, _unwritable_directory,
+    _unwritable, _unwritable_directory, _written_by_others,
 )  # fmt: skip

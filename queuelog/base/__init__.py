@@ -1,9 +1,9 @@
 """What every room stands on: reports, locks, directories, forks, and what a sink number means.
 
 In: paths, handlers of the standard library. Out: descriptions of handlers (`spec`), what they do
-with their files (`filehandler`), exclusive locks (`locks`), directories that are safe to use, which
-processes have a file open (`holders`), and where an error message or a line goes that nobody else
-takes (`reporter`).
+with their files (`filehandler`), exclusive locks (`locks`), directories that are safe to use, who
+has a file open (`processes`), and where an error message or a line goes that nobody else takes
+(`reporter`).
 """
 
 from queuelog.base.descriptor import Descriptor, opened

@@ -18,9 +18,11 @@ from gunicorn.app.base import Application
 
 from queuelog.attach import tree
 from queuelog.attach.check import Plan, Worker, plan
-from queuelog.attach.problems import Problem, User, name_of, this_user
+from queuelog.attach.options import Options
+from queuelog.attach.problems import Problem, name_of, this_user
+from queuelog.base.rights import User
 from queuelog.commands import conffile
-from queuelog.gunicorn import Hooks
+from queuelog.gunicorn import Hooks, complete
 
 _OPENS_FILES = "check_is_writable" if hasattr(util, "check_is_writable") else "check_is_writeable"
 
@@ -57,10 +59,9 @@ def check(arguments: list[str]) -> Plan:
     nowhere = mock.patch.object(logging.FileHandler, "_open", _open_nothing)
     with nowhere, mock.patch.object(util, _OPENS_FILES):
         configured_by_worker = _configure(cfg, app.uris)
-    hooks = getattr(cfg.on_starting, "__self__", None)
-    options = hooks.options if isinstance(hooks, Hooks) else {}
-    worker = _user(cfg)
-    planned = plan(options.get("own", ()), Worker(configured_by_worker, worker))
+    options = _options(cfg)
+    worker = options.worker(this_user(), cfg)
+    planned = plan(options.own, Worker(configured_by_worker, worker))
     return Plan(planned.entries, [*planned.problems, *found, *_other_user(worker)])
 
 
@@ -82,12 +83,10 @@ def _configure(cfg: Any, uris: list[str]) -> Callable[[logging.Handler], bool]:
     return lambda handler: handler not in arbiters and not cfg.preload_app
 
 
-def _user(cfg: Any) -> User:
-    """Return the user of the workers."""
-    worker = User(cfg.uid, cfg.gid, tuple(os.getgroups()))
-    if cfg.initgroups:
-        return worker._replace(groups=tuple(os.getgrouplist(name_of(worker), cfg.gid)))
-    return worker
+def _options(cfg: Any) -> Options:
+    """Return the options that the conf file gives to `install`; else the defaults."""
+    hooks = getattr(cfg.on_starting, "__self__", None)
+    return Options.checked(**complete(hooks.options if isinstance(hooks, Hooks) else {}))
 
 
 def _other_user(worker: User) -> list[Problem]:

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -47,7 +48,7 @@ def _lost(location: str) -> list[str]:
     """Return the hooks that a conf file defines above the import that replaces them."""
     above: set[str] = set()
     lost: set[str] = set()
-    for statement in ast.parse(_source(location)).body:
+    for statement in _statements(location):
         if isinstance(statement, ast.ImportFrom) and statement.module == "queuelog.gunicorn":
             names = {alias.name for alias in statement.names}
             lost |= above.intersection(HOOKS if "*" in names else names)
@@ -55,12 +56,14 @@ def _lost(location: str) -> list[str]:
     return sorted(lost)
 
 
-def _source(location: str) -> str:
+def _statements(location: str) -> list[ast.stmt]:
+    """Return the statements of a conf file; none if it is there in compiled form only."""
     if location.startswith("python:"):
         spec = importlib.util.find_spec(location.removeprefix("python:"))
         location = (spec and spec.origin) or os.devnull
-    with open(location.removeprefix("file:"), encoding="utf-8") as file:
-        return file.read()
+    with open(location, "rb") as file, suppress(SyntaxError, ValueError):
+        return ast.parse(file.read()).body
+    return []
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,9 +20,11 @@ from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import frame, registry
+from queuelog.spool.backlog import publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 from queuelog.spool.registry import Registry
+from queuelog.spool.reserve import Reserve
 
 
 class Delivery:
@@ -39,10 +42,10 @@ class Delivery:
         self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
         self._sinks = sinks
-        self._limit = limit
         self._reader = SpoolReader(self.directory, limit)
+        self._reserve = Reserve(self.directory.reserve)
         self.transfer = Transfer(self._ledger, sinks, stopping)
-        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer, self._is_crowded)
+        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer)
 
     def own(self) -> bool:
         """Become the owner of the spool, if nobody else is; return if we are.
@@ -98,6 +101,7 @@ class Delivery:
         Raises:
             OSError: a part of such a batch cannot be read now.
         """
+        self._reserve.adjust()
         main = self._ledger.state.main
         if main.origin is not Origin.NEW:
             return self._reader.read_again(main.offsets, main.ends)
@@ -135,8 +139,9 @@ class Delivery:
                 self._release()
         return more
 
-    def _is_crowded(self) -> bool:
-        return self.directory.backlog()[1] > self._limit / 2
+    def unread(self) -> int:
+        """Return how many segments cannot be opened now."""
+        return len(self._reader.segments.unread)
 
     def tidy(self) -> None:
         """Do what is due about once a second.
@@ -175,14 +180,17 @@ class Delivery:
         return not lagging and not self.transfer.write(Cursor(), groups)
 
     def _release(self) -> None:
-        positions = self._ledger.state.positions()
-        for name in self._reader.segments.release(positions):
-            for offsets in positions:
+        position, state = self.lagging.position(), self._ledger.state
+        for name in self._reader.segments.release(position):
+            for offsets in state.positions():
                 offsets.pop(name, None)
-        consumed = sum(min(o.get(name, 0) for o in positions) for name in positions[0])
-        consumed += sum(self._reader.segments.left_alone.values())  # no backlog of ours
-        with suppress(OSError):  # it helps a spool that is nearly full, and needs room itself
-            self.directory.publish_consumed(consumed)
+        left_alone = self._reader.segments.left_alone.items()  # no backlog of ours
+        consumed: Counter[tuple[int, str]] = Counter()
+        for name, size in [*left_alone, *((n, position(n)) for n in state.main.offsets)]:
+            uid, _, file = name.partition("/")
+            consumed[int(uid), tag_in(file)] += size
+        with suppress(OSError):  # no room for the file: more seems to wait than does
+            publish(self.directory, consumed)
 
     def remove(self) -> None:
         """Remove the spool, in which nothing is; should somebody begin to write, it stays."""

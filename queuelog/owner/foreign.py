@@ -68,7 +68,10 @@ class ForeignQueue(SpoolWriter):
         kind, created, payload = frame.decode(item)
         moved = frame.encode(kind, self.register(description), created, payload)
         try:
-            super().put(moved, block=False)
+            if len(moved) > self.limit:
+                self.drop(moved)
+            else:
+                super().put(moved, block=False)
         except OSError as error:
             write_past_owner(description, item, error)
 

@@ -2,38 +2,35 @@
 
     keeps up ──fails──► lagging ──tried again, until nothing is behind──► keeps up
 
-Its records stay in the spool meanwhile, while the other sinks go on.
+Its records stay in the spool meanwhile, in segments of its own, while the other sinks go on. It
+may have only so much there (see `queuelog.spool.backlog`).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
 
-from queuelog.base import is_file, report
+from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool.merge import Batch, Groups, SpoolReader
+from queuelog.spool import Offsets
+from queuelog.spool.merge import Batch, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
 
 class Lagging:
-    """The sinks that lag behind; `is_crowded` tells if the spool is half full."""
+    """The sinks that lag behind."""
 
     def __init__(
-        self,
-        reader: SpoolReader,
-        ledger: Ledger,
-        sinks: Sinks,
-        transfer: Transfer,
-        is_crowded: Callable[[], bool],
+        self, reader: SpoolReader, ledger: Ledger, sinks: Sinks, transfer: Transfer
     ) -> None:
         self._reader, self._ledger = reader, ledger
         self._sinks, self._transfer = sinks, transfer
-        self._is_crowded = is_crowded
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
 
     def __contains__(self, sink_id: object) -> bool:
@@ -47,9 +44,44 @@ class Lagging:
         """Let a sink that failed lag behind, from the batch on that is being written."""
         main = self._ledger.state.main
         marks = {sink_id: main.marks.pop(sink_id)} if sink_id in main.marks else {}
-        cursor = Cursor(dict(main.offsets), dict(main.ends), marks, Origin.INTERRUPTED)
-        self._ledger.state.lagging[sink_id] = cursor
+        offsets, ends = self._of(sink_id, main.offsets), self._of(sink_id, main.ends)
+        self._ledger.state.lagging[sink_id] = Cursor(offsets, ends, marks, Origin.INTERRUPTED)
         self._delay(sink_id)
+
+    def _of(self, sink_id: str, offsets: Offsets) -> Offsets:
+        """Return the offsets of those segments that may have records of a sink."""
+        concerns = self._concerns()
+        return {name: at for name, at in offsets.items() if concerns(name, sink_id)}
+
+    def _concerns(self) -> Callable[[str, str], bool]:
+        """Return a function that tells if a segment may have records of a sink, by its id."""
+        names_of = functools.cache(self._names)
+        id_of = functools.cache(self._sinks.id_of)
+
+        def concerns(segment: str, sink_id: str) -> bool:
+            targets = self._reader.segments.sinks(segment)
+            return targets is None or any(id_of(target) in names_of(sink_id) for target in targets)
+
+        return concerns
+
+    def _names(self, sink_id: str) -> tuple[str, str]:
+        """Return the ids by which a sink is known in segments."""
+        return sink_id, self._sinks.current_id(sink_id)
+
+    def position(self) -> Callable[[str], int]:
+        """Return a function that returns the offset in a segment that all have behind them."""
+        main, lagging = self._ledger.state.main, self._ledger.state.lagging
+        concerns = self._concerns()
+
+        def position(segment: str) -> int:
+            behind = [
+                cursor.offsets.get(segment, 0)
+                for sink_id, cursor in lagging.items()
+                if concerns(segment, sink_id)
+            ]
+            return min([main.offsets.get(segment, 0), *behind])
+
+        return position
 
     def follow_files(self) -> None:
         """Know what lags by the path that it has by now: a directory may have become a link."""
@@ -78,19 +110,20 @@ class Lagging:
         state = self._ledger.state
         cursor = state.lagging[sink_id]
         try:
-            batch = self._next(cursor)
+            batch = self._next(sink_id, cursor)
         except OSError as error:
             report("spool-refused", f"cannot read a segment, for now: {error}")
             self._delay(sink_id)
             return False
         self._transfer.begin()
-        names = sink_id, self._sinks.current_id(sink_id)
+        names = self._names(sink_id)
         wanted = self._sinks.select(batch.items, lambda found: found in names)
-        if self._transfer.write(cursor, wanted) and not self._gives_up(sink_id, wanted):
+        if self._transfer.write(cursor, wanted):
             self._delay(sink_id)
             return False
         cursor.finish()
-        behind = any(cursor.offsets.get(name, 0) < end for name, end in state.main.offsets.items())
+        ahead = self._of(sink_id, state.main.offsets)
+        behind = any(cursor.offsets.get(name, 0) < end for name, end in ahead.items())
         if behind and not batch.ends:  # no descriptor is left, say: the rest cannot be read now
             self._delay(sink_id)
             return False
@@ -100,10 +133,11 @@ class Lagging:
         self._ledger.save()
         return behind
 
-    def _next(self, cursor: Cursor) -> Batch:
+    def _next(self, sink_id: str, cursor: Cursor) -> Batch:
         if cursor.origin is not Origin.NEW:
             return self._reader.read_again(cursor.offsets, cursor.ends)
-        batch = self._reader.read_up_to(cursor.offsets, self._ledger.state.main.offsets)
+        ahead = self._of(sink_id, self._ledger.state.main.offsets)
+        batch = self._reader.read_up_to(cursor.offsets, ahead)
         cursor.begin(batch.ends)
         return batch
 
@@ -112,18 +146,3 @@ class Lagging:
         if sink_id in self._tries:
             delay = min(self._tries[sink_id][1] * 2, _LAST_DELAY)
         self._tries[sink_id] = time.monotonic() + delay, delay
-
-    def _gives_up(self, sink_id: str, wanted: Groups) -> bool:
-        """Tell if records of a handler that no configuration has any more are in the way of others.
-
-        Until then another process may come that knows it, such as the new arbiter of an upgrade.
-        """
-        if is_file(sink_id) or sink_id in self._sinks.ids() or not self._is_crowded():
-            return False
-        lost = sum(map(len, wanted.values()))
-        report(
-            f"gave up {sink_id}",
-            f"{lost} records of {sink_id} were dropped: no handler of that name was configured "
-            f"since, and the spool is half full",
-        )
-        return True

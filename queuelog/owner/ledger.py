@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ from queuelog.sinks.protocol import Mark
 from queuelog.spool import Offsets
 from queuelog.spool.frame import FORMAT
 
-_SIZE = 1 << 20  # bytes, at least
+# Bytes, at least; less only where no file of this process may be so long (`ulimit -f`).
+_SIZE = min(1 << 20, resource.getrlimit(resource.RLIMIT_FSIZE)[0] % (1 << 64))
 _MANY = 1 << 40  # lines, more than anybody writes
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from queuelog.base import native, report
 from queuelog.owner.spools import OwnedSpools
 from queuelog.owner.transfer import Interrupted
+from queuelog.spool.backlog import emptying
 from queuelog.spool.merge import Batch
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
@@ -136,12 +137,13 @@ class QueueListener(logging.handlers.QueueListener):
         self._stopping = False  # of the thread; what is written here shall not be interrupted
         if not self.spools.own():
             return True
-        while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
-            self.handle(batch)
-        while self.spools.retry(at_once=True) and time.monotonic() < deadline:
-            pass
-        self.spools.tidy()
-        return batch is None and not self.spools.lagging()
+        with emptying():
+            while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
+                self.handle(batch)
+            while self.spools.retry(at_once=True) and time.monotonic() < deadline:
+                pass
+            self.spools.tidy()
+        return batch is None and not self.spools.lagging() and not self.spools.unread()
 
     def enqueue_sentinel(self) -> None:
         """Wake the thread."""
@@ -172,18 +174,22 @@ class QueueListener(logging.handlers.QueueListener):
     def _run(self, running: Any) -> None:
         """The thread's function."""
         self._tid = native("_thread", "get_native_id")()
-        while not self._ends():
-            self._turn += 1
-            try:
-                self._work()
-            except Interrupted:
-                pass
-            except BaseException as error:  # whatever it is, the thread must go on
-                if not self._closed:
-                    with contextlib.suppress(BaseException):  # a handler gets this, too
-                        report("listener", f"the listener failed and goes on: {error!r}")
-                    self._sleep(STANDBY)
+        with emptying():
+            while not self._ends():
+                self._turn += 1
+                self._work_safely()
         running.release()
+
+    def _work_safely(self) -> None:
+        try:
+            self._work()
+        except Interrupted:
+            pass
+        except BaseException as error:  # whatever it is, the thread must go on
+            if not self._closed:
+                with contextlib.suppress(BaseException):  # a handler gets this, too
+                    report("listener", f"the listener failed and goes on: {error!r}")
+                self._sleep(STANDBY)
 
     def _ends(self) -> bool:
         """Decide whether the thread ends, in one step with what `start` decides."""

@@ -205,8 +205,10 @@ class Owner:
                 return ""
         except Exception as error:  # no descriptor is left, a file is not ours, or whatever
             return f"all ({error})"
-        lagging = self._listener.spools.lagging()
-        return ", ".join(lagging) or f"all in {DRAIN_WAIT:.0f} seconds"
+        spools = self._listener.spools
+        if spools.unread():
+            return f"{spools.unread()} segments of the spool that cannot be opened"
+        return ", ".join(spools.lagging()) or f"all in {DRAIN_WAIT:.0f} seconds"
 
     def _close(self) -> None:
         self._sinks.close()

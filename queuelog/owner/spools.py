@@ -118,21 +118,28 @@ class OwnedSpools:
         First what waits in those that were taken over: it is older.
 
         Raises:
-            OSError: a part of a batch that was begun cannot be read now.
+            OSError: a part of a batch that was begun cannot be read now, and no other one is there.
         """
         while self._changes:
             try:
                 self._changes.pop(0)()
             except (ValueError, OSError, RuntimeError) as error:
                 report("setup", f"cannot take over a handler: {error}")
+        failed: OSError | None = None
         for delivery in sorted(self._held(), key=lambda one: one.caught_up):
-            batch = delivery.next()
+            try:
+                batch = delivery.next()
+            except OSError as error:
+                failed = error
+                continue
             if batch is not None:
                 self._current = delivery
                 self._all.remove(delivery)
                 self._all.append(delivery)
                 return batch
             delivery.caught_up = True
+        if failed is not None:
+            raise failed
         return None
 
     def deliver(self, batch: Batch) -> None:
@@ -151,6 +158,10 @@ class OwnedSpools:
     def lagging(self) -> list[str]:
         """Return the ids of the sinks that lag behind."""
         return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]
+
+    def unread(self) -> int:
+        """Return how many segments cannot be opened now."""
+        return sum(delivery.unread() for delivery in self._held())
 
     def patience(self) -> float:
         """Return for how many seconds there is nothing to retry; infinity if nothing lags."""

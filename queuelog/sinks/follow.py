@@ -162,7 +162,7 @@ class FollowedFile(Descriptor):
         Raises:
             OSError: the file cannot be opened.
         """
-        self._open_current()
+        self._open_current(0)
         with suppress(OSError):  # it is somebody else's
             os.utime(self.fd, (os.fstat(self.fd).st_atime, at))
 

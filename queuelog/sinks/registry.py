@@ -174,7 +174,7 @@ class Sinks:
                     raise UnknownSinkError(sink_id)
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
-                sink_id = self._id(target)
+                sink_id = self.id_of(target)
                 report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                 unknown.add(sink_id)
             except Exception as error:  # a hostile description may make anything fail
@@ -188,9 +188,9 @@ class Sinks:
 
     def select(self, groups: Groups, wanted: Callable[[str], bool]) -> Groups:
         """Return those items whose sinks, by their ids, are `wanted`."""
-        return {key: items for key, items in groups.items() if wanted(self._id(key[0]))}
+        return {key: items for key, items in groups.items() if wanted(self.id_of(key[0]))}
 
-    def _id(self, target: Target) -> str:
+    def id_of(self, target: Target) -> str:
         """Return the id of a target's sink, whether or not that exists; "" if it is refused."""
         try:
             known = self._resolved.get(target)

@@ -7,8 +7,11 @@ knows, nor how a record is written.
 
     frame      how one record looks          drops       counts of records that had no room
     directory  what lies where, for whom     segments    the files of all writers, being read
+    registry   who owns it, and what         segment     one of them
     writer     appends to this process's     merge       batches of them
-    doorbell   wakes the reader
+    tail       segments, one for each sink   doorbell    wakes the reader
+    backlog    how much room there is        reserve     room that the owner keeps
+    spoolfile  a file that is written here
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """

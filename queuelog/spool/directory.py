@@ -3,10 +3,11 @@
     SPOOL/lock          write-locked by the process that owns the spool and so the log files
     SPOOL/registry      who that is, and which log files and handlers it owns; write-locked, too
     SPOOL/ledger        what has reached the log files
-    SPOOL/consumed      how many bytes of the segments there are have been dealt with
+    SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
+    SPOOL/reserve       room, for when something else has filled the file system
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
-        <pid>-<start>-<n>           segments, each with one writer
+        <pid>-<start>-<tag>-<n>     segments, each with one writer, for one sink
         <pid>-<start>-<sink>.drops  how many records a process has dropped
 
 Each owner makes a spool of its own, whose name says only when that was. Segments of another user
@@ -16,25 +17,25 @@ than the owner's are not trusted: what they name is written with that user's rig
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import re
 import stat
-import struct
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from queuelog.base import ELSEWHERE, opened, own_directory, shared_parent
+from queuelog.base import ELSEWHERE, own_directory, shared_parent
 from queuelog.base.locks import try_lock
 from queuelog.base.rights import User, acting_as
 from queuelog.errors import SpoolError
 
 _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
-_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}")
-_DROPS_NAME = re.compile(_SEGMENT_NAME.pattern + r"\.drops")
+# Without the tag in format 1, of which each has to be reported.
+_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}")
+_DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
 _MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
-_CONSUMED = struct.Struct("<Q")
 
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
@@ -82,7 +83,8 @@ class SpoolDirectory:
         self.registry = os.path.join(path, "registry")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
-        self._consumed = os.path.join(path, "consumed")
+        self.consumed = os.path.join(path, "consumed")
+        self.reserve = os.path.join(path, "reserve")
         for uid in self._incoming_uids():
             if uid != self.owner_uid:
                 self._users[uid] = User(uid, os.lstat(self.incoming(uid)).st_gid)
@@ -170,7 +172,14 @@ class SpoolDirectory:
             for uid in self.uids:  # first: a segment that is new by now keeps the rest
                 with contextlib.suppress(FileNotFoundError):
                     os.rmdir(self.incoming(uid))
-            for path in (self.registry, self.ledger, self._consumed, self.bell, self.lock):
+            for path in (
+                self.registry,
+                self.ledger,
+                self.consumed,
+                self.reserve,
+                self.bell,
+                self.lock,
+            ):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
             os.rmdir(self.path)
@@ -210,7 +219,8 @@ class SpoolDirectory:
             try:
                 # Before the first byte: the reader leaves empty ones alone, others while locked.
                 try_lock(fd)
-                os.write(fd, content)
+                if content and os.write(fd, content) != len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
                 os.close(fd)
                 os.unlink(path)
@@ -245,39 +255,21 @@ class SpoolDirectory:
         return self._files(_DROPS_NAME)
 
     def _files(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-        for uid in self.uids:
-            for entry in self._entries(uid):
-                if pattern.fullmatch(entry.name):
-                    yield uid, entry.name
+        return ((uid, e.name) for uid, e in self.entries() if pattern.fullmatch(e.name))
 
-    def _entries(self, uid: int) -> Iterator[os.DirEntry[str]]:
-        """Yield what user `uid` has in the spool. Should it be too much, the rest is seen later."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.incoming(uid)) as entries:
-            yield from itertools.islice(entries, _MOST_FILES)
+    def entries(self) -> Iterator[tuple[int, os.DirEntry[str]]]:
+        """Yield user id and all that this user has in the spool, as far as we may look.
 
-    def backlog(self) -> tuple[int, int]:
-        """Return how many writers have segments here, and how many bytes of these wait."""
-        writers = set()
-        total = 0
-        for uid in self.uids:
-            with contextlib.suppress(OSError):
-                for entry in self._entries(uid):
-                    with contextlib.suppress(FileNotFoundError):
-                        total += entry.stat(follow_symlinks=False).st_size
-                        writers.add(entry.name.rpartition("-")[0])
-        with contextlib.suppress(OSError, struct.error), open(self._consumed, "rb") as file:
-            total -= _CONSUMED.unpack(file.read(_CONSUMED.size))[0]
-        return len(writers), total
-
-    def publish_consumed(self, size: int) -> None:
-        """Tell the writers that `size` bytes of the segments, though there, are no backlog.
+        Should it be too much, the rest is seen later.
 
         Raises:
-            OSError: there is no room for the number.
+            OSError: no descriptor is left.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-        with opened(self._consumed, flags, self.file_mode) as fd:
-            os.pwrite(fd, _CONSUMED.pack(size), 0)
+        missing = FileNotFoundError, PermissionError
+        for uid in self.uids:
+            with contextlib.suppress(*missing), os.scandir(self.incoming(uid)) as entries:
+                for entry in itertools.islice(entries, _MOST_FILES):
+                    yield uid, entry
 
 
 def is_plain(found: os.stat_result, uid: int) -> bool:

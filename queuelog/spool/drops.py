@@ -4,51 +4,113 @@ At the backlog limit a process cannot say in the log what it drops, and it may b
 can. So it keeps the number in a file beside its segments, one for each sink, and the listener says
 it in the log as soon as records flow again:
 
-    <uid>/<pid>-<start>-<sink>.drops:  dropped, reported (8 bytes each, little-endian), description
+    <uid>/<pid>-<start>-<n>.drops:  dropped, reported (8 bytes each, little-endian), description
 
-The writer holds a write lock on the file while it lives, as on a segment.
+The writer has a lock on the file while it lives, as on a segment. Where there is no room even for
+that file, the process keeps the number until there is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import itertools
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from queuelog.base import Descriptor, User, opened
+from queuelog.base import User, opened
 from queuelog.base.locks import is_locked
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
+from queuelog.spool.spoolfile import SpoolFile
 
 _COUNT = struct.Struct("<Q")
-_HEADER_SIZE = 2 * _COUNT.size
+_HEADER = struct.Struct("<QQ")
 _MAX_SIZE = 1 << 16  # bytes: longer than any description
 
+Make = Callable[[str, bytes], SpoolFile]  # of a file, by what its name ends with, and its content
 
-class DropCounter(Descriptor):
-    """The writer's side: counts what one process, which writes as `uid`, drops of one sink."""
 
-    def __init__(self, directory: SpoolDirectory, uid: int, name: str, description: bytes) -> None:
-        """Make the file.
+class DropCounter:
+    """The writer's side: counts what one process drops of one sink. `make` makes its file."""
 
-        Raises:
-            OSError: there is no room for it.
-        """
-        self.fd = directory.new_file(uid, name, os.O_WRONLY, bytes(_HEADER_SIZE) + description)
-        self._file = os.fstat(self.fd)
+    def __init__(self, make: Make, numbers: Iterator[int], description: bytes) -> None:
+        self._make = make
+        self._numbers = numbers
+        self._description = description
         self._count = 0
+        self._saved = 0  # what the file says
+        self._file: SpoolFile | None = None
 
     def add(self) -> None:
-        """Count one more.
-
-        Raises:
-            OSError: somebody has closed the descriptor, whose number may be another file's by now.
-        """
-        if not os.path.samestat(os.fstat(self.fd), self._file):
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        """Count one more."""
         self._count += 1
-        os.pwrite(self.fd, _COUNT.pack(self._count), 0)
+        self.save()
+
+    def save(self) -> None:
+        """Write the number to the file, or leave that for later if there is no room."""
+        with contextlib.suppress(OSError):
+            if self._saved < self._count:
+                if self._file is None or not self._file.is_usable():
+                    self._begin()
+                else:
+                    os.pwrite(self._file.fd, _COUNT.pack(self._count), 0)
+                self._saved = self._count
+
+    def _begin(self) -> None:
+        """Make a file, or another one if somebody has removed that, or closed all descriptors."""
+        content = _HEADER.pack(self._count, self._said()) + self._description
+        self._file = self._make(f"{next(self._numbers)}.drops", content)
+
+    def _said(self) -> int:
+        """Return how many the listener has said, or will say without us."""
+        if self._file is None or not self._file.is_ours():
+            return self._saved
+        said: int = _COUNT.unpack(os.pread(self._file.fd, _COUNT.size, _COUNT.size))[0]
+        self._file.close()
+        return said
+
+    def let_go(self) -> bool:
+        """Let the listener remove the file when it has said the number; tell if it will say all."""
+        self.save()
+        if self._file is not None:
+            self._file.let_go()
+        return self._saved == self._count
+
+    def abandon(self) -> None:
+        """In a forked child: close what is the parent's."""
+        if self._file is not None:
+            self._file.close()
+
+
+class DropCounters:
+    """Those of one process, by sink number."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._numbers = itertools.count()
+        self._counters: dict[int, DropCounter] = {}
+
+    def add(self, sink: int, description: bytes) -> None:
+        """Count a record of a sink."""
+        if sink not in self._counters:
+            self._counters[sink] = DropCounter(self._make, self._numbers, description)
+        self._counters[sink].add()
+
+    def save(self) -> None:
+        """Write what had no room."""
+        for counter in [*self._counters.values()]:
+            counter.save()
+
+    def let_go(self) -> None:
+        """Begin anew; only what had no room is kept."""
+        for sink, counter in [*self._counters.items()]:
+            if counter.let_go():
+                del self._counters[sink]
+
+    def abandon(self) -> None:
+        """In a forked child: close what is the parent's."""
+        for counter in self._counters.values():
+            counter.abandon()
 
 
 class Dropped:
@@ -61,10 +123,10 @@ class Dropped:
         self._fd = fd
         self._path = path
         data = os.pread(fd, _MAX_SIZE, 0)
-        self._dropped, reported = struct.unpack_from("<QQ", data)
+        self._dropped, reported = _HEADER.unpack_from(data)
         self.count = self._dropped - reported
         self.process = int(os.path.basename(path).partition("-")[0])
-        self.target = Target(data[_HEADER_SIZE:], user)
+        self.target = Target(data[_HEADER.size :], user)
 
     def reported(self) -> None:
         """The count is in the log."""
@@ -86,5 +148,5 @@ def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
         with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
-            if is_plain(found, uid) and _HEADER_SIZE < found.st_size < _MAX_SIZE:
+            if is_plain(found, uid) and _HEADER.size < found.st_size < _MAX_SIZE:
                 yield Dropped(fd, path, directory.user(uid, found.st_gid))

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from queuelog.base import report
 from queuelog.spool import frame
 from queuelog.spool.directory import Offsets, SpoolDirectory, Target
-from queuelog.spool.segments import Part, Segments
+from queuelog.spool.segment import Part
+from queuelog.spool.segments import Segments
 
 BATCH_SIZE = 1 << 18  # bytes that one batch takes from one writer ...
 MOST_OF_ALL = 1 << 22  # ... and from all together, about: a fork may have to wait for it
@@ -65,8 +66,11 @@ class SpoolReader:
         Raises:
             OSError: a segment cannot be opened now. Try again: what it has is of the batch.
         """
-        found = [self.segments.get_again(name) for name in sorted(ends, key=_order)]
-        parts = [s.read(start.get(s.name, 0), ends[s.name], math.inf) for s in found if s]
+        parts = []
+        for name in sorted(ends, key=_order):
+            segment = self.segments.get_again(name)
+            if segment is not None:
+                parts.append(segment.read(start.get(name, 0), ends[name], math.inf))
         if len(parts) < len(ends):
             gone = ", ".join(ends.keys() - {part.segment.name for part in parts})
             report("spool-gone", f"what was not yet written of these segments is lost: {gone}")
@@ -134,7 +138,10 @@ def _latest(parts: list[Part]) -> float:
 
 
 class _Order(NamedTuple):
-    """Where a segment comes among others: when its writer `started`, no record of it is older."""
+    """Where a segment comes among others: when its writer `started`, no record of it is older.
+
+    What one process writes for one sink counts as one writer.
+    """
 
     started: float
     writer: str
@@ -143,7 +150,7 @@ class _Order(NamedTuple):
 
 def _order(name: str) -> _Order:
     writer, _, number = name.rpartition("-")
-    return _Order(int(writer.rpartition("-")[2]) / 1e9, writer, int(number))
+    return _Order(int(name.split("-")[1]) / 1e9, writer, int(number))
 
 
 def _merge(parts: list[Part], *, more: bool) -> Batch:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from queuelog.base import Place, base_directory, opened, own_directory, place_of
-from queuelog.base.holders import Holders
 from queuelog.base.locks import MEMORY, is_locked, try_lock
+from queuelog.base.processes import processes_with
 from queuelog.errors import SpoolError
 from queuelog.spool.directory import SpoolDirectory, spools
 from queuelog.spool.frame import FORMAT
@@ -159,5 +159,5 @@ def who_owns(path: str) -> str:
         found = read(directory)
         if found and _owns(found, place) and is_owned(directory):
             return f"process {found.owner} of user {directory.owner_uid}"
-    holders = [f"process {pid} ({name})" for pid, name in Holders(owners=True).of(path)]
-    return " or ".join(holders) or "another process"
+    pids = ", ".join(map(str, processes_with(path)))
+    return f"one of the processes that have it open: {pids}" if pids else "another process"

@@ -1,91 +1,60 @@
-"""The writing end of the spool: every process appends to segments of its own.
+"""The writing end of the spool: every process appends to segments of its own, one for each sink.
 
 One `os.write` on an `O_APPEND` descriptor a record. When it has returned the kernel has the bytes,
 so nothing that happens to this process can lose them; there is no buffer, no thread, and no lock
 that another process could hold.
 
-While a writer lives it holds a write lock on its segment. The reader learns by it when the segment
-is complete: the kernel releases it when the writer goes on to its next segment, or dies.
+While a writer lives it holds a lock on each of its segments. The reader asks for it to learn that a
+segment is complete: the writer releases it when it goes on to the next one, the kernel when the
+writer dies. A segment has records of one sink only: what waits for one that fails keeps nothing of
+another.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import math
 import os
 import queue
+import resource
 import time
 from os import write
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
-from queuelog.base import Descriptor, acting_as, native
+from queuelog.base import acting_as, native
 from queuelog.spool import frame
+from queuelog.spool.backlog import forget_who_empties, is_emptying, room_for, tag_of
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
-from queuelog.spool.drops import DropCounter
+from queuelog.spool.drops import DropCounters
+from queuelog.spool.spoolfile import SpoolFile
+from queuelog.spool.tail import Tail, Tails
 
 SEGMENT_SIZE = 1 << 20  # bytes
 _SMALLEST = 1 << 12  # bytes
+_LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor for another
 RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches
 _FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
+
+_NO_SINK = -1
+
+# A lack of room, by whatever limit: the record waits, or is dropped and counted.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
     """The process owns no log file any more: what it logs goes to the handlers themselves."""
 
 
-class _Tail(Descriptor):
-    """The segment that is appended to: sizes in bytes, and sinks described in it."""
-
-    def __init__(self, directory: SpoolDirectory, uid: int, name: str, capacity: int) -> None:
-        self.fd = directory.new_file(uid, name, os.O_WRONLY | os.O_APPEND)
-        self._file = os.fstat(self.fd)
-        self.size = 0
-        self.capacity = capacity  # about
-        self.torn = False  # it ends with a part of a frame
-        self.described: set[bytes] = set()  # sink numbers as they stand in a frame
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the next frame belongs into another segment."""
-        return self.torn or self.size >= self.capacity
-
-    def is_ours(self) -> bool:
-        """Tell if the descriptor is still that of the segment: daemons close all they find."""
-        with contextlib.suppress(OSError):
-            return os.path.samestat(os.fstat(self.fd), self._file)
-        return False
-
-    def is_usable(self) -> bool:
-        """Tell if what is appended can be read: the segment is ours, and has its name still."""
-        return self.is_ours() and self.is_there
-
-    def close(self) -> None:
-        """Close the descriptor, unless the number is somebody else's by now."""
-        if not self.is_ours():
-            self.fd = -1
-        super().close()
-
-    def introduced(self, item: bytes, description: bytes) -> bytes:
-        """Return a frame behind the description of its sink, in a new segment behind the header.
-
-        Should a nested call write both, before this one does, they stand there twice: no harm.
-        """
-        header = b"" if self.size else frame.SEGMENT_HEADER
-        return (
-            header + frame.encode(frame.DESCRIPTION, frame.sink_of(item), 0.0, description) + item
-        )
-
-
 class SpoolWriter:
     """The queue as `QueueHandler` sees it: `put` of encoded frames.
 
     Any thread may call it, also a signal handler in the middle of another call. `limit` is the
-    backlog limit in bytes: when the segments of all processes together have reached it, a process
-    gets no further segment, and `put` raises `queue.Full`. `uid` is the user that this process
+    backlog limit in bytes: when a sink has as much as `backlog` lets it have, a process gets no
+    further segment for it, and `put` raises `queue.Full`. `uid` is the user that this process
     writes as, by default the spool's owner, and `child_uid` the one that forked children write as.
     """
 
@@ -94,23 +63,19 @@ class SpoolWriter:
         self.limit = limit
         self._segment_size = SEGMENT_SIZE
         self._descriptions: list[bytes] = []
-        self._tail: _Tail | None = None
-        self._drops: dict[int, DropCounter] = {}
-        self._busy = False  # a call is about to write, perhaps under one that is nested in it
-        uid = directory.owner_uid if uid is None else uid
-        self.child_uid = uid
-        self._start(uid)
+        self.child_uid = directory.owner_uid if uid is None else uid
+        self._start(self.child_uid)
 
     def _start(self, uid: int) -> None:
-        """Set what belongs to one process only, and let go of what the parent's were."""
-        self._lock: Any = native("_thread", "RLock")()  # another thread may have held the parent's
-        self.close()
+        """Set what belongs to one process only."""
+        self._lock: Any = native("_thread", "RLock")()
         self._uid = uid
         self._name = f"{os.getpid()}-{time.time_ns()}"
         self._numbers = itertools.count()
-        self._busy = False
-        self._full_until = 0.0
-        self._gave_up = False
+        self._tails = Tails()
+        self._drops = DropCounters(self._drop_file)
+        self._full_until: dict[int, float] = {}  # by sink number
+        self._gave_up: set[int] = set()  # sink numbers
         self._shut = False
         self._rung = 0.0
 
@@ -127,32 +92,44 @@ class SpoolWriter:
                 self._descriptions.append(description)
             return self._descriptions.index(description)
 
+    def enter(self) -> None:
+        """Be there as a writer before there is anything to write: the spool is not removed then.
+
+        Raises:
+            OSError: the spool cannot be written.
+        """
+        with self._lock:
+            if self._tails.current(_NO_SINK) is None:
+                name = f"{self._name}-{next(self._numbers)}"
+                self._tails.add(Tail(self.directory, self._uid, name, _NO_SINK, 0))
+
     def shut(self) -> None:
         """Take nothing more."""
         with self._lock:
             self._shut = True
-            self.close()
+        self.close()
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Append a frame to this process's segment.
+        """Append a frame to this process's segment for its sink.
 
         At the backlog limit it waits up to `timeout` seconds for room (`None`: for ever) if
-        `block`. A wait in vain is not repeated before there was room again.
+        `block`, but not in a call that is nested in another, nor in a thread that empties the
+        spool. A wait in vain is not repeated before there was room for that sink again.
 
         Raises:
             Shut: nothing more is taken.
             queue.Full: the backlog limit is reached.
-            OSError: the spool cannot be written at all, or the frame is longer than the limit.
+            OSError: the spool cannot be written at all.
         """
         now = monotonic()
         rings = now - self._rung >= RING_INTERVAL
         if rings:
             self._rung = now
-            self._let_go_if_removed()
+            self._tails.finish_unusable()
         try:
             self._append(item)
         except queue.Full:
-            if not block or self._gave_up:
+            if not block or not self._may_wait(item):
                 raise
             self._append_later(item, timeout)
         finally:
@@ -164,25 +141,29 @@ class SpoolWriter:
         """Return the description of the sink that a frame is for."""
         return self._descriptions[frame.sink_of(item)]
 
-    def enter(self) -> None:
-        """Be there as a writer before there is anything to write: the spool is not removed then.
-
-        Raises:
-            queue.Full: the backlog limit is reached.
-            OSError: the spool cannot be written.
-        """
-        with self._lock:
-            if self._tail is None:
-                self._next_segment()
-
     def drop(self, item: bytes) -> None:
         """Count a frame that `put` refused, for the listener to report."""
-        sink = frame.sink_of(item)
-        with self._lock, contextlib.suppress(OSError):
-            if sink not in self._drops:
-                name, description = f"{self._name}-{sink}.drops", self.description_of(item)
-                self._drops[sink] = DropCounter(self.directory, self._uid, name, description)
-            self._drops[sink].add()
+        nested = self._is_nested()
+        with self._lock:
+            self._drops.add(frame.sink_of(item), self.description_of(item))
+            self._leave(nested)
+
+    def _drop_file(self, suffix: str, content: bytes) -> SpoolFile:
+        name = f"{self._name}-{suffix}"
+        return SpoolFile(self.directory, self._uid, name, os.O_RDWR, content)
+
+    def _is_nested(self) -> bool:
+        """Tell if this call interrupts another one of its own thread."""
+        nested: bool = self._lock._is_owned()  # noqa: SLF001  # as threading.Condition asks
+        return nested
+
+    def _may_wait(self, item: bytes) -> bool:
+        return (
+            frame.sink_of(item) not in self._gave_up
+            and len(item) <= self.limit
+            and not self._is_nested()  # other threads would wait for the lock as long
+            and not is_emptying()
+        )
 
     def _append_later(self, item: bytes, timeout: float | None) -> None:
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
@@ -192,93 +173,123 @@ class SpoolWriter:
                 self._append(item)
             except queue.Full:
                 if time.monotonic() > deadline:
-                    self._gave_up = True
+                    self._gave_up.add(frame.sink_of(item))
                     raise
             else:
                 return
 
     def _append(self, item: bytes) -> None:
-        sink = item[16:18]
+        nested = self._is_nested()
         with self._lock:
-            # A signal handler may log while this very thread is between taking the segment and
-            # writing to it: the inner call must not close the segment under the outer one.
-            nested, self._busy = self._busy, True
-            tail = None
             try:
                 if self._shut:
                     raise Shut
-                if len(item) > self.limit:  # the reader would take its length for a lie
-                    reason = f"{len(item)} bytes are more than the backlog limit"
-                    raise OSError(errno.EFBIG, reason)
-                tail = self._tail
-                if tail is None or (tail.is_done and not nested):
-                    tail = self._next_segment()
-                data = item
-                if sink not in tail.described:
-                    data = tail.introduced(item, self.description_of(item))
-                written = write(tail.fd, data)
-                if written != len(data) or tail.torn:
-                    # No room: a partial frame hides all later ones, but not at the end of a segment
-                    # that nobody holds. It cannot be cut off, since it may have been read.
-                    tail.torn = tail.torn or written > 0
-                    if tail.torn and not nested:
-                        self._go_on(None)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                tail.size += written
-                tail.described.add(sink)
+                self._write(frame.sink_of(item), item, nested)
             except OSError as error:
                 where = f"cannot write to the spool {self.directory.path}"
                 reason = error.strerror or str(error)
                 raise OSError(error.errno, f"{where} ({reason})") from None
             finally:
-                self._busy = nested
-                if not nested and tail is not None and tail is not self._tail:
-                    tail.close()  # the inner call has let go of it
+                self._leave(nested)
 
-    def _go_on(self, new: _Tail | None) -> None:
-        """Append to `new` from now on; the reader learns by the lock that the old one is done."""
-        old, self._tail = self._tail, new
-        if old is not None:
-            old.close()
+    def _leave(self, nested: bool) -> None:
+        """Let go of segments at the end of a call, unless that interrupts another one."""
+        while self._tails.changed and not nested:
+            self._tails.let_go()
 
-    def _next_segment(self) -> _Tail:
-        if time.monotonic() < self._full_until:
+    def _write(self, sink: int, item: bytes, nested: bool) -> None:
+        """Write a frame whole, or not so that anybody reads it.
+
+        A nested call may write to the same segment at any point of this one; it goes on to another
+        one only if it must. Should both write the description of the sink, it stands there twice:
+        no harm.
+        """
+        while True:
+            tail = self._tails.current(sink)
+            while tail is None or not tail.takes(0 if nested else len(item)):
+                tail = self._next_segment(sink, len(item))
+            begins = not tail.size
+            data = self._beginning(sink) + item if begins else item
+            try:
+                written = write(tail.fd, data)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                written = 0
+            if written == len(data) and not tail.hides_its_end():
+                tail.size += written
+                return
+            # A partial frame hides all later ones, but not at the end of a segment that nobody
+            # holds. It cannot be cut off, since it may have been read.
+            if 0 < written < len(data):
+                tail.tear()
+            self._tails.finish(tail)
+            if begins and written < len(data):
+                self._refuse(sink)
+
+    def _beginning(self, sink: int) -> bytes:
+        """Return what a segment for a sink begins with."""
+        description = frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
+        return frame.SEGMENT_HEADER + description
+
+    def _next_segment(self, sink: int, length: int) -> Tail:
+        """Make a segment for a sink, with room for a frame of so many bytes."""
+        if monotonic() < self._full_until.get(sink, 0.0) and not is_emptying():
             raise queue.Full
-        old = self._tail
-        writers, total = self.directory.backlog()
-        if total >= self.limit:
-            self._go_on(None)  # only then the reader can remove it
-            self._full_until = time.monotonic() + _FULL_CHECK
+        old, tag = self._tails.current(sink), tag_of(self._descriptions[sink])
+        room, writers = room_for(tag, self.directory, self.limit)
+        if room < _SMALLEST:
+            if old is not None:  # only when it is let go the reader can remove it
+                self._tails.finish(old)
+            self._refuse(sink)
+        if room < length:
             raise queue.Full
-        self._gave_up = False
-        # The limit is looked at only here: with many writers the segments must be small, or they
+        # Room is looked at only here: with many writers the segments must be small, or they
         # could go far beyond it before they are full.
-        capacity = min(self._segment_size, max(_SMALLEST, self.limit // (8 * (writers + 1))))
+        capacity = min(self._segment_size, max(_SMALLEST, room // (writers + 1)), _file_limit())
+        name = f"{self._name}-{tag}-{next(self._numbers)}"
         try:
-            name = f"{self._name}-{next(self._numbers)}"
-            new = _Tail(self.directory, self._uid, name, capacity)
-        except OSError:
-            if old is None:
-                raise
-            return old  # no descriptor, say: a segment that is too long is better than none
-        self._go_on(new)
-        return new
+            new = Tail(self.directory, self._uid, name, sink, capacity)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self._refuse(sink)
+            return self._go_on_in(old, length, error)
+        self._gave_up.discard(sink)
+        self._drops.save()
+        return self._tails.add(new)
+
+    def _refuse(self, sink: int) -> NoReturn:
+        self._full_until[sink] = monotonic() + _FULL_CHECK
+        raise queue.Full
+
+    def _go_on_in(self, old: Tail | None, length: int, error: OSError) -> Tail:
+        """Without a descriptor, a segment that is too long is better than none."""
+        if old is None or old.is_done:
+            raise error
+        if error.errno not in _NO_DESCRIPTOR or old.size > _LONGEST:
+            self._tails.finish(old)
+            raise error
+        old.capacity = old.size + length
+        return old
 
     def close(self) -> None:
-        """Let go of the segment, so that the reader sees that it is complete."""
+        """Let go of the segments, so that the reader sees that they are complete."""
+        nested = self._is_nested()
         with self._lock:
-            if self._busy:  # in a signal handler: the call that it interrupts closes the segment
-                self._tail = None
-            self._go_on(None)
-            while self._drops:
-                self._drops.popitem()[1].close()
-
-    def _let_go_if_removed(self) -> None:
-        """Go on in a new segment if somebody has removed this one, perhaps before it was read."""
-        with self._lock:
-            if self._tail is not None and not self._busy and not self._tail.is_usable():
-                self._go_on(None)
+            self._tails.finish_all()
+            self._drops.let_go()
+            self._leave(nested)
 
     def after_fork_in_child(self) -> None:
         """Become a writer of the child's own; called before the child can log."""
+        forget_who_empties()
+        if not self._is_nested():  # else the call that the fork interrupts goes on here, too
+            self._tails.abandon()
+        self._drops.abandon()
         self._start(self.child_uid)
+
+
+def _file_limit() -> int:
+    """Return how long a file of this process may be (`ulimit -f`), in bytes."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return SEGMENT_SIZE if limit == resource.RLIM_INFINITY else limit

@@ -10,16 +10,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import EXAMPLES
+from harness import APPS, EXAMPLES, Server
+from waiting import wait_for
 
 FILES = Path(__file__).parent / "confs" / "check"
 
 
-def check(*arguments, cwd):
+def check(*arguments, cwd, **env):
     """Run the command."""
     return subprocess.run(
         [sys.executable, "-m", "queuelog", "check", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=60, check=False,
+        cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=os.environ | env,
     )  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def mend(done, problem):
 
 def test_a_missing_directory_is_named(service):
     """It is made as the problem says."""
-    path = service.directory / "new" / "deep"
+    path = service.directory / "new" / "and deep"
     conf = f"accesslog = '{path}/access.log'"
     mend(service(conf), f"{path}/access.log: there is no directory {path}")
     assert service(conf).returncode == 0
@@ -136,6 +137,31 @@ def test_a_file_is_checked_with_the_rights_of_its_user(service):
     (path / "app.log").touch()
     mend(service(conf, app), f"{path}/app.log cannot be written by user nobody")
     assert service(conf, app).returncode == 0
+
+
+@pytest.mark.root
+def test_what_is_said_of_rights_is_what_happens(service, spool):
+    """A file that the command complains about is not written, and is when the problem is mended."""
+    Path(spool).parent.chmod(0o711)
+    # Another user may not be able to read the module: the arbiter imports it.
+    running = Server(service.directory, spool=spool, app="rightsapp:create()", workers=1,
+                     top="import rightsapp", extra="user = 'nobody'\n")  # fmt: skip
+    running.acks.chmod(0o666)
+    path = service.directory / "logs" / "app.log"
+    env = {"PYTHONPATH": str(APPS)}
+    complaint = check("-c", running.conf, "rightsapp:create()", cwd=service.directory, **env)
+    try:
+        running.start()
+        running.wait_for_report(str(path))
+        assert not path.exists()
+        mend(complaint, f"{path} cannot be written by user nobody in its directory {path.parent}")
+        wait_for(path.exists, "the file")
+        assert running.stop() == 0
+    finally:
+        running.kill()
+    assert path.read_text() == "here\n"
+    done = check("-c", running.conf, "rightsapp:create()", cwd=service.directory, **env)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.root
@@ -208,7 +234,8 @@ def test_processes_that_write_a_file_are_named(service, background):
     app = APP_LOG
     with path.open("a"):
         pid = os.getpid()
-        assert f"PROBLEM: {path} is open for writing in process {pid} (" in service("", app).stdout
+        problem = f"PROBLEM: {path} is written by other processes as well, which know nothing of"
+        assert f"{problem} its owner: {pid}\n" in service("", app).stdout
     with path.open():
         assert service("", app).returncode == 0
     assert background("own_the_file", path).stdout.readline() == "up\n"

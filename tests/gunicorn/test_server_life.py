@@ -145,7 +145,7 @@ def test_workers_of_another_user_add_files_where_they_are_allowed_to(unprivilege
     running.start()
     running.get(f"/configure?path={allowed}/inside.log")
     running.get(f"/configure?path={outside}")
-    running.wait_for_report(f"cannot write {outside}: [Errno 13] Permission denied")
+    running.wait_for_report(f"cannot write {outside}: ")
     wait_for((allowed / "inside.log").exists, "the allowed file")
     live(running)
     assert re.fullmatch(r"by \d+\n(by \d+\n)?", (allowed / "inside.log").read_text())

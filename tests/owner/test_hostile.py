@@ -25,6 +25,7 @@ from queuelog.owner.ownership import Ownership
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, SpoolWriter, frame, merge
 from queuelog.spool import directory as directory_module
+from queuelog.spool.backlog import Backlog
 
 NOBODY = 65534
 LIMIT = 1 << 24
@@ -324,7 +325,7 @@ def test_many_tiny_segments_need_few_descriptors_and_bounded_looks(arbiter, monk
         arbiter.delivery._reader.segments.most = 100
     for number in range(segments):
         arbiter.segment(described(arbiter.log), f"{number}-1-0")
-    seen = arbiter.directory.backlog()[0]
+    seen = Backlog.of(arbiter.directory).writers
     assert (
         seen
         == len(list(arbiter.directory.segments()))
@@ -333,7 +334,7 @@ def test_many_tiny_segments_need_few_descriptors_and_bounded_looks(arbiter, monk
     arbiters = SpoolWriter(arbiter.directory, LIMIT)
     arbiters.register(arbiter.description)
     most, longest, rounds, began = 0, 0.0, 0, time.monotonic()
-    while arbiter.directory.backlog()[0] > 2:
+    while Backlog.of(arbiter.directory).writers > 2:
         start = time.monotonic()
         arbiters.put(line(time.time(), b"the arbiter's\n"))
         batch = arbiter.delivery.next()

@@ -34,3 +34,21 @@ def test_a_directory_that_became_a_link_before_the_next_start_gets_what_waited(p
     program(name="log_into_a_directory")
     lines = (tmp_path / "big" / "lines.log").read_text().split()
     assert sorted(lines) == list("0011223344")
+
+
+def test_what_waits_for_one_failing_sink_costs_another_one_no_record(program, tmp_path):
+    """It has a part of the spool; at that limit its records are dropped, counted, and no others."""
+    program()
+    good = (tmp_path / "good.log").read_text().splitlines()
+    assert [int(line[:5]) for line in good] == [*range(20_000)]
+    *kept, said = (tmp_path / "gone" / "failing.log").read_text().splitlines()
+    assert [int(line[:4]) for line in kept] == [*range(len(kept))]
+    assert 500 < len(kept) < 1_000
+    assert f"{3_000 - len(kept)} records were dropped" in said
+
+
+def test_a_failing_sink_is_reported_in_a_spool_that_it_has_filled(program, tmp_path):
+    """The listener would wait for itself, as long as a log call may wait for room."""
+    program()
+    lines = (tmp_path / "gone" / "app.log").read_text().splitlines()
+    assert sum("cannot write" in line for line in lines) == 1

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import zlib
+from contextlib import suppress
 from unittest import mock
 
 import pytest
@@ -157,9 +158,9 @@ def test_a_ledger_that_no_crash_can_have_left_so_is_reported(tmp_path, capfd, da
 
 
 def test_a_ledger_that_cannot_be_read_is_reported(capfd):
-    """A disk fails, say: that keeps no server from its start."""
-    unmapped = Ledger("/proc/self/mem")  # there is nothing at its beginning
-    unmapped.check()
+    """A disk fails, say."""
+    with suppress(OSError):  # nor can this one be made longer
+        Ledger("/proc/self/mem").open()  # there is nothing at its beginning
     assert "the ledger /proc/self/mem cannot be read (Input/output error)" in capfd.readouterr().err
 
 

@@ -15,11 +15,9 @@ from queuelog.spool import Target
 @pytest.fixture
 def sinks(monkeypatch, tmp_path):
     """Return the sinks of an owner, of which the first one's file cannot be closed properly."""
-    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))  # for locks of log files
-    made = Sinks([], "a test")
+    made = Sinks()
     for name in ("bad.log", "good.log"):
         made.add(logging.FileHandler(tmp_path / name, delay=True))
-    made.claim()
     for sink_id in made.ids():
         write(made[sink_id], "line\n")
     bad, real = inside.descriptor(made[made.ids()[0]]), os.close
@@ -33,16 +31,13 @@ def sinks(monkeypatch, tmp_path):
     return made
 
 
-def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(
-    monkeypatch, tmp_path, path, clock
-):
+def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(path, clock):
     """Written every 50 minutes it rolls over each hour, though its handler is made anew each time.
 
     A new one counts from the last write, and would never get to the end of its hour.
     """
-    monkeypatch.setattr(inside.locks, "MEMORY", str(tmp_path))
-    sinks = Sinks([], "a test")
-    target = Target(inside.description_of(timed(path, when="H")), trusted=True)
+    sinks = Sinks()
+    target = Target(inside.description_of(timed(path, when="H")), None)
     with inside.closing_files(idle=-1.0):
         for number in range(6):
             write(sinks[sinks.resolve(target)], f"{number}\n")

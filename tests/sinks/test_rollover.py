@@ -174,6 +174,7 @@ def test_what_is_written_late_leaves_a_file_in_its_period(sink, path, clock, res
     file = sink(timed(path, when="midnight"))
     write(file, *lines)
     if restarts:
+        file.close()
         file = sink(timed(path, when="midnight"))
     write(file, "today\n")
     assert sorted(contents(path).values()) == ["first\nsecond\nthird\n", "today\n"]
@@ -187,12 +188,15 @@ def test_what_a_crash_has_interrupted_leaves_a_file_in_its_period(
     """It came before the time of the last write was that of the line."""
     path.write_text("first\n")
     lines = late_lines(path, clock, "second\n", "third\n")
-    marks = write(sink(timed(path, when="midnight")), *lines)
+    first = sink(timed(path, when="midnight"))
+    marks = write(first, *lines)
+    first.close()
     os.truncate(path, len("first\n") + left)
     os.utime(path, (clock[0], clock[0]) if left else (lines[0][0], lines[0][0]))
     file = sink(timed(path, when="midnight"))
     write_rest(file, [(at, text.encode()) for at, text in lines], marks[-1])
     if restarts:
+        file.close()
         file = sink(timed(path, when="midnight"))
     write(file, "today\n")
     assert sorted(contents(path).values()) == ["first\nsecond\nthird\n", "today\n"]
@@ -218,7 +222,9 @@ def test_a_line_without_a_true_time_says_nothing_of_the_period(sink, path, clock
     path.write_text("first\n")
     ((at, text),) = late_lines(path, clock, "second\n")
     for line in ((created, "odd\n"), (at, text), (clock[0], "today\n")):
-        write(sink(timed(path, when="midnight")), line)
+        file = sink(timed(path, when="midnight"))
+        write(file, line)
+        file.close()
     yesterday = time.strftime("app.log.%Y-%m-%d", time.gmtime(at))
     assert contents(path) == {yesterday: "first\nodd\nsecond\n", "app.log": "today\n"}
 

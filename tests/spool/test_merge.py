@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spools import Reader, fresh_directory, items, line, payloads, segment_of, segments, writer_of
 
 from queuelog.spool import merge
-from queuelog.spool import segments as segments_module
+from queuelog.spool import segment as segment_module
 
 STREAMS = st.lists(
     st.lists(st.tuples(st.integers(0, 50), st.binary(max_size=30)), max_size=15),
@@ -25,7 +25,7 @@ def test_batches_are_complete_ordered_and_can_be_read_again(streams, room, chunk
     """However writers, batches and segments divide it: each record once, in order of time."""
     with (
         fresh_directory() as directory,
-        mock.patch.object(segments_module, "CHUNK", chunk),
+        mock.patch.object(segment_module, "CHUNK", chunk),
         mock.patch.object(merge, "BATCH_SIZE", room),
     ):
         for number, stream in enumerate(streams):

@@ -1,22 +1,26 @@
 """Records for which the spool has no room: by its limit, or on its file system."""
 
-import logging
 import os
+import queue
+import resource
 from contextlib import suppress
 
-import inside
 import pytest
 from disks import fill
-from spools import Reader, line, the_spool
+from spools import Reader, line, segments, the_spool, writer_of
+from waiting import wait_for
 
 from queuelog.spool import writer as writer_module
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.drops import collect
 
 
-def test_a_record_that_is_longer_than_the_limit_is_written_directly(program, log):
+def test_a_record_that_is_longer_than_the_limit_is_dropped_and_counted(program, log):
     """A reader that takes its length for a lie passes over all that follows in the segment."""
-    assert "are more than the backlog limit" in program().stderr
-    lines = log.read_text().split()
-    assert sorted(map(len, lines)) == [len("after"), len("before"), 500_000]
+    program()
+    lines = log.read_text().splitlines()
+    assert "1 records were dropped" in lines.pop()
+    assert lines == ["before", "after"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -59,8 +63,8 @@ def test_a_frame_that_has_only_some_room_costs_no_later_record(writer, reader, m
     found = reader.read_to_the_end(offsets)
     with monkeypatch.context() as patched:
         patched.setattr(writer_module, "write", write_some)
-        with pytest.raises(OSError, match="No space left"):
-            writer.put(line(b"refused", sink=1))
+        with pytest.raises(queue.Full):
+            writer.put(line(b"refused", sink=1), block=False)
     for number in range(5):
         writer.put(line(b"%d" % number, sink=number % 2))
         found += reader.read_to_the_end(offsets)
@@ -76,7 +80,7 @@ def test_a_signal_handler_without_room_costs_no_record_of_others(writer, reader,
     def write(fd, data):
         if not inner:
             inner.append(data)
-            with pytest.raises(OSError, match="No space left"):
+            with pytest.raises(queue.Full):
                 writer.put(line(b"inner", sink=1))
         elif len(inner) == 1:
             inner.append(data)
@@ -88,36 +92,86 @@ def test_a_signal_handler_without_room_costs_no_record_of_others(writer, reader,
     writer.register(b"another sink")
     writer.put(line(b"first"))
     assert reader.read_to_the_end(offsets) == [b"first"]
-    acknowledged = [b"last"]
     with monkeypatch.context() as patched:
         patched.setattr(writer_module, "write", write)
-        with suppress(OSError):  # then it is not lost, but written elsewhere
-            writer.put(line(b"outer"))
-            acknowledged.insert(0, b"outer")
+        writer.put(line(b"outer"))
     writer.put(line(b"last"))
     writer.close()
-    assert reader.read_to_the_end(offsets) == acknowledged
+    assert reader.read_to_the_end(offsets) == [b"outer", b"last"]
+
+
+@pytest.fixture
+def small_directory(tmp_path, mount):
+    """Return a spool directory on a memory file system of 1 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount(place, "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs")
+    made = SpoolDirectory(str(place / "spools" / "1-1"))
+    made.create()
+    return made
+
+
+def put_until_full(writer, payload=b"x" * 500):
+    """Write until there is no room; return how many records were accepted."""
+    number = 0
+    with suppress(queue.Full):
+        while True:
+            writer.put(line(b"%06d %s" % (number, payload)), block=False)
+            number += 1
+    return number
 
 
 @pytest.mark.root
-def test_an_empty_segment_that_its_writer_holds_stays(tmp_path, mount):
-    """Without room its first line went to the file; the next one would go into a removed segment.
-
-    Failures B13: a full disk that has room again.
-    """
-    mount(tmp_path, "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs")
-    directory = inside.spool_directory(tmp_path / "spool")
-    writer = inside.spool_writer(directory)
-    handler = logging.FileHandler(tmp_path / "app.log", delay=True)
-    inside.describe_handler(writer, handler)
-    fill(tmp_path / "fill")
-    with pytest.raises(OSError, match="No space left"):
-        inside.put_line(writer, handler, 1.0, b"line\n")
-    (segment,) = inside.segments(directory)
-    assert os.path.getsize(segment) == 0
-    os.utime(segment, (1.0, 1.0))
-    inside.remove_stale(directory)
-    assert os.path.exists(segment)
+def test_a_spool_leaves_half_of_its_file_system_to_others(small_directory):
+    """A limit of 256 MiB is none in a container whose /dev/shm has 64."""
+    writer = writer_of(b"sink", directory=small_directory, limit=1 << 28)
+    assert 500 < put_until_full(writer) < 1000
     writer.close()
-    inside.remove_stale(directory)
-    assert not os.path.exists(segment)
+
+
+@pytest.mark.root
+def test_what_else_fills_the_file_system_is_a_limit_too(small_directory):
+    """What was accepted is whole; what was not leaves nothing; there is room again later."""
+    writer = writer_of(b"sink", directory=small_directory, limit=1 << 28)
+    writer.put(line(b"before"))
+    filler = os.path.join(small_directory.path, "filler")
+    fill(filler)
+    number = put_until_full(writer)
+    writer.drop(line(b"no room even for the count"))
+    assert not list(small_directory.drops())
+    for _ in range(3):
+        assert put_until_full(writer) == 0
+    writer.close()
+    assert len(segments(small_directory)) == 1
+    os.unlink(filler)
+    wait_for(lambda: put_until_full(writer, b"again"), "room again")
+    assert [dropped.count for dropped in collect(small_directory)] == [1]
+    writer.close()
+    reader = Reader(small_directory)
+    found = reader.read_to_the_end()
+    assert found[0] == b"before"
+    numbers = [int(payload[:6]) for payload in found[1 : number + 1]]
+    assert numbers == [*range(number)]
+    assert all(payload.endswith(b"again") for payload in found[number + 1 :])
+    reader.close()
+
+
+@pytest.mark.parametrize("length", [300, 1_000])
+def test_a_limit_on_the_length_of_files_is_one_of_segments(directory, length):
+    """`ulimit -f`: Python ignores the signal, and the write fails."""
+    writer = writer_of(b"sink", directory=directory)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (length, limits[1]))
+    try:
+        for number in range(100):
+            writer.put(line(b"%d" % number), block=False)
+        with pytest.raises(queue.Full):
+            writer.put(line(b"x" * length), block=False)
+        with pytest.raises(queue.Full):
+            writer.put(line(b"y"), block=False)  # for a moment, as at every limit
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    writer.close()
+    reader = Reader(directory)
+    assert reader.read_to_the_end() == [b"%d" % number for number in range(100)]
+    reader.close()

@@ -1,16 +1,20 @@
 """One writer, many contexts: signal handlers, threads, forks; and what its segments describe."""
 
 import itertools
+import math
 import os
+import resource
 import signal
 import sys
 import threading
-from unittest import mock
+from contextlib import contextmanager, suppress
 
 import pytest
 from spools import LIMIT, Reader, line, segments, writer_of
 
 from queuelog.spool import frame
+from queuelog.spool import spoolfile as spoolfile_module
+from queuelog.spool import tail as tail_module
 from queuelog.spool import writer as writer_module
 
 
@@ -48,13 +52,53 @@ def test_each_segment_describes_the_sinks_that_it_uses(writer, directory):
         assert tags[frame.DESCRIPTION] == tags[frame.LINE]
 
 
+@contextmanager
+def no_descriptor_left():
+    """Let this process open no further file."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
-    """A process without free descriptors goes on."""
-    writer.put(line(b"1"))
-    writer._tail.capacity = 1
-    monkeypatch.setattr(writer_module, "_Tail", mock.Mock(side_effect=OSError("no descriptor")))
-    writer.put(line(b"2"))
-    assert reader.read_to_the_end() == [b"1", b"2"]
+    """A process without free descriptors goes on, but not for ever."""
+    writer._segment_size = 1
+    monkeypatch.setattr(writer_module, "_LONGEST", 10_000)
+    writer.put(line(b"0"))
+    number = 1
+    with no_descriptor_left():
+        while number < 1000:
+            try:
+                writer.put(line(b"%d" % number))
+            except OSError:
+                break
+            number += 1
+    assert 300 < number < 1000
+    assert reader.read_to_the_end() == [b"%d" % n for n in range(number)]
+
+
+@pytest.mark.root
+def test_a_process_that_may_not_make_segments_any_more_lets_go_of_its_last_one(
+    writer, reader, directory
+):
+    """It has changed its root directory, or its user: what it has written is removed when read."""
+    writer._segment_size = 200
+    pid = os.fork()
+    if pid == 0:
+        writer.after_fork_in_child()
+        writer.put(line(b"before"))
+        os.chroot("/var/empty" if os.path.isdir("/var/empty") else "/mnt")
+        with suppress(OSError):
+            for _ in range(100):
+                writer.put(line(b"after"))
+        os._exit(len(writer._tails._open))
+    assert os.waitpid(pid, 0)[1] == 0
+    (segment,) = segments(directory)
+    assert segment.stat().st_size <= 250
+    assert reader.read_to_the_end()[0] == b"before"
 
 
 def test_a_signal_handler_may_log_in_the_middle_of_a_log_call(writer, reader):
@@ -79,8 +123,14 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_log_call(writer, reader):
     assert len(inner) == len(set(inner)) > 3
 
 
-def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
-    """Every line of the writer's code is interrupted once by a call of itself."""
+@pytest.mark.parametrize("rings", [False, True], ids=["silent", "ringing"])
+def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypatch, rings):
+    """Every instruction of the writer's code is interrupted once by a call of itself.
+
+    And everything can be read while the writer lives, and removed but for its last segment.
+    """
+    monkeypatch.setattr(writer_module, "RING_INTERVAL", 0.0 if rings else math.inf)
+    code = {module.__file__ for module in (writer_module, tail_module, spoolfile_module)}
     points = itertools.count(1)
     for point in points:
         writer = writer_of(b"sink", directory=directory)
@@ -89,10 +139,12 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
         left = [point]
 
         def trace(frame, event, argument, left=left, writer=writer):
-            if frame.f_code.co_filename != writer_module.__file__:
+            if frame.f_code.co_filename not in code:
                 return None
-            left[0] -= 1
+            frame.f_trace_opcodes = True
+            left[0] -= event == "opcode"
             if left[0] == 0:
+                left[0] = -1
                 for _ in range(3):  # enough for the next segment
                     writer.put(line(b"nested"))
             return trace
@@ -104,17 +156,20 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory):
         finally:
             sys.settrace(before)
         writer.put(line(b"last"))
+        reader, offsets = Reader(directory), {}
+        found = reader.read_to_the_end(offsets)
+        reader.release(offsets)
+        assert len(segments(directory)) == 1, point
         writer.close()
-        reader = Reader(directory)
-        found = reader.read_to_the_end()
+        reader.read_to_the_end(offsets)
+        reader.release(offsets)
+        assert not segments(directory), point
         reader.close()
-        for path in segments(directory):
-            path.unlink()
         expected = [b"first", b"last", b"outer"] + [b"nested"] * (3 if left[0] <= 0 else 0)
         assert sorted(found) == sorted(expected), point
         if left[0] > 0:
             break
-    assert point > 20
+    assert point > 200
 
 
 def test_a_log_call_while_a_segment_is_begun_loses_nothing(directory, monkeypatch):

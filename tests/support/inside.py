@@ -17,6 +17,7 @@ from queuelog.sinks.file import FileSink
 from queuelog.spool import frame
 from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
+from queuelog.spool.backlog import Backlog
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
@@ -142,6 +143,11 @@ def lock(path):
     return FileLock(str(path))
 
 
+def lock_log_file(fd):
+    """Own an open log file, as one who rotates it, but without a spool; tell if that worked."""
+    return locks.lock_log_file(fd, rotates=True) is locks.Answer.ALONE
+
+
 def spool_directory(path):
     """Make a spool, and return it."""
     directory = SpoolDirectory(str(path))
@@ -174,7 +180,12 @@ def before_the_next_write(function):
 
 def backlog():
     """Return how many bytes wait in the spool of this process, an arbiter."""
-    return delivery().directory.backlog()[1]
+    return Backlog.of(delivery().directory).total
+
+
+def is_full():
+    """Tell if this process has found no room in its spool."""
+    return bool(writer()._full_until)
 
 
 def remove_stale(directory, limit=1 << 20):

@@ -100,7 +100,11 @@ class Reader(SpoolReader):
 
     def release(self, *positions):
         """Remove the segments that are complete and behind all positions; return their names."""
-        return self.segments.release(list(positions))
+        return self.segments.release(lambda name: min(o.get(name, 0) for o in positions))
+
+    def sinks(self, name):
+        """Return what is described in a segment."""
+        return self.segments.sinks(name)
 
     def close(self):
         """Close the segments."""

@@ -1,13 +1,14 @@
-"""A process that owns a log file."""
+"""A process that owns a log file, and whose spool nobody can see: in another container, say."""
 
+import os
 import sys
-from logging.handlers import RotatingFileHandler
 
-from prelude import ARGUMENTS, add, root, start
+import inside
+from prelude import ARGUMENTS
 
 
 def own_the_file():
-    add(RotatingFileHandler(ARGUMENTS[0], maxBytes=1_000, backupCount=1), "%(message)s", root)
-    start()
+    fd = os.open(ARGUMENTS[0], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    assert inside.lock_log_file(fd)
     print("up", flush=True)
     sys.stdin.readline()

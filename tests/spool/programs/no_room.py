@@ -10,7 +10,7 @@ from prelude import ARGUMENTS, add, logger_of, root, start
 import queuelog
 
 
-def a_record_that_is_longer_than_the_limit_is_written_directly():
+def a_record_that_is_longer_than_the_limit_is_dropped_and_counted():
     lines = logger_of("app.log")
     start(backlog=1 << 16)
     lines.info("before")

@@ -1,0 +1,115 @@
+"""The segments that this process appends to: one for each sink.
+
+A call may be interrupted anywhere by one that is nested in it: in a signal handler, in a
+destructor. The nested one may make a further segment, but it lets go of none, since the call that
+it interrupts may be about to write to it: `Tails.let_go` is for the outermost one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from operator import attrgetter
+
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.spoolfile import SpoolFile
+
+_MOST_OPEN = 32  # descriptors; with more sinks a process goes on to the next segment more often
+
+
+class Tail(SpoolFile):
+    """A segment that is appended to; sizes in bytes."""
+
+    def __init__(
+        self, directory: SpoolDirectory, uid: int, name: str, sink: int, capacity: int
+    ) -> None:
+        super().__init__(directory, uid, name, os.O_WRONLY | os.O_APPEND)
+        self.sink = sink
+        self.number = int(name.rpartition("-")[2])
+        self.capacity = capacity
+        self.size = 0
+        self.is_done = False  # nothing more is appended
+        self.torn_at = 0  # the end of a partial frame, if there is one
+
+    def takes(self, length: int) -> bool:
+        """Tell if a frame of so many bytes may be appended; a long one is alone in its segment."""
+        fits = not length or not self.size or self.size + length <= self.capacity
+        return fits and not self.is_done
+
+    def tear(self) -> None:
+        """A partial frame has been written."""
+        self.torn_at = os.fstat(self.fd).st_size
+
+    def hides_its_end(self) -> bool:
+        """Tell if something stands behind a partial frame, where nobody can find it."""
+        return self.torn_at > 0 and os.fstat(self.fd).st_size > self.torn_at
+
+    def let_go(self) -> None:
+        """Let the reader know that nothing follows; remove what was never written to."""
+        with contextlib.suppress(OSError):
+            if self.is_ours() and not os.fstat(self.fd).st_size:
+                os.unlink(self._path)
+        super().let_go()
+
+
+class Tails:
+    """The open segments of one process, and which of them each sink's records go to."""
+
+    def __init__(self) -> None:
+        self._open: list[Tail] = []  # in the order in which they were made
+        self._current: dict[int, Tail] = {}  # by sink number
+        self._most = min(_MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
+        self.changed = False  # there may be one to let go of
+
+    def current(self, sink: int) -> Tail | None:
+        """Return the last segment for a sink's records, if there is one."""
+        return self._current.get(sink)
+
+    def add(self, new: Tail) -> Tail:
+        """Let the records of a sink go to `new`, or, if a nested call is ahead, to what that made.
+
+        Returns:
+            the sink's segment with the highest number. The reader comes to it when all others are
+            done, so nothing may be appended to another one for long.
+        """
+        self._open.append(new)
+        self.changed = True
+        while self._current.get(new.sink) is not (newest := self._newest(new.sink)):
+            self._current[new.sink] = newest
+        return newest
+
+    def _newest(self, sink: int) -> Tail:
+        return max((t for t in self._open if t.sink == sink), key=attrgetter("number"))
+
+    def finish(self, tail: Tail) -> None:
+        """Append nothing more to a segment."""
+        tail.is_done = self.changed = True
+
+    def finish_unusable(self) -> None:
+        """Go on in new segments where somebody has removed one, perhaps before it was read."""
+        for tail in [*self._open]:
+            if not tail.is_usable():
+                self.finish(tail)
+
+    def finish_all(self) -> None:
+        """Append nothing more to any segment."""
+        for tail in [*self._open]:
+            self.finish(tail)
+
+    def let_go(self) -> None:
+        """Let go of the segments that are done; only while no call is about to write to one."""
+        self.changed = False  # first: a nested call may change it again
+        for tail in self._open[: -self._most]:
+            tail.is_done = True
+        for tail in [*self._open]:
+            if tail.is_done or self._current.get(tail.sink) is not tail:
+                tail.is_done = True
+                with contextlib.suppress(ValueError):
+                    self._open.remove(tail)
+                tail.let_go()
+
+    def abandon(self) -> None:
+        """In a forked child: close what is the parent's."""
+        for tail in self._open:
+            tail.close()
