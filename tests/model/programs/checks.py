@@ -13,7 +13,7 @@ from system import ERRORS, MAIL, MEMORY, WrongError, real, used, wait_until, wri
 PATIENCE = float(os.environ.get("PATIENCE", "10"))  # seconds in which nothing reaches a file
 ROLLING = {"size", "moving"}  # kinds of handlers
 LEFTOVER = 256 << 10  # bytes of memory when all has ended ...
-SPOOL = 5 << 18  # ... and of each service more, at rest
+SPOOL = 2 << 20  # ... and of each service more, at rest: its ledger, and room that it keeps
 
 
 def check_lines(account, path, wanted, kills):
