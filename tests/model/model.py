@@ -124,7 +124,8 @@ class Model(RuleBasedStateMachine):
         Arbiters of one user own a file one after the other, whoever their workers are; those of
         another one cannot write what the first ones have left.
         """
-        in_use = {real(path) for paths in self._processes.values() for path in paths}
+        had = [self._services[letter]["had"] for letter in self._alive()]
+        in_use = {real(path) for paths in [*self._processes.values(), *had] for path in paths}
         chosen = {}
         for path, kind in wanted.items():
             place = real(path)

@@ -111,7 +111,9 @@ class Service:
 
     def __init__(self, letter, files, own_files, options, *, user, workers, environment=None):
         self.letter, self.user, self.workers = letter, user, workers
-        self.files, self.own_files, self.options = files, own_files, options
+        self.own_files, self.options = own_files, options
+        self._had = {}
+        self.use(files)
         self.environment = environment
         self.arbiter = None
 
@@ -119,6 +121,11 @@ class Service:
     def alive(self):
         """Whether its arbiter runs."""
         return self.arbiter is not None and self.arbiter.alive
+
+    def use(self, files):
+        """Have other files; its arbiter may keep the ones before for a while."""
+        self.files = files
+        self._had |= files
 
     def renewed(self, letter, environment=None):
         """Return a service of the same configuration."""
@@ -138,8 +145,10 @@ class Service:
 
     def state(self):
         """Return what may matter for the next step."""
-        files = [*self.files, *self.own_files]
-        return {"alive": self.alive, "users": [self.user, self.workers], "files": files}
+        return {
+            "alive": self.alive, "users": [self.user, self.workers],
+            "files": [*self.files, *self.own_files], "had": [*self._had],
+        }  # fmt: skip
 
     def can_write(self, lines):
         """Tell if its arbiter runs and has to write these lines: a `Range` of them."""

@@ -72,8 +72,13 @@ class Machine:
     def intrude(self, files, *, user="root", container=False):
         """Start a service that wants files of another user's service, or in a container.
 
-        It is refused with an error that says so; or where it is not, what both log is right.
+        It is refused with an error that says so; or where it is not, what both log is right. First
+        the owner writes to them: one that was moved away, or rolls over, is nobody's for a moment.
         """
+        for process in self._processes.alive():
+            for path in files:
+                self.log(process.name, path, 1)
+        self.quiet()
         service = Service("x", files, {}, {}, user=user, workers=user)
         try:
             self._start(service, container=container)
@@ -102,7 +107,7 @@ class Machine:
         """Configure the arbiter anew, start a worker, end the older ones: SIGHUP."""
         if self._alive(letter):
             service = self._services[letter]
-            service.files = files or service.files
+            service.use(files or service.files)
             service.own_files = service.own_files if own_files is None else own_files
             service.arbiter.ask("reload", service.files)
             service.arbiter.files = service.files
