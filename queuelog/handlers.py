@@ -6,7 +6,6 @@ the handler that it replaces, and hands bytes to the queue.
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.handlers
 import queue
@@ -14,10 +13,13 @@ from operator import attrgetter
 from typing import Any
 
 from queuelog.base import WRITING, SinkSpec, encoder, write_line, writes_lines
-from queuelog.spool import SpoolWriter, frame
+from queuelog.spool import RecordPayload, SpoolWriter, frame
 from queuelog.spool.writer import Shut
 
-_new, _encode = object.__new__, frame.encode
+_encode = frame.encode
+_PLAIN = logging.Formatter()
+_SHARED = ("level", "formatter", "filters")
+_ASKED = ("filter", "format", "handleError")  # methods of the replaced handler, in this process
 
 
 def _shared(name: str) -> Any:
@@ -41,8 +43,7 @@ class QueueHandler(logging.handlers.QueueHandler):
     """
 
     queue: Any
-    level = _shared("level")
-    formatter = _shared("formatter")
+    level, formatter, filters = map(_shared, _SHARED)
 
     def __init__(
         self,
@@ -55,12 +56,14 @@ class QueueHandler(logging.handlers.QueueHandler):
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]
         # Gunicorn and others find their handlers by attributes that they set.
-        own = {*vars(self), "stream", "level", "formatter", *WRITING}
+        own = {*vars(self), "stream", *_SHARED, *_ASKED, *WRITING}
         vars(self).update({k: v for k, v in vars(handler).items() if k not in own})
         self.handler = handler
-        self.filters = handler.filters
+        for method in _ASKED:
+            setattr(self, method, getattr(handler, method))
         self._block, self._timeout = block, timeout
         self.writes_lines = writes_lines(handler)
+        self._stands_in = description is not None
         self.description = description or SinkSpec.of(handler).encode()
         self._sink = queue.register(self.description)
         if self.writes_lines:
@@ -69,10 +72,6 @@ class QueueHandler(logging.handlers.QueueHandler):
             self._encode_text = encoder(handler)
         if handler.name:  # last: whoever raises above leaves the name with the handler
             self.set_name(handler.name)
-        # A handler class with a format() of its own keeps it.
-        self.formats_as_its_class = type(handler).format is logging.Handler.format
-        if not self.formats_as_its_class:
-            self.format = handler.format  # type: ignore[method-assign]
 
     def __eq__(self, other: object) -> bool:
         return other is self or other is self.handler
@@ -102,30 +101,44 @@ class QueueHandler(logging.handlers.QueueHandler):
             self.handleError(record)
 
     def prepare(self, record: logging.LogRecord) -> bytes:
-        """Return the record as a frame: the formatted line, or its attributes as JSON.
+        """Return the record as a frame: the formatted line, or its attributes as plain data.
 
-        The record itself is not changed: formatting would leave its text in it, and other
-        handlers of the same record have formatters of their own.
+        Formatting leaves in the record what it leaves there without queuelog: later handlers see
+        `message`, `asctime` and `exc_text`.
         """
-        copied = _new(type(record))
-        copied.__dict__ = record.__dict__.copy()
-        if not self.writes_lines:
-            payload = self._attributes(copied)
-            return _encode(frame.RECORD, self._sink, record.created, payload)
-        payload = self._encode_text(self.format(copied) + self._terminator)
-        return _encode(frame.LINE, self._sink, record.created, payload)
+        if self.writes_lines:
+            payload = self._encode_text(self.format(record) + self._terminator)
+            return _encode(frame.LINE, self._sink, record.created, payload)
+        payload = self._payload(record).encode()
+        return _encode(frame.RECORD, self._sink, record.created, payload)
 
-    def _attributes(self, record: logging.LogRecord) -> bytes:
+    def _payload(self, record: logging.LogRecord) -> RecordPayload:
+        attributes = vars(record).copy()  # before the formatter adds to them
+        message, text = self._message_and_text(record)
         if record.exc_info and not record.exc_text:
-            formatter = self.formatter if hasattr(self.formatter, "formatException") else None
-            record.exc_text = (formatter or logging.Formatter()).formatException(record.exc_info)
-        attributes = {**vars(record), "msg": record.getMessage(), "args": None, "exc_info": None}
+            formatter = self.formatter if hasattr(self.formatter, "formatException") else _PLAIN
+            attributes["exc_text"] = formatter.formatException(record.exc_info)
+        else:
+            attributes["exc_text"] = record.exc_text
+        attributes["exc_info"] = None
+        return RecordPayload(attributes, message, text, not self._stands_in)
+
+    def _message_and_text(self, record: logging.LogRecord) -> tuple[str | None, str | None]:
+        """Return what belongs into a `RecordPayload` under these names.
+
+        Raises:
+            Exception: the handler's formatter could not have formatted the record either.
+        """
+        if self._stands_in:
+            return record.getMessage(), None
         try:
-            return json.dumps(attributes, default=_text, skipkeys=True).encode()
-        except (ValueError, RecursionError):  # an extra that contains itself
-            plain = (str, int, float, bool, type(None))
-            safe = {k: v if isinstance(v, plain) else _text(v) for k, v in attributes.items()}
-            return json.dumps(safe, skipkeys=True).encode()
+            message = record.getMessage()
+        except Exception:
+            return None, self.format(record)
+        try:
+            return message, self.format(record)
+        except Exception:  # the handler's own emit() may have to add to the record first
+            return message, None
 
     def enqueue(self, item: Any) -> None:
         """Put the frame into the queue; count it if it had to be dropped."""
@@ -141,14 +154,8 @@ def write_past_owner(description: bytes, item: bytes, reason: Exception) -> None
     """Write a frame's line to its file directly, or to stderr: the spool cannot be written."""
     kind, _, line = frame.decode(item)
     if kind == frame.RECORD:
-        line = json.loads(line)["msg"].encode(errors="backslashreplace") + b"\n"
+        payload = RecordPayload.decode(line)
+        text = payload.text or payload.message or str(payload.attributes.get("msg"))
+        line = text.encode(errors="backslashreplace") + b"\n"
     why = getattr(reason, "strerror", None) or str(reason)
     write_line(SinkSpec.parse(description).path, line, why)
-
-
-def _text(value: Any) -> str:
-    """Stand in for a value that JSON does not know: no object may cross to the arbiter."""
-    try:
-        return str(value)
-    except Exception as error:
-        return f"<{type(value).__name__}: {error!r}>"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from queuelog.attach.attachment import Client, client_from_environment
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork, report
+from queuelog.base import fork
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def start(
     full: Literal["wait", "drop"] = "wait",
     wait: float = 1.0,
     own: Sequence[str] = (),
-    adopt: Sequence[str | os.PathLike[str]] = (),
+    adopt: Any = (),
     queue: Any = None,
     user: int | str | None = None,
 ) -> None:
@@ -82,8 +82,6 @@ def start(
         spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
         user=user,
     )  # fmt: skip
-    if adopt:
-        report("adopt", "adopt= has no effect: workers add log files where their user may write")
     if isinstance(_role, Client):
         raise WrongProcessError(
             f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
@@ -138,8 +136,8 @@ def setup() -> None:
     in the worker. Forked children need no call.
 
     Raises:
-        ConfigurationError: a handler cannot work; or in a program below a worker, the environment
-            variable QUEUELOG was changed, or another version of queuelog wrote it.
+        ConfigurationError: in the arbiter, a handler cannot work; or in a program below a worker,
+            the environment variable QUEUELOG was changed, or another version of queuelog wrote it.
         FileInUseError: in the arbiter, another process owns one of the log files.
         NotStartedError: `start` was not called before, here or in a process above.
         SpoolError: this process, a program below a worker, cannot write to the spool.

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from logging import handlers
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
@@ -37,13 +37,15 @@ class Attachment(NamedTuple):
     """Replaces handlers.
 
     `is_known(handler)` tells if the owner can write what `handler` would write, and `take_over` is
-    called with each one that was replaced, and where its records go.
+    called with each one that was replaced, and where its records go. One that cannot work is
+    refused if `strict`; else it stays as it is, and does what the standard library lets it do.
     """
 
     writers: Writers
     connection: Connection
     is_known: Callable[[logging.Handler], bool]
     take_over: Callable[[logging.Handler, SpoolWriter], None]
+    strict: bool
 
     def attach(self) -> None:
         """Put a queue handler in the place of every handler that the owner can stand in for.
@@ -52,10 +54,7 @@ class Attachment(NamedTuple):
             ConfigurationError: a handler cannot work; its encoding is unknown, say.
             FileInUseError: another process owns one of the log files, out of reach.
         """
-        try:
-            tree.substitute(self._replacement)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+        tree.substitute(self._replacement)
         _report_disabled()
 
     def _replacement(self, handler: logging.Handler) -> logging.Handler | None:
@@ -64,7 +63,13 @@ class Attachment(NamedTuple):
         queue = self.writers.for_handler(handler)
         if queue is self.writers.own and not self.is_known(handler):
             return None
-        new = self.queue_handler(handler, queue)  # first: it takes on what the handler is still
+        try:
+            new = self.queue_handler(handler, queue)  # first: it takes on what the handler is still
+        except (ValueError, OverflowError) as error:
+            if self.strict:
+                raise ConfigurationError(str(error)) from error
+            _report_kept(handler, str(error))
+            return None
         try:
             self.take_over(handler, queue)
         except BaseException as error:
@@ -116,11 +121,13 @@ def replaced() -> list[logging.Handler]:
     return [one.handler for one in tree.handlers() if isinstance(one, QueueHandler)]
 
 
-def reason_to_stay(handler: logging.Handler, own: tuple[str, ...]) -> str:
+def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
     """Return why every process keeps `handler` to itself; "" if the arbiter shall own it.
 
     `own` as in `queuelog.start`.
     """
+    if not isinstance(handler, logging.Handler):  # it only behaves like one
+        return "it is no logging.Handler"
     if isinstance(handler, logging.FileHandler):
         # Devices, pipes and the like would block the listener, or mean each process's own.
         path = handler.baseFilename
@@ -129,6 +136,15 @@ def reason_to_stay(handler: logging.Handler, own: tuple[str, ...]) -> str:
     if handler.name in own:
         return ""
     return next(reason for kind, reason in _REASONS.items() if isinstance(handler, kind))
+
+
+def _report_kept(handler: logging.Handler, reason: str) -> None:
+    where = getattr(handler, "baseFilename", "")
+    report(
+        f"kept {where}",
+        f"{class_name(handler)} for {where or handler.name} stays in the worker, since {reason}",
+        logging.WARNING,
+    )
 
 
 def _report_disabled() -> None:
@@ -156,7 +172,7 @@ class Client:
         self.owner = connection.owner
         self._connection = connection
         self._writers = writers
-        self._attachment = Attachment(writers, connection, self._is_known, _let_go)
+        self._attachment = Attachment(writers, connection, self._is_known, _let_go, strict=False)
 
     def attach(self) -> None:
         """Take over what is configured by now, and let programs below know."""
@@ -178,13 +194,11 @@ class Client:
             return False
         reason = obstacle(handler)
         if reason:
-            report(
-                f"kept {handler.baseFilename}",
-                f"{class_name(handler)} for {handler.baseFilename} stays in the "
-                f"worker, since the arbiter cannot build one like it: {reason}. Configure it "
-                f"before queuelog.start(), with Gunicorn's setting logconfig_dict, and the arbiter "
-                f"owns it",
-                logging.WARNING,
+            _report_kept(
+                handler,
+                f"the arbiter cannot build one like it: {reason}. Configure it before "
+                f"queuelog.start(), with Gunicorn's setting logconfig_dict, and the arbiter owns "
+                f"it",
             )
         return not reason
 

@@ -55,9 +55,13 @@ def plan(own: Sequence[str], worker: Worker | None = None) -> Plan:
         found = entry(logger, handler, names, by_worker=by_worker)
         entries.append(found)
         if isinstance(handler, logging.FileHandler):
-            user = worker.user if worker and by_worker else this_user()
-            files.setdefault(found.sink, LogFile(found.path, user)).add(found, handler)
-    unknown = problems.unknown_names(names, {handler.name for _, handler in _handlers()})
+            file = files.setdefault(found.sink, LogFile(found.path, this_user()))
+            file.add(found, handler)
+            if worker and by_worker:  # it opens the file itself, at first
+                file.user = worker.user
+    unknown = problems.unknown_names(
+        names, {getattr(handler, "name", None) for _, handler in _handlers()}
+    )
     return Plan(entries, [*problems.of_files(files.values()), *problems.of_loguru(), *unknown])
 
 

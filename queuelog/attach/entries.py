@@ -35,16 +35,16 @@ class Entry(NamedTuple):
 def entry(logger: str, handler: logging.Handler, own: tuple[str, ...], *, by_worker: bool) -> Entry:
     """Describe a handler of a logger; `by_worker`: a worker configures it, after the fork."""
     path = policy = ""
+    name = getattr(handler, "name", None)  # it may only behave like a handler
     kept = reason_to_stay(handler, own)
     if isinstance(handler, logging.FileHandler):
         path, policy = handler.baseFilename, _policy(handler)
         kept = kept or (obstacle(handler) if by_worker else "")
     elif by_worker:
         kept = kept or "the application configures it; only one of the conf file can be owned"
-    elif handler.name and not reason_to_stay(handler, (handler.name,)):
-        kept = kept and f"{kept}; own=[{handler.name!r}] would let the arbiter own it"
-    name = handler.name or class_name(handler)
-    return Entry(logger, name, kept, policy, sink_id_of(handler), path)
+    elif name and not reason_to_stay(handler, (name,)):
+        kept = kept and f"{kept}; own=[{name!r}] would let the arbiter own it"
+    return Entry(logger, name or class_name(handler), kept, policy, sink_id_of(handler), path)
 
 
 def _policy(handler: Any) -> str:

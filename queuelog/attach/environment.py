@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from queuelog.attach import tree
-from queuelog.base import SinkSpec, report
+from queuelog.base import SinkSpec, is_stdlib, report
 from queuelog.errors import ConfigurationError
 from queuelog.handlers import QueueHandler
 from queuelog.spool.frame import FORMAT
@@ -152,14 +152,16 @@ def _describe_logger(logger: logging.Logger) -> dict[str, Any]:
 def _format(handler: QueueHandler) -> list[str | None] | None:
     """Return format, date format and style, or None if they alone do not make the formatter.
 
-    Then the record is sent instead of the line, and the owner formats it.
+    Then the record is sent instead of the line; the owner filters and formats it.
     """
     formatter = handler.formatter or logging.Formatter()
     style = getattr(formatter, "_style", None)
     if (
         type(formatter) is logging.Formatter
         and handler.writes_lines
-        and handler.formats_as_its_class
+        and is_stdlib(handler.handler, "format")
+        and is_stdlib(handler.handler, "filter")
+        and not handler.filters
         and vars(formatter).keys() == {"_style", "_fmt", "datefmt"}  # no converter of its own
         and not getattr(style, "_defaults", None)
         and type(style).__name__ in _STYLES

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from queuelog.base import User
+from queuelog.base import User, report
 from queuelog.errors import ConfigurationError
 
 _QUEUE = ("put", "get", "get_nowait")
@@ -35,7 +35,6 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a number of seconds, at least 0",
     ),
     "own": (lambda value: all(isinstance(name, str) for name in value), "a list of strings"),
-    "adopt": (lambda value: all(map(_is_path, value)), "a list of absolute paths"),
     "user": (
         lambda value: value is None or type(value) is str or _is_uid(value),
         "the name or id of a user",
@@ -51,7 +50,6 @@ class Options(NamedTuple):
     full: str
     wait: float
     own: tuple[str, ...]
-    adopt: tuple[str, ...]
     queue: Any
     user: int | str | None
 
@@ -62,9 +60,9 @@ class Options(NamedTuple):
         Raises:
             ConfigurationError: one of them is wrong; the message says which, and what it must be.
         """
-        options = cls(
-            spool=path(spool), own=strings("own", own), adopt=paths("adopt", adopt), **others
-        )
+        if adopt:
+            report("adopt", "adopt= has no effect: workers add files where their user may write")
+        options = cls(spool=path(spool), own=strings("own", own), **others)
         options._check()
         return options
 
@@ -141,12 +139,3 @@ def strings(name: str, value: Sequence[str]) -> tuple[str, ...]:
 def path(value: Any) -> Any:
     """Return what `value` names, as `pathlib` has it, as a string."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def paths(name: str, value: Any) -> tuple[str, ...]:
-    """Return the list of paths that option `name` is; one path stands for a list of it.
-
-    Raises:
-        ConfigurationError: it is no list.
-    """
-    return tuple(path(entry) for entry in strings(name, path(value)))

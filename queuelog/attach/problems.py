@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from queuelog.attach.entries import Entry
 from queuelog.base import class_name, encoding, rotates
-from queuelog.base.processes import processes_with
+from queuelog.base.processes import writers_of
 from queuelog.base.rights import User
 
 _STDLIB = "logging.handlers.TimedRotatingFileHandler or RotatingFileHandler"
@@ -195,13 +195,12 @@ def _give(path: str, user: User) -> str:
 def _written_by_others(file: LogFile) -> Problem | None:
     if not os.path.isfile(file.path):
         return None
-    pids = ", ".join(map(str, processes_with(file.path, strangers=True)))
-    if not pids:
+    others = ", ".join(writers_of(file.path, owner=False))
+    if not others:
         return None
     return Problem(
-        f"{file.path} is written by other processes as well, which know nothing of its owner: "
-        f"{pids}",
-        f"end them before the start (ps -fp {pids.replace(' ', '')}), or choose another path",
+        f"{file.path} is written without an owner by other processes: {others}",
+        "end them before the start, or choose another path",
     )
 
 

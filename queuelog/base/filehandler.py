@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Whoever overrides one of these decides himself what is written, so his handler gets the record.
-WRITING = ("emit", "handle", "_open", "shouldRollover", "reopenIfNeeded", "setStream")
+WRITING = ("emit", "handle", "flush", "_open", "shouldRollover", "reopenIfNeeded", "setStream")
 _STDLIB = ("logging", "logging.handlers")
 
 

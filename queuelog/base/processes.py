@@ -1,4 +1,4 @@
-"""Which processes have a file open, as far as this user may know."""
+"""Which processes write a file, as far as this user may know: `/proc/*/fd`."""
 
 from __future__ import annotations
 
@@ -6,35 +6,40 @@ import os
 from contextlib import suppress
 
 
-def processes_with(path: str, *, strangers: bool = False) -> list[int]:
-    """Return the ids of the other processes that have a file open.
+def writers_of(path: str, *, owner: bool = True) -> list[str]:
+    """Return process id and name of each other process that has a file open for writing.
 
-    With `strangers`, of those only that write it, and do not have the lock of its owner.
+    Without `owner`, only those that do not have the lock of a log file's owner on it.
     """
     try:
         wanted = os.stat(path)
         others = [pid for pid in os.listdir("/proc") if pid.isdecimal() and int(pid) != os.getpid()]
     except OSError:
         return []
-    return [int(pid) for pid in others if _has_open(pid, wanted, strangers=strangers)]
+    return [f"{pid} ({_name(pid)})" for pid in others if _writes(pid, wanted, owner=owner)]
 
 
-def _has_open(pid: str, wanted: os.stat_result, *, strangers: bool) -> bool:
+def _writes(pid: str, wanted: os.stat_result, *, owner: bool) -> bool:
     directory = f"/proc/{pid}/fd"
     with suppress(OSError):  # another user's, or gone by now
         for number in os.listdir(directory):
             with suppress(OSError):
-                if os.path.samestat(os.stat(f"{directory}/{number}"), wanted) and not (
-                    strangers and _is_known(pid, number)
-                ):
+                same = os.path.samestat(os.stat(f"{directory}/{number}"), wanted)
+                if same and _is_writable(f"/proc/{pid}/fdinfo/{number}", owner=owner):
                     return True
     return False
 
 
-def _is_known(pid: str, number: str) -> bool:
-    """Tell if an open file is a reader's, or the owner's: see proc_pid_fdinfo(5)."""
-    with open(f"/proc/{pid}/fdinfo/{number}", "rb") as file:
+def _is_writable(fdinfo: str, *, owner: bool) -> bool:
+    """Tell if this is a writer's open file: see proc_pid_fdinfo(5)."""
+    with open(fdinfo, "rb") as file:
         lines = [line.split() for line in file]
     flags = next(int(line[1], 8) for line in lines if line[0] == b"flags:")
     owns = any(line[0] == b"lock:" and {b"OFDLCK", b"WRITE"} <= set(line) for line in lines)
-    return owns or flags & os.O_ACCMODE == os.O_RDONLY
+    return flags & os.O_ACCMODE != os.O_RDONLY and (owner or not owns)
+
+
+def _name(pid: str) -> str:
+    with suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+        return file.read().strip()
+    return "gone by now"

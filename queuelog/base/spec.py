@@ -116,7 +116,7 @@ def sink_id_of(handler: logging.Handler) -> str:
     """Return what the sink is known by that `handler` writes to."""
     if isinstance(handler, logging.FileHandler):
         return file_id(handler.baseFilename)
-    return f"name:{handler.name or class_name(handler)}"
+    return f"name:{getattr(handler, 'name', None) or class_name(handler)}"
 
 
 def file_id(path: str) -> str:

@@ -55,9 +55,12 @@ def check(arguments: list[str]) -> Plan:
     app = _Configured()
     cfg = app.cfg
     found = list(conffile.problems(cfg, app.location))
-    # A check must not make, or even empty, a log file: handlers write nowhere.
-    nowhere = mock.patch.object(logging.FileHandler, "_open", _open_nothing)
-    with nowhere, mock.patch.object(util, _OPENS_FILES):
+    with (
+        # A check must not make, or even empty, a log file: handlers write nowhere.
+        mock.patch.object(logging.FileHandler, "_open", _open_nothing),
+        mock.patch.object(util, _OPENS_FILES),
+        mock.patch.object(os, "chown"),  # Gunicorn gives its log files to the workers' user
+    ):
         configured_by_worker = _configure(cfg, app.uris)
     options = _options(cfg)
     worker = options.worker(this_user(), cfg)

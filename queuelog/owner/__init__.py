@@ -4,7 +4,8 @@ In: the handlers that the arbiter's configuration names, and batches from the sp
 their sinks; counts of what was dropped, in the logs. Workers need nothing of this.
 
     owner      the parts of one owner       delivery   batches to the sinks that keep up ...
-    listener   the thread                   lagging    ... and to those that fail
-    ownership  lock, doorbell and ledger    transfer   one sink's part of a batch, exactly once
-    ledger     what has reached the sinks   foreign    `queue=`: another queue's way to the spool
+    spools     all spools of one owner     lagging    ... and to those that fail
+    listener   what the thread does         transfer   one sink's part of a batch, exactly once
+    thread     when it runs                 ledger     what has reached the sinks
+    ownership  lock, doorbell and ledger    foreign    `queue=`: another queue's way to the spool
 """

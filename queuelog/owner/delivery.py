@@ -5,7 +5,6 @@ All sinks that keep up share one cursor; those that fail have cursors of their o
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -19,7 +18,7 @@ from queuelog.owner.ledger import Cursor, Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import frame, registry
+from queuelog.spool import RecordPayload, frame, registry
 from queuelog.spool.backlog import publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
@@ -61,6 +60,7 @@ class Delivery:
         except BaseException:
             self._ownership.release()  # an owner that cannot write would keep others from it
             raise
+        self._reserve.adjust()
         self._reader.segments.close()  # another owner may have read what this one had open once
         for offsets in self._ledger.state.positions():
             for name in list(offsets):
@@ -174,7 +174,7 @@ class Delivery:
             "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
             "msg": message, "process": dropped.process,
         }  # fmt: skip
-        item = time.time(), json.dumps(attributes).encode()
+        item = time.time(), RecordPayload(attributes, message).encode()
         groups = {(dropped.target, frame.RECORD): [item]}
         lagging = self._sinks.select(groups, self.lagging.__contains__)
         return not lagging and not self.transfer.write(Cursor(), groups)

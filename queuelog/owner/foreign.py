@@ -103,9 +103,10 @@ class ForeignListener(QueueListener):
         self._foreign.close()
         return super().drain(deadline - time.monotonic()) and not self._foreign.waiting
 
-    def _work(self) -> None:
+    def work(self) -> None:
+        """Write one batch and pause, or wait for one; see `QueueListener.work`."""
         self._foreign.move()  # also while another process owns the spool
-        super()._work()
+        super().work()
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait a while first."""

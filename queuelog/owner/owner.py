@@ -33,11 +33,10 @@ def _directory_for_spools(named: str | None) -> str:
     """
     if named is None:
         return base_directory()
-    try:
-        found = os.stat(named)
-    except OSError:
+    if not os.path.isdir(named):
         return named  # it is made, or an error says what is wrong
-    if found.st_uid in (0, os.geteuid()) and os.access(named, os.W_OK | os.X_OK):
+    owner = os.stat(named).st_uid
+    if owner == os.geteuid() or (owner == 0 and os.access(named, os.W_OK | os.X_OK)):
         return named
     usual = base_directory()
     report("spool", f"{named} is for another user's spools: this process has its own in {usual}")
@@ -79,7 +78,7 @@ class Owner:
             own=options.own,
         )
         self._attachment = Attachment(
-            self._writers, self._connection, lambda _: True, self._take_over
+            self._writers, self._connection, lambda _: True, self._take_over, strict=True
         )
         self._worker = User(os.geteuid(), os.getegid(), None)
         self._admit_workers()

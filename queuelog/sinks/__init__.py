@@ -8,4 +8,5 @@ out a mark (`protocol`), by which it can tell after a crash what of the batch it
     registry  all sinks, and for which of    follow    its descriptor, which follows moved files
               them an item is                rollover  when and how it rolls over
     convert   lines and records              record    a handler that writes itself
+                                             received  a record that it gets
 """

@@ -6,38 +6,37 @@ that writes. Should a configuration have changed meanwhile, neither is lost.
 
 from __future__ import annotations
 
-import json
 import logging
 
 from queuelog.base import encode_text, report
 from queuelog.sinks.protocol import interrupts
-
-IS_LINE = "_queuelog_line"  # attribute of a record whose message is a finished line
-
-
-def record_of(payload: bytes) -> logging.LogRecord:
-    """Return the record that a frame's payload holds.
-
-    Raises:
-        ValueError: the payload is no JSON.
-    """
-    attributes = json.loads(payload)
-    return logging.makeLogRecord(attributes if isinstance(attributes, dict) else {})
+from queuelog.sinks.received import ReceivedRecord
+from queuelog.spool import RecordPayload
 
 
-def line_of(handler: logging.FileHandler, payload: bytes) -> bytes:
-    """Return a record's payload as the line that `handler` would write."""
+def line_of(handler: logging.FileHandler, payload: bytes) -> bytes | None:
+    """Return a record's payload as the line that `handler` would write; None if it filters it."""
+    path = handler.baseFilename
     try:
-        return encode_text(handler, handler.format(record_of(payload)) + handler.terminator)
-    except BaseException as error:  # not JSON, the user's formatter, an odd encoding
+        record = ReceivedRecord(payload)
+        if not record.sent.filtered and not handler.filter(record):
+            return None
+    except BaseException as error:  # no such payload, or the user's filter, which may hide secrets
         if interrupts(error):
             raise
-        path = handler.baseFilename
+        report(f"record {path}", f"lost a record for {path}: {error!r}")
+        return None
+    try:
+        text = handler.format(record) if record.sent.text is None else record.sent.text
+        return encode_text(handler, text + handler.terminator)
+    except BaseException as error:  # the user's formatter, an odd encoding
+        if interrupts(error):
+            raise
         report(f"record {path}", f"cannot format a record for {path}: {error!r}")
-        return payload + b"\n"
+        return f"{record.sent.message}\n".encode(errors="backslashreplace")
 
 
 def record_payload(created: float, line: bytes) -> bytes:
     """Return a line as the payload of a record, whose message it is."""
     text = line.decode(errors="backslashreplace").rstrip("\n")
-    return json.dumps({"msg": text, "created": created, IS_LINE: True}).encode()
+    return RecordPayload({"msg": text, "created": created}, text, text).encode()

@@ -89,10 +89,11 @@ class FileSink(Sink):
                 pass
 
     def accept(self, kind: int, items: Items) -> Items:
-        """Return the items as lines."""
+        """Return the items as lines, but for those that the handler's filters do not let pass."""
         if kind == frame.LINE:
             return items
-        return [(created, line_of(self.handler, payload)) for created, payload in items]
+        lines = [(created, line_of(self.handler, payload)) for created, payload in items]
+        return [(created, line) for created, line in lines if line is not None]
 
     def write(self, items: Items, save_mark: SaveMark) -> None:
         """Append lines, which are in order of time.
@@ -117,8 +118,8 @@ class FileSink(Sink):
             if self._rollover.is_due(created, items[done][1], self._size()):
                 save_mark(Mark(done))
                 identity = self._file.path_identity()
-                self._file.close()
                 self._rollover.roll_over(created, identity)
+                self._file.close()  # only now: its lock keeps others away meanwhile
             backup = self._rollover.backup_for(created)
             end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]

@@ -5,27 +5,38 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import detach_stream, opened, report
-from queuelog.sinks.convert import IS_LINE, record_of, record_payload
+from queuelog.base import detach_stream, is_stdlib, opened, report
+from queuelog.sinks.convert import record_payload
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink, interrupts
+from queuelog.sinks.received import ReceivedRecord
 from queuelog.spool import frame
 
 _REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
 _abandoned: list[Any] = []  # file objects that would be flushed if nobody had them
-_PLAIN = logging.Formatter("%(message)s")
 
 
 class RecordSink(Sink):
-    """Hands records to a handler, one by one. No lock keeps others from a user's own handler."""
+    """Hands records to a handler, one by one. No lock keeps others from a user's own handler.
+
+    Three methods of the handler are ours meanwhile, for the records that were received: its
+    filters and its formatter were asked where the record was logged, and its errors come to us,
+    who can keep the record. For any other record, which this process logs, they are the handler's.
+    """
 
     def __init__(self, sink_id: str, handler: logging.Handler) -> None:
         self._id = sink_id
         self.handler: Any = handler
-        # Errors shall come to us, who can keep the record, and not be printed and forgotten.
-        vars(handler)["handleError"] = _raise
+        self._asks = not is_stdlib(handler, "handleError")
+        ours = {"filter": self._filter, "format": self._format, "handleError": self._handle_error}
+        self._theirs = {name: getattr(handler, name) for name in ours}
+        self._of_instance = {name: vars(handler)[name] for name in ours if name in vars(handler)}
+        vars(handler).update(ours)
+        self._thread = 0  # the one that hands a record to the handler just now
         if isinstance(handler, logging.FileHandler) and handler.stream is not None:
             handler.mode = "a"  # opened again, it must not be emptied
 
@@ -45,24 +56,48 @@ class RecordSink(Sink):
         for index, (_, payload) in enumerate(items):
             save_mark(Mark(index))
             try:
-                self._handle(record_of(payload))
+                self._handle(ReceivedRecord(payload))
             except BaseException as error:  # whatever a user's handler raises, also SystemExit
                 if interrupts(error) or not _is_final(error):
                     raise
-                report(f"record {self._id}", f"handler {self._id} lost a record: {error!r}")
-        with suppress(ValueError):
-            self.handler.flush()
+                self._report_lost(error)
+        stream = getattr(self.handler, "stream", None)
+        if isinstance(self.handler, logging.FileHandler) and stream is not None:
+            with suppress(ValueError):  # it has closed its file
+                stream.flush()  # the records are about to leave the spool
 
-    def _handle(self, record: logging.LogRecord) -> None:
-        handler = self.handler
-        formatter, filters = handler.formatter, handler.filters
-        handler.filters = []  # they have run in the worker: they do not run again
-        if hasattr(record, IS_LINE):
-            handler.formatter = _PLAIN
+    def _handle(self, record: ReceivedRecord) -> None:
+        self._thread = threading.get_ident()
         try:
-            handler.handle(record)
+            self.handler.handle(record)
         finally:
-            handler.formatter, handler.filters = formatter, filters
+            self._thread = 0
+
+    def _filter(self, record: logging.LogRecord) -> Any:
+        if isinstance(record, ReceivedRecord) and record.sent.filtered:
+            return True
+        return self._theirs["filter"](record)
+
+    def _format(self, record: logging.LogRecord) -> Any:
+        if isinstance(record, ReceivedRecord):
+            text = record.sent.text
+            if text is not None and record.is_unchanged:
+                return text
+        return self._theirs["format"](record)
+
+    def _handle_error(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        is_ours = isinstance(record, ReceivedRecord) and self._thread == threading.get_ident()
+        if is_ours and error is not None:
+            if interrupts(error) or not _is_final(error):
+                raise  # the record is kept  # noqa: PLE0704
+            self._report_lost(error)
+            if not self._asks:
+                return
+        self._theirs["handleError"](record)
+
+    def _report_lost(self, error: BaseException) -> None:
+        report(f"record {self._id}", f"handler {self._id} lost a record: {error!r}")
 
     def resume(self, items: Items, mark: Mark) -> int:
         """Go on at the record that was interrupted: nobody can know how far the handler was."""
@@ -103,7 +138,9 @@ class RecordSink(Sink):
 
     def close(self) -> None:
         """Give the handler back as it was."""
-        vars(self.handler).pop("handleError", None)
+        for name in self._theirs:
+            vars(self.handler).pop(name, None)
+        vars(self.handler).update(self._of_instance)
 
 
 def _is_final(error: BaseException) -> bool:
@@ -111,7 +148,3 @@ def _is_final(error: BaseException) -> bool:
     if not isinstance(error, OSError) or error.errno == errno.EMSGSIZE:
         return True  # the handler's own error, or too long for a datagram
     return getattr(error, "smtp_code", 0) >= _REFUSED_FOR_GOOD or hasattr(error, "recipients")
-
-
-def _raise(record: logging.LogRecord) -> None:
-    raise  # the exception that handleError was called for  # noqa: PLE0704

@@ -7,17 +7,18 @@ knows, nor how a record is written.
 
     frame      how one record looks          drops       counts of records that had no room
     directory  what lies where, for whom     segments    the files of all writers, being read
-    registry   who owns it, and what         segment     one of them
+    payload    a record as plain data        segment     one of them
     writer     appends to this process's     merge       batches of them
     tail       segments, one for each sink   doorbell    wakes the reader
     backlog    how much room there is        reserve     room that the owner keeps
-    spoolfile  a file that is written here
+    spoolfile  a file that is written here   registry    who owns it, and what
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """
 
 from queuelog.spool import frame
 from queuelog.spool.directory import Offsets, SpoolDirectory, Target
+from queuelog.spool.payload import RecordPayload
 from queuelog.spool.writer import SpoolWriter
 
-__all__ = ["Offsets", "SpoolDirectory", "SpoolWriter", "Target", "frame"]
+__all__ = ["Offsets", "RecordPayload", "SpoolDirectory", "SpoolWriter", "Target", "frame"]

@@ -25,7 +25,7 @@ FORMAT = 2
 
 DESCRIPTION = 1  # payload: what the sink number stands for in this segment
 LINE = 2  # payload: bytes for the sink's file, terminator included
-RECORD = 3  # payload: JSON of the record's attributes, for a handler that writes itself
+RECORD = 3  # payload: see `RecordPayload`; for a handler that writes itself
 VERSION = 4  # payload: a name and FORMAT; first in a segment, anywhere else it is nothing
 _KINDS = (DESCRIPTION, LINE, RECORD, VERSION)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from queuelog.base import Place, base_directory, opened, own_directory, place_of
 from queuelog.base.locks import MEMORY, is_locked, try_lock
-from queuelog.base.processes import processes_with
+from queuelog.base.processes import writers_of
 from queuelog.errors import SpoolError
 from queuelog.spool.directory import SpoolDirectory, spools
 from queuelog.spool.frame import FORMAT
@@ -159,5 +159,5 @@ def who_owns(path: str) -> str:
         found = read(directory)
         if found and _owns(found, place) and is_owned(directory):
             return f"process {found.owner} of user {directory.owner_uid}"
-    pids = ", ".join(map(str, processes_with(path)))
-    return f"one of the processes that have it open: {pids}" if pids else "another process"
+    others = " or ".join(writers_of(path))
+    return f"process {others}" if others else "another process"

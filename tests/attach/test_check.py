@@ -140,6 +140,27 @@ def test_a_file_is_checked_with_the_rights_of_its_user(service):
 
 
 @pytest.mark.root
+def test_a_file_that_both_name_is_checked_with_the_rights_of_both(service):
+    """The application's handler opens it in the worker, before anything is taken over."""
+    path = service.directory / "logs" / "app.log"
+    path.touch()
+    conf = "user = 'nobody'\n" + APP_LOG.replace("getLogger()", "getLogger('first')")
+    conf = "import logging\n" + conf.replace(".log'", ".log', delay=True")
+    assert service(conf).returncode == 0
+    app = APP_LOG.replace("getLogger()", "getLogger('second')")
+    mend(service(conf, app), f"{path} cannot be written by user nobody")
+
+
+@pytest.mark.root
+def test_a_check_gives_no_file_to_another_user(service):
+    """Gunicorn does so where it opens `accesslog` and `errorlog`."""
+    path = service.directory / "logs" / "access.log"
+    path.touch()
+    assert service("user = 'nobody'\naccesslog = 'logs/access.log'").returncode == 0
+    assert path.stat().st_uid == 0
+
+
+@pytest.mark.root
 def test_what_is_said_of_rights_is_what_happens(service, spool):
     """A file that the command complains about is not written, and is when the problem is mended."""
     Path(spool).parent.chmod(0o711)
@@ -234,8 +255,8 @@ def test_processes_that_write_a_file_are_named(service, background):
     app = APP_LOG
     with path.open("a"):
         pid = os.getpid()
-        problem = f"PROBLEM: {path} is written by other processes as well, which know nothing of"
-        assert f"{problem} its owner: {pid}\n" in service("", app).stdout
+        problem = f"PROBLEM: {path} is written without an owner by other processes: {pid} ("
+        assert problem in service("", app).stdout
     with path.open():
         assert service("", app).returncode == 0
     assert background("own_the_file", path).stdout.readline() == "up\n"

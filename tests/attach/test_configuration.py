@@ -66,9 +66,20 @@ def test_an_incremental_configuration_changes_levels(program, log):
     assert log.read_text().splitlines() == ["INFO 1", "ERROR 4", "DEBUG 5"]
 
 
-def test_a_handler_that_cannot_work_is_refused_in_a_worker_as_at_the_start(program):
-    """By setup() and by dictConfig(): who expects errors expects queuelog's."""
-    program()
+def test_a_handler_that_cannot_work_is_left_to_the_standard_library_in_a_worker(program):
+    """What it says and raises is what it says and raises without queuelog, and no more."""
+    stderr = program().stderr
+    assert stderr.count("LookupError: unknown encoding: no-such") == 1
+    assert stderr.count("stays in the worker") == 1
+
+
+def test_more_files_than_a_process_can_describe_stay_in_the_worker(program, tmp_path):
+    """A file for each job, for weeks: the handlers work as they do without queuelog."""
+    stderr = program().stderr
+    for name in "abcd":
+        assert (tmp_path / f"{name}.log").read_text() == f"{name}\n"
+    assert stderr.count("stays in the worker") == 2, "one for each file"
+    assert stderr.count("too many log files") == 2
 
 
 @pytest.mark.parametrize("where", ["worker", "arbiter"])

@@ -69,6 +69,26 @@ def test_a_handler_that_writes_itself_gets_the_records_of_a_program_below(progra
     assert (tmp_path / "a.log").read_text() == "1 x\n2 y\n"
 
 
+READ = [
+    "'%(h)s' {'h': '::1'} ::1", "{'event': 'in', 'n': 1} () {'event': 'in', 'n': 1}",
+    "'%s by %d' ('a', 2) a by 2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["lines", "own emit", "named"])
+def test_formatters_in_the_owner_read_what_a_program_below_has_logged(program, tmp_path, kind):
+    """Dictionaries, numbers, and args as they were: JSON access logs are made of them."""
+    program(kind)
+    assert (tmp_path / "a.log").read_text().splitlines() == READ
+
+
+@pytest.mark.parametrize("kind", ["function", "method"])
+def test_filters_are_asked_in_the_owner(program, tmp_path, kind):
+    """A program below does not have them; what they hide is in no file."""
+    program(kind)
+    assert (tmp_path / "a.log").read_text() == "5 ***\n"
+
+
 @pytest.mark.parametrize(
     ("value", "error"),
     [

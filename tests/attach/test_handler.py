@@ -18,8 +18,8 @@ def test_propagation_and_shared_handlers_write_each_line_once_a_handler(program,
     assert log.read_bytes() == b"child x\nother y\nroot z\n"
 
 
-def test_a_record_is_not_changed_for_other_handlers(program):
-    """Formatting leaves no text in the record: each handler formats a traceback its own way."""
+def test_later_handlers_get_the_record_as_the_formatter_has_left_it(program):
+    """As behind the standard library's handler, which formats the record, too, and no copy."""
     program()
 
 

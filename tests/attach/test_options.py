@@ -10,7 +10,6 @@ WRONG = [
     {"full": "explode"}, {"full": None},
     {"wait": -1}, {"wait": "1"}, {"wait": None}, {"wait": float("nan")},
     {"own": [1]}, {"own": 5}, {"own": [None]},
-    {"adopt": ["relative"]}, {"adopt": 5}, {"adopt": [5]}, {"adopt": ""},
     {"user": "nobody-of-that-name"}, {"user": []}, {"user": -1}, {"user": ""},
     {"user": -2}, {"user": (1 << 32) - 1}, {"user": 1 << 40},
     {"queue": object()},
@@ -23,6 +22,13 @@ def test_a_wrong_value_is_refused_at_the_start(options, spool):
     (name,) = options
     with pytest.raises(queuelog.ConfigurationError, match=f"{name}="):
         queuelog.start(**{"spool": spool, **options})
+
+
+def test_adopt_is_accepted_and_has_no_effect(spool, capfd):
+    """A conf file that names it keeps no server from starting."""
+    queuelog.start(spool=spool, adopt=["/var/log"])
+    queuelog.stop()
+    assert "adopt= has no effect" in capfd.readouterr().err
 
 
 def test_directories_may_be_path_objects(program, log):

@@ -4,6 +4,7 @@ Of the arbiter's own such handlers, it owns the files.
 """
 
 import importlib
+import json
 import re
 
 import pytest
@@ -31,6 +32,12 @@ def test_consoles_and_devices_stay_where_they_are(program):
 def test_other_handlers_stay_in_the_worker(program):
     """Only files, and what `own` names, are the arbiter's."""
     program()
+
+
+def test_an_object_that_only_behaves_like_a_handler_stays(program, log):
+    """Loggers ask for `level` and `handle` only, so it works; it keeps nothing from its start."""
+    assert program().stdout == "1 x\n"
+    assert log.read_text() == "x\n"
 
 
 @pytest.mark.parametrize("kind", ["subclass", "namer"])
@@ -62,6 +69,49 @@ def test_the_arbiter_owns_concurrent_log_handlers_of_its_own(server, kind):
     assert running.stop() == 0
     running.count().check(at_least=2000)
     assert "queuelog[" not in running.errors()
+
+
+EVENT = {"path": "/x", "sizes": [1, 2.5, None]}
+ACCESS = {"m": "GET", "U": "/x", "s": "200", "B": 2, "agent": "tester"}
+# By formatter: its module, the application, the worker class, the log file, and a line of it.
+READERS = {
+    "jsonapp.JsonAccess": ("jsonapp", "jsonapp:app", "sync", "access", ACCESS),
+    "pythonjsonlogger.json.JsonFormatter": (
+        "pythonjsonlogger", "jsonapp:app", "sync", "load",
+        {"message": "", "event": "served"} | EVENT,
+    ),
+    "jsonapp.structlog_formatter": (
+        "structlog", "jsonapp:structlog_app", "sync", "load",
+        {"event": "served", "level": "info"} | EVENT,
+    ),
+    "uvicorn.logging.AccessFormatter": (
+        "uvicorn_worker", "loadapp:asgi_app", "uvicorn_worker.UvicornWorker", "access",
+        '"GET /x HTTP/1.1" 200 OK',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("formatter", READERS)
+def test_formatters_that_read_msg_and_args_work_for_a_handler_that_writes_itself(
+    server, tmp_path, formatter
+):
+    """The arbiter's handler gets what the formatter has made in the worker."""
+    pytest.importorskip("concurrent_log_handler", reason="concurrent-log-handler is missing")
+    module, app, worker_class, log, expected = READERS[formatter]
+    pytest.importorskip(module, reason=f"{module} is missing")
+    config = logconfig(tmp_path / "logs")
+    config["formatters"]["reader"] = {"()": formatter}
+    if "AccessFormatter" in formatter:
+        config["formatters"]["reader"]["fmt"] = '"%(request_line)s" %(status_code)s'
+    config["handlers"][log] |= {**CONCURRENT["size"], "formatter": "reader"}
+    running = server(app=app, worker_class=worker_class, config=config).start()
+    for _ in range(10):
+        running.get("/x", headers={"User-Agent": "tester"})
+    assert running.stop() == 0
+    lines = [line for line in running.text(f"{log}.log").decode().splitlines() if "/x" in line]
+    assert [json.loads(line) if "{" in line else line for line in lines] == [expected] * 10
+    assert "queuelog[" not in running.errors()
+    assert "Logging error" not in running.errors()
 
 
 def names(server):

@@ -16,14 +16,16 @@ import sys
 import tempfile
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from queuelog.base import User
 from queuelog.base.spec import SinkSpec
 from queuelog.errors import SpoolError
 from queuelog.owner.ledger import Ledger
+from queuelog.sinks.received import ReceivedRecord
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import Target, frame
+from queuelog.spool import RecordPayload, Target, frame
 
 LIMIT = 1 << 20
 ROTATING = {"backupCount": 5, "maxBytes": 9}
@@ -84,6 +86,25 @@ def fuzz_frames(chance, _):
     assert all(-frame.FOREVER < at < frame.FOREVER for i in scan.items.values() for at, _ in i)
 
 
+RECORDS = [
+    RecordPayload({"msg": "%s and %05d", "args": ("a", 7), "created": 1.0}, "a and 00007").encode(),
+    RecordPayload({"msg": {"a": [1]}, "args": None, "name": "x"}, "{}", "text", False).encode(),
+    b'{"attributes": {"msg": "%(a)999d", "args": {"a": 1}}}',
+]
+
+
+def fuzz_records(chance, _):
+    """Only what is said is raised, and nothing grows that is formatted."""
+    data, _ = damage(chance, chance.choice(RECORDS))
+    try:
+        record = ReceivedRecord(data)
+    except (ValueError, RecursionError):
+        return
+    assert isinstance(record.is_unchanged, bool)
+    with suppress(TypeError, ValueError, KeyError):  # msg and args do not fit
+        assert len(record.getMessage()) < 10_000
+
+
 def fuzz_specifications(chance, directory):
     """Only ValueError is raised; what is accepted has a normal path, and nothing is made there."""
     if chance.random() < 0.2:
@@ -127,8 +148,11 @@ def fuzz_ledger(chance, directory):
         ledger.close()
 
 
-READERS = {"frames": fuzz_frames, "specifications": fuzz_specifications, "ledger": fuzz_ledger}
-SHARES = {"frames": 0.8, "specifications": 0.19, "ledger": 0.01}
+READERS = {
+    "frames": fuzz_frames, "records": fuzz_records, "specifications": fuzz_specifications,
+    "ledger": fuzz_ledger,
+}  # fmt: skip
+SHARES = {"frames": 0.7, "records": 0.1, "specifications": 0.19, "ledger": 0.01}
 
 
 def fuzz(inputs, seed):

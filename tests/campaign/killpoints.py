@@ -1,4 +1,4 @@
-"""Kill the owner of the spool at every system call between draining and committing, one by one.
+"""Kill the owner of the spool at every system call from draining to its end, one by one.
 
 Usage: killpoints.py DIRECTORY HANDLER LINES, with HANDLER one of plain, size, timed, gzip.
 
@@ -23,7 +23,10 @@ import inside
 
 import queuelog
 
-CALLS = ("write", "pwrite", "open", "close", "rename", "replace", "unlink", "remove", "ftruncate")
+CALLS = (
+    "write", "pwrite", "open", "close", "rename", "replace", "unlink", "remove", "ftruncate",
+    "mkdir", "rmdir", "mkfifo", "symlink", "chmod", "fchmod", "posix_fallocate",
+)  # fmt: skip
 
 
 def kill_at(number):
@@ -81,15 +84,14 @@ def decompress(path):
 
 
 def begin(directory, kind):
-    """Start queuelog with a stopped listener; return its listener and the logger."""
+    """Start queuelog with a stopped listener; return the logger."""
     logger = logging.getLogger("killpoints")
     logger.propagate = False
     logger.setLevel(logging.INFO)
     logger.handlers = [make(kind, directory / "app.log")]
     queuelog.start(spool=str(directory / "spool" / "x"))
-    listener = inside.listener()
-    listener.stop()
-    return listener, logger
+    inside.listener().stop()
+    return logger
 
 
 def in_child(function, *args):
@@ -106,7 +108,7 @@ def in_child(function, *args):
 
 def owner(directory, kind, lines, number):
     """Log `lines` lines into the spool and write them out, up to the kill."""
-    listener, logger = begin(directory, kind)
+    logger = begin(directory, kind)
     now = time.time()
     for index in range(lines):
         record = logger.makeRecord("killpoints", logging.INFO, "", 0, "%06d", (index,), None)
@@ -114,7 +116,7 @@ def owner(directory, kind, lines, number):
         logger.handle(record)
     inside.writer().close()  # as a writer that ended
     calls = kill_at(number)
-    listener.drain(10)
+    queuelog.stop()
     (directory / "calls").write_text(str(calls()))
     return 0
 

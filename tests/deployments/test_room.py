@@ -9,7 +9,6 @@ from waiting import DEADLINE, wait_for
 
 pytestmark = pytest.mark.root
 
-
 PADDING = 16_000  # bytes: few lines fill a spool
 SIZES = {"64m": 5_000, "16m": 1_400}  # of /dev/shm, and more lines than it has room for
 ROOM = {"full": "wait", "wait": 0.2}

@@ -31,17 +31,17 @@ def install(**options):
 
 @pytest.fixture
 def no_spool(tmp_path):
-    """Return the path of a spool that cannot be: a file lies there."""
-    path = tmp_path / "no-spool"
-    path.write_text("something else\n")
-    return str(path)
+    """Return the path of a directory that cannot be: above it is a file."""
+    path = tmp_path / "file"
+    path.write_text("no directory\n")
+    return str(path / "spools")
 
 
 @pytest.fixture
 def causes(no_spool, spool):
     """Return ends of conf files with which queuelog cannot work, and what it says then."""
     return {
-        "spool": (f"del on_starting\n{install(spool=no_spool)}", "SpoolError: cannot use"),
+        "spool": (f"del on_starting\n{install(spool=no_spool)}", "SpoolError: "),
         "hook": (NO_START, "NotStartedError: queuelog.start() was called neither"),
         "bug": (
             f"del on_starting\n{BROKEN_HANDLER}{install(spool=spool, own=['broken'])}",

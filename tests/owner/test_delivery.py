@@ -106,7 +106,7 @@ def test_segments_of_a_handler_that_nobody_knows_any_more_wait(directory, delive
     """A later run, in which `own=` names it again, delivers them."""
     description = json.dumps({"name": "mail", "class": "my.Mail"}).encode()
     writer = writer_of(description, directory=directory)
-    writer.put(frame.encode(frame.RECORD, 0, 1.0, b'{"msg": "kept"}'))
+    writer.put(frame.encode(frame.RECORD, 0, 1.0, b'{"attributes": {"msg": "kept"}}'))
     writer.close()
     with deliver(directory) as delivery:
         delivery.deliver(delivery.next())

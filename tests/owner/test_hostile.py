@@ -217,7 +217,8 @@ def test_a_path_that_cannot_be_followed_stops_no_other_file(arbiter, labyrinth):
 )
 def test_a_record_that_cannot_be_encoded_stops_no_other_file(arbiter, args):
     """What its file's encoding makes of it is seen only when it is written."""
-    record = frame.encode(frame.RECORD, 0, 1.0, json.dumps({"msg": "€" * 70}).encode())
+    payload = json.dumps({"attributes": {"msg": "€" * 70}}).encode()
+    record = frame.encode(frame.RECORD, 0, 1.0, payload)
     arbiter.segment(described(arbiter.allowed / "a.log", "logging.FileHandler", args, record))
     arbiter.check()
 

@@ -49,10 +49,16 @@ def test_a_record_that_an_owned_handler_cannot_get_is_said_as_the_stdlib_does(pr
 
 
 def test_records_cross_as_plain_values(program, log):
-    """Containers stay, objects become text."""
+    """With their types; what is not plain becomes text, and what would grow too long is merged."""
     pid = int(program().stdout)
-    expected = [[1, {"a": None}], "<cla", 20, True, None, None, pid]
-    assert json.loads(log.read_text()) == expected
+    end = f"[1, {{'a': None}}, [2.5, True], {{'b': 'an app'}}]; {pid}"
+    assert log.read_text().splitlines() == [
+        f"'%s %d'; ('an app', 7); 'an app 7'; {end}",
+        f"'%(a)03d'; {{'a': 7, 'b': {{'c': 1}}}}; '007'; {end}",
+        f"{{'event': 'é', 'n': 1}}; (); \"{{'event': 'é', 'n': 1}}\"; {end}",
+        f"'100 %s'; (); '100 %s'; {end}",
+        f"{'7'.rjust(5000)!r}; None; {'7'.rjust(5000)!r}; {end}",
+    ]
 
 
 def test_an_extra_that_contains_itself_does_not_cost_the_record(program, log):

@@ -51,7 +51,7 @@ def test_a_second_owner_is_told_of_the_first(background, sink, log, first, secon
     with pytest.raises(FileInUseError) as caught:
         refused.claim()
     assert caught.value.path == str(log)
-    assert caught.value.owner.endswith(f"that have it open: {owner.pid}")
+    assert caught.value.owner.startswith(f"process {owner.pid} (")
     assert not owner.communicate(timeout=30)[1]
     refused.claim()
     write(refused, "mine\n")

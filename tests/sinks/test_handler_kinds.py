@@ -50,6 +50,11 @@ SUBCLASSES = {
     "_open": b"opened\none\ntwo\n",
     "shouldRollover": b"two\n",
     "doRollover": b"header\ntwo\n",
+    "filter": b"one\n",
+    "handle": b"one\n",
+    "flush": b"one\nflushed\ntwo\nflushed\nflushed\n",  # the last time at the exit
+    "handleError": b"False one ValueError('one')\nFalse two ValueError('two')\n",
+    "handleError and emit": b"True one ValueError('one')\nTrue two ValueError('two')\n",
 }
 
 

@@ -88,7 +88,9 @@ def test_who_empties_the_spool_never_waits_and_has_room_for_reports(small, monke
     with emptying():
         for _ in range(3):
             small.put(line(b"a report" * 100), timeout=60)
-        fill(small)  # but not for ever
+        fill(small)
+        with pytest.raises(queue.Full):  # but not for ever
+            small.put(line(b"a report" * 100), timeout=60)
 
 
 def test_a_put_that_waits_goes_on_when_there_is_room(small, directory):

@@ -49,3 +49,16 @@ def test_a_count_that_is_none_is_passed_over(directory):
     os.mkfifo(incoming / "1-1-4.drops")
     (incoming / "1-1-5.drops").mkdir()
     assert [dropped.count for dropped in collect(directory)] == [0]
+
+
+def test_a_count_whose_file_somebody_removed_is_said_all_the_same(small, directory):
+    """What was said before is not said again."""
+    for _ in range(3):
+        small.drop(line(b"x"))
+    for dropped in collect(directory):
+        dropped.reported()
+    for _, name in directory.drops():
+        Path(directory.incoming(os.geteuid()), name).unlink()
+    for _ in range(2):
+        small.drop(line(b"x"))
+    assert [dropped.count for dropped in collect(directory)] == [2]

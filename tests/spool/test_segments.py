@@ -1,6 +1,7 @@
 """Segments that are read: whatever is in one, or stands in its place, costs no other one."""
 
 import os
+import resource
 from pathlib import Path
 from unittest import mock
 
@@ -215,3 +216,36 @@ def test_a_stranger_cannot_hold_up_a_batch_that_is_read_again(writer, reader, di
     path.symlink_to(tmp_path)
     assert payloads(Reader(directory).read_again({}, ends)) == [b"kept"]
     other.close()
+
+
+def test_more_segments_than_may_be_open_are_read_in_turn(directory, reader):
+    """A third of the descriptors is for them: with more writers, none may be left out."""
+    writers = [writer_of(b"sink", directory=directory) for _ in range(20)]
+    reader.segments.most = 3
+    offsets = {}
+    for turn in range(3):
+        for number, one in enumerate(writers):
+            one.put(line(b"%d of %d" % (turn, number), 1.0 + turn))
+        found = reader.read_to_the_end(offsets)
+        assert sorted(found) == sorted(b"%d of %d" % (turn, number) for number in range(20))
+        assert sum(segment.is_open for segment in reader.segments._open.values()) == 3
+    for one in writers:
+        one.close()
+    reader.read_to_the_end(offsets)
+    assert len(reader.release(offsets)) == 20
+    assert not segments(directory)
+
+
+def test_a_segment_that_cannot_be_opened_counts_as_unread(writer, reader):
+    """A stop that takes it for empty would say that all is written."""
+    writer.put(line(b"kept"))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    names = list(reader.segments.names())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        assert all(reader.segments.get(name) is None for name in names)
+        assert reader.segments.unread == set(names)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert reader.read_to_the_end() == [b"kept"]
+    assert not reader.segments.unread

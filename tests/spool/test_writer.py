@@ -124,7 +124,8 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_log_call(writer, reader):
 
 
 @pytest.mark.parametrize("rings", [False, True], ids=["silent", "ringing"])
-def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypatch, rings):
+@pytest.mark.parametrize("before", [[], [b"first"]], ids=["first", "second"])
+def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypatch, rings, before):
     """Every instruction of the writer's code is interrupted once by a call of itself.
 
     And everything can be read while the writer lives, and removed but for its last segment.
@@ -134,8 +135,9 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypa
     points = itertools.count(1)
     for point in points:
         writer = writer_of(b"sink", directory=directory)
-        writer._segment_size = 90
-        writer.put(line(b"first"))
+        writer._segment_size = 90 if before else 1000
+        for payload in before:
+            writer.put(line(payload))
         left = [point]
 
         def trace(frame, event, argument, left=left, writer=writer):
@@ -149,12 +151,12 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypa
                     writer.put(line(b"nested"))
             return trace
 
-        before = sys.gettrace()
+        tracer = sys.gettrace()
         sys.settrace(trace)
         try:
             writer.put(line(b"outer"))
         finally:
-            sys.settrace(before)
+            sys.settrace(tracer)
         writer.put(line(b"last"))
         reader, offsets = Reader(directory), {}
         found = reader.read_to_the_end(offsets)
@@ -165,7 +167,7 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypa
         reader.release(offsets)
         assert not segments(directory), point
         reader.close()
-        expected = [b"first", b"last", b"outer"] + [b"nested"] * (3 if left[0] <= 0 else 0)
+        expected = [*before, b"last", b"outer"] + [b"nested"] * (3 if left[0] <= 0 else 0)
         assert sorted(found) == sorted(expected), point
         if left[0] > 0:
             break

@@ -173,11 +173,11 @@ class Server:
         except OSError:
             return None
 
-    def get(self, path, timeout=10):
+    def get(self, path, timeout=10, headers=None):
         """Send a request; return the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers or {})
             return connection.getresponse().read()
         finally:
             connection.close()

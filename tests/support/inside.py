@@ -10,11 +10,11 @@ from queuelog import lifecycle
 from queuelog.base import fork, locks, reporter
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
-from queuelog.owner import listener as _listener
+from queuelog.owner import thread as _thread
 from queuelog.owner.transfer import Interrupted
 from queuelog.sinks import follow, registry, rollover
 from queuelog.sinks.file import FileSink
-from queuelog.spool import frame
+from queuelog.spool import RecordPayload, frame
 from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
 from queuelog.spool.backlog import Backlog
@@ -109,7 +109,7 @@ def forget_reports():
 
 def waits_for_a_stalled_disk(seconds):
     """Set how long the next forks of this process wait for a listener that a disk has stalled."""
-    _listener.FORK_WAIT = seconds
+    _thread.FORK_WAIT = seconds
 
 
 def hooks_into_forks():
@@ -203,6 +203,18 @@ def description_of(handler):
     return SinkSpec.of(handler).encode()
 
 
+def put_record(handler, attributes, message):
+    """Send a record for a handler, as a hostile worker of this process, an arbiter, might."""
+    payload = RecordPayload({"created": 1.0, **attributes}, message).encode()
+    sink = describe_handler(writer(), handler)
+    writer().put(frame.encode(frame.RECORD, sink, 1.0, payload))
+
+
+def describe_at_most(number):
+    """Let a process describe no more than so many handlers."""
+    frame.MAX_SINKS = number
+
+
 def put_line(writer, handler, created, line):
     """Write a line for the file of a handler to the spool."""
     writer.put(frame.encode(frame.LINE, describe_handler(writer, handler), created, line))
@@ -212,7 +224,7 @@ def forged_record():
     """Return what a stranger could write into a segment: a record for a handler that is none."""
     description = b'{"name": "nobody", "class": "x"}'
     frames = frame.SEGMENT_HEADER + frame.encode(frame.DESCRIPTION, 0, 0.0, description)
-    return frames + frame.encode(frame.RECORD, 0, 1.0, b'{"msg": "forged"}')
+    return frames + frame.encode(frame.RECORD, 0, 1.0, b'{"attributes": {"msg": "forged"}}')
 
 
 # --- files

@@ -40,6 +40,21 @@ def two_lines():
     log.info("y")
 
 
+def records():
+    queuelog.setup()
+    log = logging.getLogger("a")
+    log.info("%(h)s", {"h": "::1"})
+    log.info({"event": "in", "n": 1})
+    log.info("%s by %d", "a", 2)
+
+
+def secrets():
+    queuelog.setup()
+    log = logging.getLogger("a")
+    log.info("%d secret", 5)
+    log.info("not this")
+
+
 def call():
     queuelog.setup()
     getattr(queuelog, ARGUMENTS[0])()

@@ -7,7 +7,18 @@ import os
 import threading
 
 import inside
-from prelude import ARGUMENTS, add, descriptors, held, in_worker, raises, root, run, start
+from prelude import (
+    ARGUMENTS,
+    add,
+    descriptors,
+    held,
+    in_worker,
+    logger_of,
+    raises,
+    root,
+    run,
+    start,
+)
 from waiting import wait_for
 
 import queuelog
@@ -50,14 +61,30 @@ def an_incremental_configuration_changes_levels():
     run(log)
 
 
-def a_handler_that_cannot_work_is_refused_in_a_worker_as_at_the_start():
+def a_handler_that_cannot_work_is_left_to_the_standard_library_in_a_worker():
     def log():
         file = add(logging.FileHandler("app.log", delay=True, encoding="no-such"))
-        with raises(queuelog.ConfigurationError, "no-such"):
-            queuelog.setup()
-        root.removeHandler(file)
-        with raises(queuelog.ConfigurationError, "no-such"):
-            configure(maxBytes=10, delay=True, encoding="no-such")
+        queuelog.setup()
+        assert root.handlers == [file]
+        with raises(LookupError, "unknown encoding: no-such"):
+            root.info("not in an emit() of the standard library's that opens the file")
+        configure(maxBytes=10, delay=True, encoding="no-such")
+        root.info("which handleError() prints")
+        with raises(ValueError, "Unable to configure handler 'file'"):
+            configure(maxBytes=10, encoding="no-such")  # it would open the file at once
+
+    run(log)
+
+
+def more_files_than_a_process_can_describe_stay_in_the_worker():
+    inside.describe_at_most(2)
+
+    def log():
+        loggers = [logger_of(f"{name}.log") for name in "abcd"]
+        queuelog.setup()
+        queuelog.setup()
+        for logger in loggers:
+            logger.info("%s", logger.name[0])
 
     run(log)
 

@@ -24,9 +24,9 @@ def own_a_file(handler=None, formatter=None):
     return handler
 
 
-def run_below(name, *arguments):
+def run_below(name, *arguments, **options):
     """Start, run a program below this one, stop, and end as it has ended."""
-    start()
+    start(**options)
     command = [sys.executable, "-W", "error", run_program.__file__, BELOW, name, SPOOL]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     queuelog.stop()
@@ -79,6 +79,52 @@ def a_handler_that_writes_itself_gets_the_records_of_a_program_below():
 
     own_a_file(Counting("a.log"))
     run_below("two_lines")
+
+
+class Reading(logging.Formatter):
+    def format(self, record):
+        return f"{record.msg!r} {record.args!r} {record.getMessage()}"
+
+
+class Named(logging.Handler):
+    name = "named"
+
+    def emit(self, record):
+        with open("a.log", "a") as file:
+            print(self.format(record), file=file)
+
+
+class WritesItself(logging.FileHandler):
+    def emit(self, record):
+        super().emit(record)
+
+
+KINDS = {
+    "lines": lambda: logging.FileHandler("a.log"),
+    "own emit": lambda: WritesItself("a.log"),
+    "named": Named,
+}
+
+
+def formatters_in_the_owner_read_what_a_program_below_has_logged():
+    own_a_file(KINDS[ARGUMENTS[0]](), Reading())
+    run_below("records", own=["named"])
+
+
+def filters_are_asked_in_the_owner():
+    def hide(record):
+        record.msg = record.msg.replace("secret", "***")
+        return record.msg != "not this"
+
+    class Hiding(logging.FileHandler):
+        def filter(self, record):
+            return hide(record)
+
+    if ARGUMENTS[0] == "method":
+        own_a_file(Hiding("a.log"))
+    else:
+        own_a_file().addFilter(hide)
+    run_below("secrets")
 
 
 def a_program_below_owns_nothing():

@@ -10,10 +10,8 @@ import queuelog
 
 def directories_may_be_path_objects():
     add(logging.FileHandler("app.log"))
-    queuelog.start(spool=Path(SPOOL), adopt=[Path.cwd()])
+    queuelog.start(spool=Path(SPOOL))
     in_worker(lambda: root.info("in"))
-    queuelog.stop()
-    queuelog.start(spool=Path(SPOOL), adopt=Path.cwd())
     queuelog.stop()
     with raises(queuelog.ConfigurationError, "='relative' must be"):
         queuelog.start(spool=Path("relative"))

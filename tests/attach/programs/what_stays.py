@@ -40,6 +40,26 @@ def other_handlers_stay_in_the_worker():
     run(log)
 
 
+def an_object_that_only_behaves_like_a_handler_stays():
+    class Duck:
+        level = 0
+
+        def handle(self, record):
+            print(os.getpid() != arbiter and 1, record.getMessage(), flush=True)
+
+    arbiter, duck = os.getpid(), Duck()
+    root.addHandler(duck)
+    add(logging.FileHandler("app.log"), "%(message)s")
+    assert "Duck: kept in each process: it is no logging.Handler" in str(queuelog.describe())
+
+    def log():
+        queuelog.setup()
+        assert root.handlers[0] is duck
+        root.info("x")
+
+    run(log, own=["duck"])
+
+
 MADE = {
     "subclass": lambda: type("Mine", (logging.FileHandler,), {})("mine.log"),
     "namer": lambda: logging.handlers.RotatingFileHandler("mine.log"),

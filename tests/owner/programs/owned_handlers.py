@@ -7,6 +7,7 @@ import os
 import socket
 import socketserver
 import threading
+from types import MappingProxyType
 
 import inside
 from prelude import SPOOL, add, content, in_child, let_others_pass, logger_of, root, run, start
@@ -86,7 +87,7 @@ def whatever_an_owned_handler_raises_is_a_failure_of_its_own():
                 self.raised = self.errors[: len(self.raised) + 1]
                 raise self.raised[-1]
             with open("odd.log", "a") as file:
-                print(record.msg, file=file)
+                print(record.getMessage(), file=file)
 
     logger = logger_of("app.log")
     odd = named("odd", Odd(), logger=logger)
@@ -166,19 +167,22 @@ def an_owned_handlers_filters_and_level_work_in_the_worker():
 def records_cross_as_plain_values():
     class Show(logging.Handler):
         def emit(self, record):
-            found = [
-                record.plain, record.object[:4], record.levelno, record.lineno > 0,
-                record.exc_info, record.args, record.process,
-            ]  # fmt: skip
-            with open("app.log", "w") as file:
-                json.dump(found, file)
+            found = [record.msg, record.args, record.getMessage(), record.extra, record.process]
+            with open("app.log", "a") as file:
+                print(*map(repr, found), sep="; ", file=file)
 
     class App:
-        pass
+        def __str__(self):
+            return "an app"
 
     def log():
         print(os.getpid(), flush=True)
-        root.info("%s", "x", extra={"plain": [1, {"a": None}], "object": App})
+        extra = {"extra": [1, {"a": None}, (2.5, True), MappingProxyType({"b": App()})]}
+        root.info("%s %d", App(), 7, extra=extra)
+        root.info("%(a)03d", {"a": 7, "b": {"c": 1}}, extra=extra)
+        root.info({"event": "é", "n": 1}, extra=extra)
+        root.info("100 %s", extra=extra)
+        root.info("%*d", 5000, 7, extra=extra)
 
     named("show", Show())
     run(log, own=["show"])

@@ -2,6 +2,7 @@
 
 import logging.handlers
 import os
+import sys
 
 import inside
 from prelude import ARGUMENTS, add, held, in_worker, root, run, start
@@ -119,12 +120,78 @@ def with_do_rollover():
     return Mine("app.log", maxBytes=5, backupCount=1)
 
 
+def with_filter():
+    arbiter = os.getpid()
+
+    class Mine(logging.FileHandler):
+        def filter(self, record):
+            assert os.getpid() != arbiter, "a secret has left the worker"
+            return record.msg != "two" and super().filter(record)
+
+    return Mine("app.log")
+
+
+def with_handle():
+    class Mine(logging.FileHandler):
+        def handle(self, record):
+            return record.msg != "two" and super().handle(record)
+
+    return Mine("app.log")
+
+
+def with_flush():
+    class Mine(logging.FileHandler):
+        def flush(self):
+            if self.stream:
+                self.stream.write("flushed\n")
+            super().flush()
+
+        def close(self):
+            """Do not flush once more."""
+
+    return Mine("app.log")
+
+
+class SaysWhere(logging.FileHandler):
+    arbiter = os.getpid()
+
+    def handleError(self, record):  # noqa: N802  # the standard library's name
+        with open("app.log", "a") as file:
+            print(os.getpid() == self.arbiter, record.msg, repr(sys.exc_info()[1]), file=file)
+
+
+def with_handle_error():
+    class Mine(SaysWhere):
+        def format(self, record):
+            raise ValueError(record.msg)
+
+    return Mine("app.log")
+
+
+def with_handle_error_and_emit():
+    logging.getLogger("queuelog").propagate = False  # it reports the losses
+
+    class Mine(SaysWhere):
+        def emit(self, record):
+            try:
+                raise ValueError(self.format(record))
+            except ValueError:
+                self.handleError(record)
+
+    return Mine("app.log")
+
+
 SUBCLASSES = {
     "emit": with_emit,
     "format": with_format,
     "_open": with_open,
     "shouldRollover": with_should_rollover,
     "doRollover": with_do_rollover,
+    "filter": with_filter,
+    "handle": with_handle,
+    "flush": with_flush,
+    "handleError": with_handle_error,
+    "handleError and emit": with_handle_error_and_emit,
 }
 
 
