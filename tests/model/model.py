@@ -14,7 +14,8 @@ FILES = [
     "/mnt/srv/four.log",
 ]  # fmt: skip
 OWN_FILES = ["/mnt/logs/five.log", "/mnt/srv/six.log"]
-DISKS = ["/mnt/logs", "/dev/shm"]
+MEMORY = "/dev/shm"
+DISKS = ["/mnt/logs", MEMORY]
 USERS = [
     ("root", "root"), ("root", "nobody"), ("root", "daemon"), ("nobody", "nobody"),
     ("daemon", "daemon"),
@@ -112,6 +113,10 @@ class Model(RuleBasedStateMachine):
     def _has_room(self):
         return not self._full
 
+    def _may_end(self):
+        """Without room in memory the number of dropped lines is lost with the process."""
+        return self._processes and MEMORY not in self._full
+
     def _can_start(self):
         return self._has_room() and self._unused() and len(self._processes) < MOST_PROCESSES
 
@@ -189,7 +194,7 @@ class Model(RuleBasedStateMachine):
         if files:
             self._do("reload", letter, files, own_files=self._allowed(own_files, users))
 
-    @precondition(lambda self: self._alive())
+    @precondition(lambda self: self._may_end() and self._alive())
     @step(which=indices)
     def stop(self, which):
         """A service ends as it should."""
@@ -225,13 +230,13 @@ class Model(RuleBasedStateMachine):
         """A worker has a child."""
         self._do(by, pick(self._workers(), which))
 
-    @precondition(lambda self: self._processes)
+    @precondition(_may_end)
     @step(which=indices)
     def kill(self, which):
         """SIGKILL for anyone."""
         self._do("kill", pick([*self._processes], which))
 
-    @precondition(lambda self: self._processes)
+    @precondition(_may_end)
     @step()
     def crash(self):
         """SIGKILL for everyone."""

@@ -187,10 +187,16 @@ class Machine:
             wait_until(lambda: shrink(disk), f"{disk} is full")
 
     def free(self, disk):
-        """Give the disk its room again."""
+        """Give the disk its room again.
+
+        Then all processes log: those that had no room to say what they dropped can say it now.
+        """
         if disk in self._full:
             self._full.discard(disk)
             restore(disk)
+            for process in self._processes.alive():
+                for path in process.files:
+                    self.log(process.name, path, 1)
 
     def move(self, path, *, create=False):
         """Move a log file away, as `mv` and logrotate do; the latter may create a new one."""
