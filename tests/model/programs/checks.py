@@ -8,11 +8,10 @@ import time
 from contextlib import suppress
 
 from account import snapshot
-from service import MAX_BYTES
+from service import MAX_BYTES, ROLLING
 from system import ERRORS, MAIL, MEMORY, WrongError, real, used, wait_until, writers
 
 PATIENCE = float(os.environ.get("PATIENCE", "10"))  # seconds in which nothing reaches a file
-ROLLING = {"size", "moving"}  # kinds of handlers
 LEFTOVER = 256 << 10  # bytes of memory when all has ended ...
 SPOOL = 2 << 20  # ... and of each service more, at rest: its ledger, and room that it keeps
 
@@ -72,7 +71,9 @@ def check_owner(services, processes, path):
 
     But where nobody rolls it over, two that cannot know of each other may append to it.
     """
-    if kinds(services, path) == {"plain"} and any(one.letter == "x" for one in services):
+    intruders = [one for one in services if one.letter == "x"]
+    others = [one for one in services if one.letter != "x"]
+    if kinds(intruders, path) == {"plain"} and "plain" in kinds(others, path):
         return
     if len(writers(path)) > 1:  # a line that went past the spool, perhaps
         end = time.monotonic() + PATIENCE

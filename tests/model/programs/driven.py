@@ -10,8 +10,8 @@ import sys
 import time
 from contextlib import suppress
 
-from service import Arbiter, run_and_exit
-from system import ANSWER, MAIL, WrongError, enter_container, is_alive, wait_until
+from service import ROLLING, Arbiter, run_and_exit
+from system import ANSWER, MAIL, WrongError, enter_container, is_alive, real, wait_until
 
 
 class Driven:
@@ -112,7 +112,8 @@ class Service:
     def __init__(self, letter, files, own_files, options, *, user, workers, environment=None):
         self.letter, self.user, self.workers = letter, user, workers
         self.own_files, self.options = own_files, options
-        self._had = {}
+        self._had = set()
+        self.not_rolled = set()  # files that its handlers may have written, and don't roll over
         self.use(files)
         self.environment = environment
         self.arbiter = None
@@ -125,7 +126,10 @@ class Service:
     def use(self, files):
         """Have other files; its arbiter may keep the ones before for a while."""
         self.files = files
-        self._had |= files
+        self._had |= {*files}
+        for path, kind in {**files, **self.own_files}.items():
+            if kind not in ROLLING:
+                self.not_rolled.add(real(path))
 
     def renewed(self, letter, environment=None):
         """Return a service of the same configuration."""
@@ -147,7 +151,7 @@ class Service:
         """Return what may matter for the next step."""
         return {
             "alive": self.alive, "users": [self.user, self.workers],
-            "files": [*self.files, *self.own_files], "had": [*self._had],
+            "files": [*self.files, *self.own_files], "had": sorted(self._had),
         }  # fmt: skip
 
     def can_write(self, lines):

@@ -20,7 +20,7 @@ import traceback
 from contextlib import suppress
 
 from account import Account
-from checks import ROLLING, check_lines, check_memory, check_owner, check_rollovers, kinds
+from checks import check_lines, check_memory, check_owner, check_rollovers
 from driven import Processes, Service
 from system import (
     ERRORS,
@@ -46,7 +46,7 @@ class Machine:
         self._services = {}
         self._kills = 0  # of arbiters
         self._moved = 0  # files
-        self._not_rolled = set()  # those that were written by handlers that roll nothing over
+        self._had = []  # services
         self._full = set()
 
     # --- services
@@ -101,14 +101,15 @@ class Machine:
             service.arbiter.kill()
             raise
         self._services[service.letter] = service
+        self._had.append(service)
         self.fork(service.letter)
 
     def reload(self, letter, files=None, own_files=None):
         """Configure the arbiter anew, start a worker, end the older ones: SIGHUP."""
         if self._alive(letter):
             service = self._services[letter]
-            service.use(files or service.files)
             service.own_files = service.own_files if own_files is None else own_files
+            service.use(files or service.files)
             service.arbiter.ask("reload", service.files)
             service.arbiter.files = service.files
             older = self._workers(letter)
@@ -156,8 +157,6 @@ class Machine:
             process.settle()
             user = self._services[name[0]].user
             taken = self._account.take(real(path), count, size, name, user)
-            if not kinds(self._services.values(), real(path)) <= ROLLING:
-                self._not_rolled.add(real(path))
             process.send("log", path, taken.start, count, size, paced)
             if not paced:
                 process.settle()
@@ -220,7 +219,7 @@ class Machine:
             if not (self._full and path.startswith(LOGS)):
                 check_lines(self._account, path, self._can_be_written, self._kills)
             check_owner(services, self._processes.alive(), path)
-            if path not in self._not_rolled:
+            if not any(path in service.not_rolled for service in self._had):
                 check_rollovers(services, path)
 
     def _can_be_written(self, lines):

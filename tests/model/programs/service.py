@@ -70,6 +70,8 @@ KINDS = {
     "moving": {**_SIZE, "class": f"{__name__}.Moving"},
 }
 
+ROLLING = {"size", "moving"}
+
 
 def configure(files):
     """Configure a logger for each file, by `dictConfig`; `files` are their kinds by path."""
