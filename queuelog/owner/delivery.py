@@ -116,6 +116,7 @@ class Delivery:
             OSError: the ledger has no room for a longer state.
         """
         main = self._ledger.state.main
+        was_all = main.origin is Origin.NEW and not batch.more
         self.lagging.follow_files()
         self.transfer.begin()
         if main.origin is Origin.NEW:
@@ -125,6 +126,8 @@ class Delivery:
             self.lagging.add(sink_id)
         main.finish()
         self._ledger.save()
+        # Not only when nothing is there at all: a writer that goes on would silence other spools.
+        self.caught_up |= was_all
         self._release()
 
     def retry(self, *, at_once: bool = False) -> bool:

@@ -29,7 +29,8 @@ class Ownership:
         """Take the lock, the bell and the ledger, and again what was removed; tell if that worked.
 
         Raises:
-            SpoolError: there is no room for the ledger, or another version wrote it.
+            SpoolError: there is no room for the ledger, or another version wrote it; or what is
+                missing of the spool cannot be made.
             OSError: the lock or the doorbell cannot be opened.
         """
         was_ours = self._lock.is_there
@@ -37,9 +38,11 @@ class Ownership:
             return False
         if not was_ours and self.ledger.is_there:
             self.ledger.close()  # another owner may have gone on with it
-        self.bell.open()
         with self.directory.errors():
-            self.ledger.open()
+            self.ledger.open()  # first: another version's spool is left as it is
+        if not self.directory.is_complete():  # its last owner was killed while it removed it
+            self.directory.create()
+        self.bell.open()
         return True
 
     def publish(self, registry: Registry) -> None:

@@ -23,7 +23,7 @@ from queuelog.spool.doorbell import wait
 from queuelog.spool.merge import Batch
 from queuelog.spool.registry import Registry
 
-_AGAIN = 10.0  # seconds for which a spool that only others can empty is left to them
+_AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now
 
 
 class OwnedSpools:
@@ -67,11 +67,7 @@ class OwnedSpools:
         """Let other processes know what this one owns."""
         ours = Registry(os.getpid(), self._limit, self._sinks.places(), self._sinks.names())
         if self._own.held and (ours != self._published or not self._own.is_published):
-            try:
-                self._own.publish(ours)
-                self._published = ours
-            except OSError as error:
-                report("registry", f"other processes do not learn which files are ours: {error}")
+            self._published = ours if _publish(self._own, ours) else None
 
     def take_over(self) -> None:
         """Take over the spools that nobody owns, beside our own or with what we have written."""
@@ -91,16 +87,16 @@ class OwnedSpools:
         try:
             if not delivery.own():
                 return
-        except (SpoolError, OSError) as error:
+        except OSError as error:
             report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
-            self._leave(delivery, math.inf)
+            for_good = isinstance(error, SpoolError) and error.__cause__ is None
+            self._leave(delivery, math.inf if for_good else _AGAIN)
             return
         if found is not None:
             # Handlers known by name are another service's, unless it had a file of ours.
             ours = set(self._sinks.places())
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
-            with directory.errors():
-                delivery.publish(found._replace(owner=os.getpid(), taken_over=True))
+            _publish(delivery, found._replace(owner=os.getpid(), taken_over=True))
         self._all.append(delivery)
         self._taken_over(directory.path)
 
@@ -190,6 +186,7 @@ class OwnedSpools:
     def _let_go_if_done(self, delivery: Delivery) -> None:
         if not delivery.held:
             self._all.remove(delivery)
+            delivery.release()
         elif delivery.is_empty():
             self._all.remove(delivery)
             delivery.remove()
@@ -208,3 +205,13 @@ class OwnedSpools:
         """In a forked child: hold nothing of it."""
         for delivery in self._all:
             delivery.close()
+
+
+def _publish(delivery: Delivery, found: Registry) -> bool:
+    """Let other processes know what the owner of a spool owns; return False if that failed."""
+    try:
+        delivery.publish(found)
+    except OSError as error:
+        report("registry", f"other processes do not learn which files are ours: {error}")
+        return False
+    return True

@@ -16,7 +16,6 @@ from queuelog.base import (
     Place,
     SinkSpec,
     User,
-    acting_as,
     detach_stream,
     file_id,
     is_file,
@@ -81,7 +80,8 @@ class Sinks:
             ValueError: the handler's encoding is unknown.
         """
         self._resolved.clear()
-        sink_id = self._known_as(sink_id_of(handler))
+        sink_id = self._shared_by(None, sink_id_of(handler))
+        self._displace(sink_id)
         self._added.discard(sink_id)
         sink = self._sinks.get(sink_id)
         if isinstance(sink, RecordSink) and sink.handler is handler:
@@ -116,6 +116,23 @@ class Sinks:
             return sink_id
         return self._places.get(place_of(sink_id), sink_id)
 
+    def _shared_by(self, user: User | None, sink_id: str) -> str:
+        """Return the id of the sink that writes the same file, if `user` can rely on it.
+
+        Another user may have named the file by a link, which he can lead elsewhere at any time.
+        """
+        known = self._known_as(sink_id)
+        sink = self._sinks.get(known)
+        by = sink.user if isinstance(sink, FileSink) else None
+        is_safe = known == sink_id or by is None or (user is not None and user.uid == by.uid)
+        return known if is_safe else sink_id
+
+    def _displace(self, sink_id: str) -> None:
+        """Forget the sink that another user has for a file of the owner's own."""
+        known = self._known_as(sink_id)
+        if known != sink_id:
+            self._forget(known)
+
     def resolve(self, target: Target) -> str:
         """Return the id of `target`'s sink, which is there afterwards.
 
@@ -132,15 +149,18 @@ class Sinks:
     def _find(self, target: Target) -> str:
         found = SinkSpec.parse(target.description)
         user = target.user and target.user._replace(groups=self.groups.get(target.user.uid, ()))
-        sink_id = self._known_as(found.sink_id)
+        sink_id = self._shared_by(user, found.sink_id)
+        if user is None:
+            self._displace(sink_id)
         sink = self._sinks.get(sink_id)
         if sink is None and not found.path:
             if user is None:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
         if sink is None:
-            with acting_as(user):
-                handler = _build(found._replace(path=sink_id), trusted=user is None)
+            # As this process: that user may not be able to read Python's own files, which may be
+            # imported now, and what is not found once is not looked for again.
+            handler = _build(found._replace(path=sink_id), trusted=user is None)
             added = FileSink(self._schedules.get(sink_id, handler), user)
             added.use(handler)
             added.claim()
@@ -193,8 +213,9 @@ class Sinks:
     def id_of(self, target: Target) -> str:
         """Return the id of a target's sink, whether or not that exists; "" if it is refused."""
         try:
-            known = self._resolved.get(target)
-            return known or self._known_as(SinkSpec.parse(target.description).sink_id)
+            if target in self._resolved:
+                return self._resolved[target]
+            return self._shared_by(target.user, SinkSpec.parse(target.description).sink_id)
         except (ValueError, RecursionError, OSError):
             return ""
 

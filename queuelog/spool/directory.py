@@ -169,19 +169,11 @@ class SpoolDirectory:
         Only its owner may, and nothing of it can be taken over by somebody else meanwhile.
         """
         try:
-            for uid in self.uids:  # first: a segment that is new by now keeps the rest
-                with contextlib.suppress(FileNotFoundError):
-                    os.rmdir(self.incoming(uid))
-            for path in (
-                self.registry,
-                self.ledger,
-                self.consumed,
-                self.reserve,
-                self.bell,
-                self.lock,
-            ):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+            for uid in self._incoming_uids():  # first: a segment that is new by now keeps the rest
+                os.rmdir(self.incoming(uid))
+            names = os.listdir(self.path)
+            for name in sorted(names, key="lock".__eq__):  # that last: it keeps others away
+                os.unlink(os.path.join(self.path, name))
             os.rmdir(self.path)
         except OSError:
             return False
@@ -237,8 +229,9 @@ class SpoolDirectory:
             return os.open(path, flags, 0o600)
 
     def is_complete(self) -> bool:
-        """Tell if all directories are there: somebody may have removed one."""
-        return all(os.path.isdir(self.incoming(uid)) for uid in self.uids)
+        """Tell if all that `create` makes is there: somebody may have removed a part of it."""
+        directories = map(self.incoming, self.uids)
+        return os.path.lexists(self.bell) and all(map(os.path.isdir, directories))
 
     def is_empty(self) -> bool:
         """Tell if nothing waits here, nor anybody who may write; no, if nobody can say."""

@@ -7,6 +7,7 @@ spools that he can see, and logs through the one that owns it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -46,9 +47,11 @@ class Registry(NamedTuple):
         """
         new = f"{directory.registry}.new"
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        content = json.dumps(self._asdict()).encode()
         try:
             try_lock(fd)  # before others can read it: a reader's lock would keep the owner's away
-            os.write(fd, json.dumps(self._asdict()).encode())
+            if os.write(fd, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fchmod(fd, directory.file_mode)
             os.rename(new, directory.registry)
         except OSError:
@@ -57,12 +60,23 @@ class Registry(NamedTuple):
         return fd
 
 
+@contextlib.contextmanager
+def _opened(directory: SpoolDirectory) -> Iterator[int]:
+    """Open a registry that the owner of the spool has written; raise OSError if there is none.
+
+    What a link calls a spool may be a directory of root's in which everybody may make files.
+    """
+    with opened(directory.registry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) as fd:
+        found = os.fstat(fd)
+        if found.st_uid != directory.owner_uid or found.st_nlink > 1:
+            raise PermissionError(errno.EPERM, "not its owner's", directory.registry)
+        yield fd
+
+
 def read(directory: SpoolDirectory) -> Registry | None:
     """Return the registry of a spool; None if it has none, or one of another version."""
-    with (
-        contextlib.suppress(OSError, ValueError, TypeError, AttributeError),
-        opened(directory.registry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) as fd,
-    ):
+    wrong = OSError, ValueError, TypeError, AttributeError, RecursionError
+    with contextlib.suppress(*wrong), _opened(directory) as fd:
         fields = json.loads(os.read(fd, _MOST))
         if fields.get("format") == FORMAT:
             found = Registry(**fields)
@@ -72,29 +86,33 @@ def read(directory: SpoolDirectory) -> Registry | None:
 
 def is_owned(directory: SpoolDirectory) -> bool:
     """Tell if the owner of a spool lives."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    with contextlib.suppress(OSError), opened(directory.registry, flags) as fd:
+    with contextlib.suppress(OSError), _opened(directory) as fd:
         return is_locked(fd)
     return False
 
 
-def visible(parent: str | None = None) -> Iterator[SpoolDirectory]:
-    """Yield the spools that this process can see: below `parent`, this user's, those of others."""
+def _visible(users: set[int], parent: str | None = None) -> Iterator[SpoolDirectory]:
+    """Yield the spools of some users: below `parent`, this user's directory, and theirs."""
     above = [parent] if parent else []
-    named = [path for one in (*above, base_directory(), *_of_others()) for path in spools(one)]
+    named = [path for one in (*above, base_directory(), *_of_others(users)) for path in spools(one)]
     found: dict[str, SpoolDirectory] = {}
     for link in named:
         with contextlib.suppress(OSError):  # it is just being removed
             path = os.path.realpath(link)
             found[path] = SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
-    yield from found.values()
+    yield from (directory for directory in found.values() if directory.owner_uid in users)
 
 
-def _of_others() -> list[str]:
+def _of_others(users: set[int]) -> list[str]:
+    """Return the directories for spools that these users have made; a stranger's may be huge."""
     found = []
     for above in (MEMORY, tempfile.gettempdir()):
         with contextlib.suppress(OSError), os.scandir(above) as entries:
-            found += [entry.path for entry in entries if entry.name.startswith("queuelog-")]
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    uid = entry.stat(follow_symlinks=False).st_uid
+                    if entry.name.startswith("queuelog-") and uid in users:
+                        found.append(entry.path)
     return found
 
 
@@ -127,11 +145,11 @@ def owner_of(path: str, parent: str | None, uids: tuple[int, ...]) -> SpoolDirec
     None if there is no such owner. `parent` is the directory for spools that the user has named.
     """
     place = place_of(path)
-    for directory in visible(parent):
-        if None in map(directory.may_write, uids) or not _may_own(directory.owner_uid, path):
+    for directory in _visible(_believed(path), parent):
+        if None in map(directory.may_write, uids):
             continue
         found = read(directory)
-        if found and found.owner != os.getpid() and _owns(found, place) and is_owned(directory):
+        if found and _owns(found, place) and is_owned(directory):
             return directory
     return None
 
@@ -140,22 +158,21 @@ def _owns(found: Registry, place: Place) -> bool:
     return place in found.files and not found.taken_over
 
 
-def _may_own(uid: int, path: str) -> bool:
-    """Tell if what user `uid` says of a log file is to be believed.
+def _believed(path: str) -> set[int]:
+    """Return the users who are believed to own a log file if they say so: root, this one, its own.
 
     Anybody could pretend to own a file of root's, and would get all that root logs.
     """
-    if uid in (0, os.geteuid()):
-        return True
+    users = {0, os.geteuid()}
     with contextlib.suppress(OSError):
-        return os.stat(path if os.path.exists(path) else os.path.dirname(path)).st_uid == uid
-    return False
+        users.add(os.stat(path if os.path.exists(path) else os.path.dirname(path)).st_uid)
+    return users
 
 
 def who_owns(path: str) -> str:
     """Say who owns a log file that this process cannot have, as far as anybody can tell."""
     place = place_of(path)
-    for directory in visible():
+    for directory in _visible(_believed(path)):
         found = read(directory)
         if found and _owns(found, place) and is_owned(directory):
             return f"process {found.owner} of user {directory.owner_uid}"

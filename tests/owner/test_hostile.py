@@ -266,6 +266,31 @@ def test_a_link_to_a_file_of_another_user_is_not_written(arbiter, link):
     assert secret.read_text() == "secret\n"
 
 
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_file_of_roots_is_not_written_through_the_link_that_a_worker_named_it_by(
+    arbiter, configured
+):
+    """The worker could lead it to any other file, and root would write that."""
+    link, later, secret = arbiter.allowed / "a.log", arbiter.home / "later", arbiter.home / "secret"
+    link.symlink_to(later)
+    arbiter.segment(described(link))
+    arbiter.round()
+    handler = logging.FileHandler(later, delay=True)
+    writer = SpoolWriter(arbiter.directory, LIMIT)
+    writer.register(inside.description_of(handler))
+    if configured:
+        arbiter.sinks.add(handler)
+    writer.put(line(text=b"root 1\n"))
+    arbiter.check()
+    link.unlink()
+    link.symlink_to(secret)
+    writer.put(line(text=b"root 2\n"))
+    arbiter.check()
+    writer.close()
+    assert not secret.exists()
+    assert later.read_bytes().endswith(b"root 1\nroot 2\n")
+
+
 def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
     """Truncated, overwritten, grown and removed while it is open."""
     monkeypatch.setattr(merge, "HOLD", 0.0)  # or the zeros at its end would take that long

@@ -3,6 +3,7 @@
 import logging
 import os
 from contextlib import contextmanager
+from pathlib import Path
 
 import inside
 import pytest
@@ -12,7 +13,7 @@ from spools import LIMIT, line, writer_of
 from queuelog.base import place_of
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import frame
+from queuelog.spool import RecordPayload, frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
@@ -90,7 +91,7 @@ def mail(name="mail"):
 
 def record(message):
     """Return a frame with a record."""
-    return frame.encode(frame.RECORD, 0, 1.0, b'{"msg": "%s"}' % message)
+    return frame.encode(frame.RECORD, 0, 1.0, RecordPayload({"msg": message}, message).encode())
 
 
 def test_what_was_left_is_written_before_what_is_new(owner, spool, log):
@@ -114,6 +115,42 @@ def test_a_spool_is_removed_when_nothing_waits_in_it(owner, spool, log):
     assert os.listdir(spool) == []
 
 
+@pytest.mark.parametrize("gone", [[], ["registry", "ledger"], ["registry", "bell"]])
+def test_a_spool_whose_removal_was_cut_short_is_removed(owner, spool, log, gone):
+    """The owner was killed in the middle of it, or while it wrote a registry."""
+    left(spool, "1-1", description=described(log))
+    path = Path(spool, "1-1")
+    (path / "registry.new").touch()
+    (path / str(os.geteuid())).rmdir()
+    for name in gone:
+        (path / name).unlink(missing_ok=True)
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert os.listdir(spool) == ["5-5"]
+
+
+def test_what_waits_is_written_though_nobody_can_be_told_who_writes_it(owner, spool, log):
+    """The registry needs room in the spool, which is full of what waits."""
+    left(spool, "1-1", line(b"x\n"), description=described(log), files=[log])
+    Path(spool, "1-1", "registry.new").mkdir()
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert log.read_text() == "x\n"
+
+
+def test_a_spool_that_cannot_be_taken_over_now_is_tried_again(owner, spool, log):
+    """There was no descriptor left, say."""
+    left(spool, "1-1", line(b"x\n"), description=described(log))
+    Path(spool, "1-1", "lock").mkdir()
+    with owner(handler(log)) as spools:
+        write_all(spools)
+        assert not log.exists()
+        Path(spool, "1-1", "lock").rmdir()
+        inside.let_pass(spools, seconds=60)
+        write_all(spools)
+        assert log.read_text() == "x\n"
+
+
 def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
     """A worker outlives its arbiter; its lines are written, also those to come."""
     writer = left(spool, "1-1", line(b"1\n"), description=described(log), alive=True)
@@ -126,6 +163,23 @@ def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
         writer.close()
         write_all(spools)
         assert os.listdir(spool) == ["5-5"]
+
+
+def test_a_writer_that_goes_on_does_not_silence_the_owners_own_spool(owner, spool, log, tmp_path):
+    """It always has a further line, as a busy worker that outlives its arbiter."""
+    other = left(spool, "1-1", line(b"1\n"), description=described(log), alive=True)
+    with owner(handler(log), handler(tmp_path / "own.log")) as spools:
+        spools.tidy()
+        directory = SpoolDirectory(os.path.join(spool, "5-5"))
+        own = writer_of(described(tmp_path / "own.log"), directory=directory)
+        own.put(line(b"x\n"))
+        for _ in range(3):
+            spools.deliver(spools.next())
+            other.put(line(b"2\n"))
+        assert (tmp_path / "own.log").read_text() == "x\n"
+        own.close()
+        other.close()
+        write_all(spools)
 
 
 def test_a_spool_with_a_living_owner_is_left_alone(owner, spool, log, tmp_path):
@@ -144,7 +198,7 @@ def test_a_spool_with_a_living_owner_is_left_alone(owner, spool, log, tmp_path):
 def test_mails_of_another_service_wait_for_it(owner, spool, log, tmp_path):
     """A handler of the same name is somebody else's, unless a log file is the same, too."""
     description = b'{"name": "mail", "class": "x"}'
-    left(spool, "1-1", record(b"hello"), description=description, files=[log])
+    left(spool, "1-1", record("hello"), description=description, files=[log])
     stranger, got = mail()
     with owner(stranger, handler(tmp_path / "other.log")) as spools:
         write_all(spools)

@@ -69,7 +69,7 @@ def test_another_versions_registry_is_not_read(published, log, spool):
     assert owner(log, spool) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff", b"[" * 9999])
 def test_a_damaged_registry_is_none(published, log, spool, content):
     """Somebody has written nonsense into it."""
     directory, fd = published()
@@ -99,6 +99,39 @@ def test_a_stranger_is_believed_for_his_own_files_only(published, log, spool):
     assert owner(log, spool) is None
     os.chown(log, NOBODY, NOBODY)
     assert owner(log, spool) == directory.path
+
+
+@pytest.mark.root
+def test_a_registry_in_a_directory_of_roots_is_not_roots(published, log, spool):
+    """A link may lead to /tmp, where a stranger can make all that a spool consists of."""
+    directory, _ = published("0-0")
+    planted = os.path.join(os.path.dirname(spool), "planted")
+    os.rename(directory.path, planted)
+    os.symlink(planted, directory.path)
+    assert owner(log, spool) == planted
+    os.chown(os.path.join(planted, "registry"), NOBODY, NOBODY)
+    assert owner(log, spool) is None
+    os.chown(os.path.join(planted, "registry"), 0, 0)
+    os.link(os.path.join(planted, "registry"), os.path.join(planted, "second name"))
+    assert owner(log, spool) is None
+
+
+def test_an_owner_in_another_container_is_found(published, log, spool):
+    """It has the id that this process has: 1, as a rule."""
+    directory, _ = published(owner=os.getpid())
+    assert owner(log, spool) == directory.path
+
+
+@pytest.mark.root
+def test_a_registry_is_written_whole_or_not_at_all(log, mount, tmp_path):
+    """A full file system takes a part of it; nobody could read that."""
+    (tmp_path / "small").mkdir()
+    mount(tmp_path / "small", "-t", "tmpfs", "-o", "size=40k", "small")
+    small = SpoolDirectory(str(tmp_path / "small" / "spools" / "1-1"))
+    small.create()
+    (tmp_path / "small" / "filler").write_bytes(bytes(32 << 10))
+    with pytest.raises(OSError, match="No space left"):
+        Registry(SOMEBODY, 1 << 20, [place_of(log)] * 500, []).write(small)
 
 
 def test_a_registry_is_readable_for_those_who_may_write_only(published):

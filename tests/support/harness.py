@@ -20,6 +20,7 @@ from processes import (
     descriptors,
     obeys,
     open_files,
+    segment_writer,
     threads,
     wait_for_end,
     workers,
@@ -229,13 +230,16 @@ class Server:
     def at_rest(self):
         """Return how many threads and descriptors the arbiter has while nothing is going on.
 
-        The listener lets go of dead workers, and knows new ones, when it writes the next line.
+        Without the segments of living workers: each has one for each file that it has written. The
+        listener lets go of dead workers, and knows new ones, when it writes the next line.
         """
         workers(self)  # each has logged, if only that it is there
         before = self.text("access.log").count(b"/pid")
         self.get("/pid")
         wait_for(lambda: self.text("access.log").count(b"/pid") > before, "the line of a request")
-        return threads(self.pid), descriptors(self.pid)
+        living = {str(pid) for pid in workers(self)}
+        of_workers = [path for path in open_files(self.pid) if segment_writer(path) in living]
+        return threads(self.pid), descriptors(self.pid) - len(of_workers)
 
     def errors(self):
         """Return what the server wrote to stdout and stderr."""

@@ -74,6 +74,12 @@ def tidy_soon():
     listener()._next_tidy = 0.0
 
 
+def let_pass(spools, seconds):
+    """Let an owner think that so much time has passed since it left a spool to others."""
+    for path in spools._left_to_others:
+        spools._left_to_others[path] -= seconds
+
+
 def read_up_to():
     """Return the offsets up to which this process, an arbiter, has read segments."""
     return [*delivery()._ledger.state.main.offsets.values()]

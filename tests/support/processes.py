@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,12 @@ def open_files(pid, *, below="/", ending=""):
             with suppress(OSError):
                 found.append(os.readlink(entry.path))
     return [path for path in found if path.startswith(str(below)) and path.endswith(ending)]
+
+
+def segment_writer(path):
+    """Return the process id of the writer of a segment, as text; "" if it is none."""
+    found = re.search(r"/(\d+)-\d+-[0-9a-f]{8}-\d+$", path)
+    return found[1] if found else ""
 
 
 def threads(pid):
