@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
-from spools import LIMIT, Reader, line, segments, writer_of
+from spools import LIMIT, Reader, line, payloads, segments, writer_of
 
 from queuelog.spool import frame
 from queuelog.spool import spoolfile as spoolfile_module
