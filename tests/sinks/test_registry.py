@@ -8,6 +8,7 @@ import inside
 import pytest
 from filesinks import contents, timed, write
 
+from queuelog.base import place_of
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Target
 
@@ -54,3 +55,15 @@ def test_a_file_that_fails_when_it_is_closed_keeps_no_lock(sinks, tmp_path, how)
     getattr(sinks, how)()
     held = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert not [path for path in held if path.startswith(str(tmp_path))]
+
+
+def test_a_directory_that_was_made_anew_is_where_the_file_is_now(tmp_path):
+    """Others find the owner of a file by the inode of its directory."""
+    log = tmp_path / "logs" / "a.log"
+    log.parent.mkdir()
+    sinks = Sinks()
+    sinks.add(logging.FileHandler(log))
+    log.parent.rename(tmp_path / "old")
+    log.parent.mkdir()
+    assert sinks.places() == [place_of(log)]
+    sinks.close()
