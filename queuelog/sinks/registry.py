@@ -16,7 +16,6 @@ from queuelog.base import (
     Place,
     SinkSpec,
     User,
-    acting_as,
     detach_stream,
     file_id,
     is_file,
@@ -158,8 +157,8 @@ class Sinks:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
         if sink is None:
-            with acting_as(user):
-                handler = _build(found._replace(path=sink_id), trusted=user is None)
+            # With our own rights: a codec that a user cannot read would stay unknown to all.
+            handler = _build(found._replace(path=sink_id), trusted=user is None)
             added = FileSink(self._schedules.get(sink_id, handler), user)
             added.use(handler)
             added.claim()

@@ -302,6 +302,13 @@ def test_a_group_that_the_worker_does_not_have_gives_it_no_rights(arbiter):
     assert list(closed.iterdir()) == []
 
 
+def test_an_encoding_that_the_worker_cannot_read_stays_known(arbiter):
+    """Python may be in root's home: what it cannot import once is unknown for ever."""
+    arbiter.segment(described(arbiter.allowed / "a.log", args='{"encoding": "cp1026"}'))
+    arbiter.check()
+    assert "x".encode("cp1026")
+
+
 def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
     """Truncated, overwritten, grown and removed while it is open."""
     monkeypatch.setattr(merge, "HOLD", 0.0)  # or the zeros at its end would take that long
