@@ -62,13 +62,18 @@ class Delivery:
             raise
         self._reserve.adjust()
         self._reader.segments.close()  # another owner may have read what this one had open once
-        for offsets in self._ledger.state.positions():
-            for name in list(offsets):
-                if not os.path.lexists(self.directory.segment(name)):
-                    del offsets[name]
+        self._forget_removed()
         self.lagging.follow_files()
         self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
         return True
+
+    def _forget_removed(self) -> None:
+        """Forget the segments that are gone, and not open either: nothing of them can be read."""
+        known = set(self._reader.segments.names())
+        for offsets in self._ledger.state.positions():
+            for name in offsets.keys() - known:
+                if not os.path.lexists(self.directory.segment(name)):
+                    del offsets[name]
 
     def publish(self, found: Registry) -> None:
         """Let other processes know what this one owns; raises OSError if there is no room."""
@@ -154,6 +159,7 @@ class Delivery:
         """
         if self.held and self._ownership.mend():
             self._reader.segments.remove_stale()
+            self._forget_removed()
             self._report_drops()
             self._release()
 

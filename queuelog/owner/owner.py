@@ -39,7 +39,8 @@ def _directory_for_spools(named: str | None) -> str:
     if owner == os.geteuid() or (owner == 0 and os.access(named, os.W_OK | os.X_OK)):
         return named
     usual = base_directory()
-    report("spool", f"{named} is for another user's spools: this process has its own in {usual}")
+    message = f"{named} is for another user's spools: this process has its own in {usual}"
+    report("spool", message, logging.WARNING)
     return usual
 
 

@@ -38,11 +38,11 @@ class Ownership:
             return False
         if not was_ours and self.ledger.is_there:
             self.ledger.close()  # another owner may have gone on with it
+        with self.directory.errors():
+            self.ledger.open()  # first: another version's spool is left as it is
         if not self.directory.is_complete():  # its last owner was killed while it removed it
             self.directory.create()
         self.bell.open()
-        with self.directory.errors():
-            self.ledger.open()
         return True
 
     def publish(self, registry: Registry) -> None:

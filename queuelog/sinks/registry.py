@@ -157,7 +157,8 @@ class Sinks:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
         if sink is None:
-            # With our own rights: a codec that a user cannot read would stay unknown to all.
+            # As this process: that user may not be able to read Python's own files, which may be
+            # imported now, and what is not found once is not looked for again.
             handler = _build(found._replace(path=sink_id), trusted=user is None)
             added = FileSink(self._schedules.get(sink_id, handler), user)
             added.use(handler)

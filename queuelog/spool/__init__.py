@@ -9,7 +9,7 @@ knows, nor how a record is written.
     directory  what lies where, for whom     segments    the files of all writers, being read
     payload    a record as plain data        segment     one of them
     writer     appends to this process's     merge       batches of them
-    tail       segments, one for each sink   doorbell    wakes the reader
+    tail       this process's segments       doorbell    wakes the reader
     backlog    how much room there is        reserve     room that the owner keeps
     spoolfile  a file that is written here   registry    who owns it, and what
 

@@ -7,7 +7,7 @@
     SPOOL/reserve       room, for when something else has filled the file system
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
-        <pid>-<start>-<tag>-<n>     segments, each with one writer, for one sink
+        <pid>-<start>-<tag>-<n>     segments, each with one writer, for one slot (see `tail`)
         <pid>-<start>-<sink>.drops  how many records a process has dropped
 
 Each owner makes a spool of its own, whose name says only when that was. Segments of another user

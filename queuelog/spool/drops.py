@@ -31,86 +31,88 @@ Make = Callable[[str, bytes], SpoolFile]  # of a file, by what its name ends wit
 
 
 class DropCounter:
-    """The writer's side: counts what one process drops of one sink. `make` makes its file."""
+    """The writer's side: what one process drops of one sink. `make` makes its file."""
 
     def __init__(self, make: Make, numbers: Iterator[int], description: bytes) -> None:
         self._make = make
         self._numbers = numbers
         self._description = description
-        self._count = 0
+        self.count = 0
         self._saved = 0  # what the file says
         self._file: SpoolFile | None = None
 
-    def add(self) -> None:
-        """Count one more."""
-        self._count += 1
-        self.save()
-
     def save(self) -> None:
         """Write the number to the file, or leave that for later if there is no room."""
+        count = self.count  # a nested call may go on counting
         with contextlib.suppress(OSError):
-            if self._saved < self._count:
+            if self._saved < count:
                 if self._file is None or not self._file.is_usable():
-                    self._begin()
+                    self._begin(count)
                 else:
-                    os.pwrite(self._file.fd, _COUNT.pack(self._count), 0)
-                self._saved = self._count
+                    os.pwrite(self._file.fd, _COUNT.pack(count), 0)
+                self._saved = count
 
-    def _begin(self) -> None:
+    def _begin(self, count: int) -> None:
         """Make a file, or another one if somebody has removed that, or closed all descriptors."""
-        content = _HEADER.pack(self._count, self._said()) + self._description
-        self._file = self._make(f"{next(self._numbers)}.drops", content)
+        content = _HEADER.pack(count, self._said()) + self._description
+        new = self._make(f"{next(self._numbers)}.drops", content)
+        self.close()
+        self._file = new
 
     def _said(self) -> int:
         """Return how many the listener has said, or will say without us."""
         if self._file is None or not self._file.is_ours():
             return self._saved
         said: int = _COUNT.unpack(os.pread(self._file.fd, _COUNT.size, _COUNT.size))[0]
-        self._file.close()
         return said
 
-    def let_go(self) -> bool:
-        """Let the listener remove the file when it has said the number; tell if it will say all."""
-        self.save()
+    def let_go(self) -> None:
+        """Let the listener remove the file when it has said the number; go on in another one."""
         if self._file is not None:
             self._file.let_go()
-        return self._saved == self._count
 
-    def abandon(self) -> None:
-        """In a forked child: close what is the parent's."""
+    def close(self) -> None:
+        """Close the file, which in a forked child is the parent's."""
         if self._file is not None:
             self._file.close()
 
 
 class DropCounters:
-    """Those of one process, by sink number."""
+    """Those of one process, by sink number.
+
+    A nested call only counts; `save` and what lets go is for the outermost one.
+    """
 
     def __init__(self, make: Make) -> None:
         self._make = make
         self._numbers = itertools.count()
         self._counters: dict[int, DropCounter] = {}
+        self._ends = False
+        self.changed = False  # there may be something to save
 
     def add(self, sink: int, description: bytes) -> None:
         """Count a record of a sink."""
-        if sink not in self._counters:
-            self._counters[sink] = DropCounter(self._make, self._numbers, description)
-        self._counters[sink].add()
+        new = DropCounter(self._make, self._numbers, description)
+        self._counters.setdefault(sink, new).count += 1
+        self.changed = True
+
+    def finish_all(self) -> None:
+        """Let go of the files when they are saved."""
+        self._ends = self.changed = True
 
     def save(self) -> None:
-        """Write what had no room."""
+        """Write what is new, and what had no room before."""
+        self.changed = False  # first: a nested call may change it again
+        ends, self._ends = self._ends, False
         for counter in [*self._counters.values()]:
             counter.save()
-
-    def let_go(self) -> None:
-        """Begin anew; only what had no room is kept."""
-        for sink, counter in [*self._counters.items()]:
-            if counter.let_go():
-                del self._counters[sink]
+            if ends:
+                counter.let_go()
 
     def abandon(self) -> None:
         """In a forked child: close what is the parent's."""
-        for counter in self._counters.values():
-            counter.abandon()
+        for counter in [*self._counters.values()]:
+            counter.close()
 
 
 class Dropped:

@@ -5,7 +5,7 @@ Reading changes nothing: the same offsets give the same items again, which is wh
 
 from __future__ import annotations
 
-import math
+import sys
 import time
 from itertools import groupby
 from typing import NamedTuple
@@ -70,7 +70,7 @@ class SpoolReader:
         for name in sorted(ends, key=_order):
             segment = self.segments.get_again(name)
             if segment is not None:
-                parts.append(segment.read(start.get(name, 0), ends[name], math.inf))
+                parts.append(segment.read(start.get(name, 0), ends[name], sys.maxsize))
         if len(parts) < len(ends):
             gone = ", ".join(ends.keys() - {part.segment.name for part in parts})
             report("spool-gone", f"what was not yet written of these segments is lost: {gone}")
@@ -110,7 +110,7 @@ class SpoolReader:
         return time.monotonic() - self._holding_since < HOLD
 
     def _read_writer(
-        self, stops: dict[str, int | None], start: Offsets, room: float, until: float
+        self, stops: dict[str, int | None], start: Offsets, room: int, until: float
     ) -> tuple[list[Part], bool, bool]:
         """Read one writer's segments in order.
 
@@ -119,6 +119,8 @@ class SpoolReader:
         parts: list[Part] = []
         for name, stop in stops.items():
             segment = self.segments.get(name)
+            if name in self.segments.unread:
+                break  # what is in the next ones comes after it
             if segment is None:
                 continue
             offset = start.get(name, 0)
@@ -140,7 +142,7 @@ def _latest(parts: list[Part]) -> float:
 class _Order(NamedTuple):
     """Where a segment comes among others: when its writer `started`, no record of it is older.
 
-    What one process writes for one sink counts as one writer.
+    What one process writes in one slot (see `tail`) counts as one writer.
     """
 
     started: float

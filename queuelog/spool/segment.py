@@ -11,7 +11,8 @@ from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import Target
 
-CHUNK = 1 << 18  # bytes that are scanned at once
+CHUNK = 1 << 18  # bytes that are scanned at once, at most ...
+_LEAST = 1 << 12  # ... and at least
 _BEGINNING = 1 << 12  # bytes in which a segment's first description begins
 
 
@@ -68,7 +69,7 @@ class Segment(Descriptor):
         """Tell if nothing is behind `offset`, or can follow: the size counts without the lock."""
         return offset == self.size() and self.is_complete() and offset == self.size()
 
-    def read(self, start: int, stop: int | None, room: float, until: float = frame.FOREVER) -> Part:
+    def read(self, start: int, stop: int | None, room: int, until: float = frame.FOREVER) -> Part:
         """Take about `room` bytes behind `start`, up to the first that was created after `until`.
 
         With a `stop`, the end of an earlier read, nothing behind that; without, all that is there.
@@ -81,13 +82,14 @@ class Segment(Descriptor):
             part = part._replace(end=end)
         return part._replace(done=self.ends_at(part.end) if stop is None else part.end >= stop)
 
-    def _take(self, start: int, stop: int, room: float, until: float) -> Part:
+    def _take(self, start: int, stop: int, room: int, until: float) -> Part:
         if start > self._known:  # the process that read the beginning was another one
             self._scan(self._known, start)
         items: dict[int, list[frame.Item]] = {}
         before, end, late = -1, start, False
+        chunk = min(CHUNK, max(room, _LEAST))
         while before < end < stop and end - start < room and not late:
-            found = self._scan(end, min(stop, end + CHUNK), until)
+            found = self._scan(end, min(stop, end + chunk), until)
             before, end, late = end, found.end, found.late
             for tag, more in found.items.items():
                 items.setdefault(tag, []).extend(more)

@@ -1,4 +1,7 @@
-"""The segments that this process appends to: one for each sink.
+"""The segments that this process appends to: one for each slot.
+
+Each of the first sinks has a slot of its own; all others share the last one, or a process with many
+log files would need as many descriptors.
 
 A call may be interrupted anywhere by one that is nested in it: in a signal handler, in a
 destructor. The nested one may make a further segment, but it lets go of none, since the call that
@@ -12,38 +15,38 @@ import os
 import resource
 from operator import attrgetter
 
+from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.spoolfile import SpoolFile
 
-_MOST_OPEN = 32  # descriptors; with more sinks a process goes on to the next segment more often
+_SLOTS = 32  # each takes a descriptor
 
 
 class Tail(SpoolFile):
     """A segment that is appended to; sizes in bytes."""
 
     def __init__(
-        self, directory: SpoolDirectory, uid: int, name: str, sink: int, capacity: int
+        self, directory: SpoolDirectory, uid: int, name: str, slot: int, capacity: int
     ) -> None:
-        super().__init__(directory, uid, name, os.O_WRONLY | os.O_APPEND)
-        self.sink = sink
+        super().__init__(directory, uid, name, os.O_RDWR | os.O_APPEND)
+        self.slot = slot
+        self.described: set[int] = set()  # sink numbers
         self.number = int(name.rpartition("-")[2])
         self.capacity = capacity
         self.size = 0
         self.is_done = False  # nothing more is appended
-        self.torn_at = 0  # the end of a partial frame, if there is one
 
     def takes(self, length: int) -> bool:
         """Tell if a frame of so many bytes may be appended; a long one is alone in its segment."""
         fits = not length or not self.size or self.size + length <= self.capacity
         return fits and not self.is_done
 
-    def tear(self) -> None:
-        """A partial frame has been written."""
-        self.torn_at = os.fstat(self.fd).st_size
-
-    def hides_its_end(self) -> bool:
-        """Tell if something stands behind a partial frame, where nobody can find it."""
-        return self.torn_at > 0 and os.fstat(self.fd).st_size > self.torn_at
+    def holds(self, item: bytes) -> bool:
+        """Tell if a frame that was written can be read: it does not stand behind a partial one."""
+        data = os.pread(self.fd, os.fstat(self.fd).st_size, 0)
+        kind, created, payload = frame.decode(item)
+        found = frame.scan(data, len(data)).items.get(frame.tag(kind, frame.sink_of(item)), [])
+        return (created, payload) in found
 
     def let_go(self) -> None:
         """Let the reader know that nothing follows; remove what was never written to."""
@@ -54,33 +57,37 @@ class Tail(SpoolFile):
 
 
 class Tails:
-    """The open segments of one process, and which of them each sink's records go to."""
+    """The open segments of one process, and which of them each slot's records go to."""
 
     def __init__(self) -> None:
         self._open: list[Tail] = []  # in the order in which they were made
-        self._current: dict[int, Tail] = {}  # by sink number
-        self._most = min(_MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
+        self._current: dict[int, Tail] = {}  # by slot
+        self._last = min(_SLOTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8) - 1
         self.changed = False  # there may be one to let go of
 
-    def current(self, sink: int) -> Tail | None:
-        """Return the last segment for a sink's records, if there is one."""
-        return self._current.get(sink)
+    def slot_of(self, sink: int) -> int:
+        """Return the slot of a sink, which is also the number of the first sink in it."""
+        return min(sink, self._last)
+
+    def current(self, slot: int) -> Tail | None:
+        """Return the last segment of a slot, if there is one."""
+        return self._current.get(slot)
 
     def add(self, new: Tail) -> Tail:
-        """Let the records of a sink go to `new`, or, if a nested call is ahead, to what that made.
+        """Let the records of a slot go to `new`, or, if a nested call is ahead, to what that made.
 
         Returns:
-            the sink's segment with the highest number. The reader comes to it when all others are
+            the slot's segment with the highest number. The reader comes to it when all others are
             done, so nothing may be appended to another one for long.
         """
         self._open.append(new)
         self.changed = True
-        while self._current.get(new.sink) is not (newest := self._newest(new.sink)):
-            self._current[new.sink] = newest
+        while self._current.get(new.slot) is not (newest := self._newest(new.slot)):
+            self._current[new.slot] = newest
         return newest
 
-    def _newest(self, sink: int) -> Tail:
-        return max((t for t in self._open if t.sink == sink), key=attrgetter("number"))
+    def _newest(self, slot: int) -> Tail:
+        return max((t for t in self._open if t.slot == slot), key=attrgetter("number"))
 
     def finish(self, tail: Tail) -> None:
         """Append nothing more to a segment."""
@@ -100,14 +107,20 @@ class Tails:
     def let_go(self) -> None:
         """Let go of the segments that are done; only while no call is about to write to one."""
         self.changed = False  # first: a nested call may change it again
-        for tail in self._open[: -self._most]:
-            tail.is_done = True
         for tail in [*self._open]:
-            if tail.is_done or self._current.get(tail.sink) is not tail:
+            if tail.is_done or self._current.get(tail.slot) is not tail:
                 tail.is_done = True
                 with contextlib.suppress(ValueError):
                     self._open.remove(tail)
                 tail.let_go()
+
+    def spare_one(self) -> bool:
+        """Let go of the segment that was made first, for its descriptor; tell if there was one."""
+        for tail in self._open[:1]:
+            self.finish(tail)
+            self.let_go()
+            return True
+        return False
 
     def abandon(self) -> None:
         """In a forked child: close what is the parent's."""

@@ -1,4 +1,4 @@
-"""The writing end of the spool: every process appends to segments of its own, one for each sink.
+"""The writing end of the spool: every process appends to segments of its own.
 
 One `os.write` on an `O_APPEND` descriptor a record. When it has returned the kernel has the bytes,
 so nothing that happens to this process can lose them; there is no buffer, no thread, and no lock
@@ -6,8 +6,8 @@ that another process could hold.
 
 While a writer lives it holds a lock on each of its segments. The reader asks for it to learn that a
 segment is complete: the writer releases it when it goes on to the next one, the kernel when the
-writer dies. A segment has records of one sink only: what waits for one that fails keeps nothing of
-another.
+writer dies. A segment has records of one sink only (see `tail`): what waits for one that fails
+keeps nothing of another.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class SpoolWriter:
         self.directory = directory
         self.limit = limit
         self._segment_size = SEGMENT_SIZE
-        self._descriptions: list[bytes] = []
+        self._descriptions: dict[int, bytes] = {}  # by sink number
+        self._sinks: dict[bytes, int] = {}  # numbers, by description
+        self._sink_numbers = itertools.count()
         self.child_uid = directory.owner_uid if uid is None else uid
         self._start(self.child_uid)
 
@@ -74,8 +76,8 @@ class SpoolWriter:
         self._numbers = itertools.count()
         self._tails = Tails()
         self._drops = DropCounters(self._drop_file)
-        self._full_until: dict[int, float] = {}  # by sink number
-        self._gave_up: set[int] = set()  # sink numbers
+        self._full_until: dict[int, float] = {}  # by slot
+        self._gave_up: set[int] = set()  # slots
         self._shut = False
         self._rung = 0.0
 
@@ -86,11 +88,13 @@ class SpoolWriter:
             OverflowError: a process has described 65,536 sinks already.
         """
         with self._lock:
-            if description not in self._descriptions:
+            if description not in self._sinks:
                 if len(self._descriptions) == frame.MAX_SINKS:
                     raise OverflowError("too many log files")
-                self._descriptions.append(description)
-            return self._descriptions.index(description)
+                number = next(self._sink_numbers)  # also where a nested call takes one
+                self._descriptions[number] = description
+                self._sinks[description] = number
+            return self._sinks[description]
 
     def enter(self) -> None:
         """Be there as a writer before there is anything to write: the spool is not removed then.
@@ -157,9 +161,12 @@ class SpoolWriter:
         nested: bool = self._lock._is_owned()  # noqa: SLF001  # as threading.Condition asks
         return nested
 
+    def _slot_of(self, item: bytes) -> int:
+        return self._tails.slot_of(frame.sink_of(item))
+
     def _may_wait(self, item: bytes) -> bool:
         return (
-            frame.sink_of(item) not in self._gave_up
+            self._slot_of(item) not in self._gave_up
             and len(item) <= self.limit
             and not self._is_nested()  # other threads would wait for the lock as long
             and not is_emptying()
@@ -173,7 +180,7 @@ class SpoolWriter:
                 self._append(item)
             except queue.Full:
                 if time.monotonic() > deadline:
-                    self._gave_up.add(frame.sink_of(item))
+                    self._gave_up.add(self._slot_of(item))
                     raise
             else:
                 return
@@ -193,9 +200,10 @@ class SpoolWriter:
                 self._leave(nested)
 
     def _leave(self, nested: bool) -> None:
-        """Let go of segments at the end of a call, unless that interrupts another one."""
-        while self._tails.changed and not nested:
+        """Do what is due at the end of a call, unless that interrupts another one."""
+        while (self._tails.changed or self._drops.changed) and not nested:
             self._tails.let_go()
+            self._drops.save()
 
     def _write(self, sink: int, item: bytes, nested: bool) -> None:
         """Write a frame whole, or not so that anybody reads it.
@@ -204,44 +212,46 @@ class SpoolWriter:
         one only if it must. Should both write the description of the sink, it stands there twice:
         no harm.
         """
+        slot = self._tails.slot_of(sink)
         while True:
-            tail = self._tails.current(sink)
+            tail = self._tails.current(slot)
             while tail is None or not tail.takes(0 if nested else len(item)):
-                tail = self._next_segment(sink, len(item))
+                tail = self._next_segment(slot, len(item), nested)
             begins = not tail.size
-            data = self._beginning(sink) + item if begins else item
+            data = item if sink in tail.described else self._introduction(tail, sink) + item
             try:
                 written = write(tail.fd, data)
             except OSError as error:
                 if error.errno not in _NO_ROOM:
                     raise
                 written = 0
-            if written == len(data) and not tail.hides_its_end():
-                tail.size += written
-                return
             # A partial frame hides all later ones, but not at the end of a segment that nobody
-            # holds. It cannot be cut off, since it may have been read.
-            if 0 < written < len(data):
-                tail.tear()
+            # holds. It cannot be cut off, since it may have been read. The one that this call
+            # interrupts may have left such a frame, and those that have interrupted this one.
+            alone = not nested and not tail.is_done
+            if written == len(data) and (alone or tail.holds(item)):
+                tail.size += written
+                tail.described.add(sink)
+                return
             self._tails.finish(tail)
             if begins and written < len(data):
-                self._refuse(sink)
+                self._refuse(slot)
 
-    def _beginning(self, sink: int) -> bytes:
-        """Return what a segment for a sink begins with."""
+    def _introduction(self, tail: Tail, sink: int) -> bytes:
+        """Return what comes in a segment before the first frame for a sink."""
         description = frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
-        return frame.SEGMENT_HEADER + description
+        return description if tail.described else frame.SEGMENT_HEADER + description
 
-    def _next_segment(self, sink: int, length: int) -> Tail:
-        """Make a segment for a sink, with room for a frame of so many bytes."""
-        if monotonic() < self._full_until.get(sink, 0.0) and not is_emptying():
+    def _next_segment(self, slot: int, length: int, nested: bool) -> Tail:
+        """Make a segment for a slot, with room for a frame of so many bytes."""
+        if monotonic() < self._full_until.get(slot, 0.0) and not is_emptying():
             raise queue.Full
-        old, tag = self._tails.current(sink), tag_of(self._descriptions[sink])
+        old, tag = self._tails.current(slot), tag_of(self._descriptions[slot])
         room, writers = room_for(tag, self.directory, self.limit)
         if room < _SMALLEST:
             if old is not None:  # only when it is let go the reader can remove it
                 self._tails.finish(old)
-            self._refuse(sink)
+            self._refuse(slot)
         if room < length:
             raise queue.Full
         # Room is looked at only here: with many writers the segments must be small, or they
@@ -249,35 +259,39 @@ class SpoolWriter:
         capacity = min(self._segment_size, max(_SMALLEST, room // (writers + 1)), _file_limit())
         name = f"{self._name}-{tag}-{next(self._numbers)}"
         try:
-            new = Tail(self.directory, self._uid, name, sink, capacity)
+            new = Tail(self.directory, self._uid, name, slot, capacity)
         except OSError as error:
             if error.errno in _NO_ROOM:
-                self._refuse(sink)
-            return self._go_on_in(old, length, error)
-        self._gave_up.discard(sink)
-        self._drops.save()
+                self._refuse(slot)
+            if old is not None and self._goes_on_in(old, length, error):
+                return old
+            if error.errno in _NO_DESCRIPTOR and not nested and self._tails.spare_one():
+                return self._next_segment(slot, length, nested)
+            raise
+        self._gave_up.discard(slot)
+        self._drops.changed = True  # what had no room may have some now
         return self._tails.add(new)
 
-    def _refuse(self, sink: int) -> NoReturn:
-        self._full_until[sink] = monotonic() + _FULL_CHECK
+    def _refuse(self, slot: int) -> NoReturn:
+        self._full_until[slot] = monotonic() + _FULL_CHECK
         raise queue.Full
 
-    def _go_on_in(self, old: Tail | None, length: int, error: OSError) -> Tail:
+    def _goes_on_in(self, old: Tail, length: int, error: OSError) -> bool:
         """Without a descriptor, a segment that is too long is better than none."""
-        if old is None or old.is_done:
-            raise error
+        if old.is_done:
+            return False
         if error.errno not in _NO_DESCRIPTOR or old.size > _LONGEST:
             self._tails.finish(old)
-            raise error
+            return False
         old.capacity = old.size + length
-        return old
+        return True
 
     def close(self) -> None:
         """Let go of the segments, so that the reader sees that they are complete."""
         nested = self._is_nested()
         with self._lock:
             self._tails.finish_all()
-            self._drops.let_go()
+            self._drops.finish_all()
             self._leave(nested)
 
     def after_fork_in_child(self) -> None:

@@ -184,3 +184,25 @@ def test_a_batch_that_was_begun_goes_on_without_a_segment_that_is_gone(
         assert delivery.next() is None
     assert len(log.read_text().splitlines()) == len(LINES) / 2
     assert f"is lost: {os.geteuid()}/{gone.name}" in capfd.readouterr().err
+
+
+def test_a_sink_that_lags_behind_a_segment_that_was_removed_catches_up(deliver, tmp_path):
+    """Somebody has made room: what cannot be read any more holds up nothing else."""
+    path = tmp_path / "later" / "app.log"
+    handler = HANDLERS["plain"](path)
+    with fresh_directory() as directory, deliver(directory, handler) as delivery:
+        inside.open_segments(delivery, at_most=1)
+        for number in range(4):
+            writer = writer_of(inside.description_of(handler), directory=directory)
+            writer.put(line(b"%d\n" % number))
+            writer.close()
+            delivery.deliver(delivery.next())
+        assert delivery.lagging.ids()
+        for segment in segments(directory):  # one of them is open, the others are not
+            segment.unlink()
+        path.parent.mkdir()
+        delivery.tidy()
+        for _ in range(5):
+            delivery.retry(at_once=True)
+        assert not delivery.lagging.ids()
+    assert len(path.read_text().splitlines()) == 1

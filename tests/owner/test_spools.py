@@ -13,7 +13,7 @@ from spools import LIMIT, line, writer_of
 from queuelog.base import place_of
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import frame
+from queuelog.spool import RecordPayload, frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
@@ -91,7 +91,7 @@ def mail(name="mail"):
 
 def record(message):
     """Return a frame with a record."""
-    return frame.encode(frame.RECORD, 0, 1.0, b'{"msg": "%s"}' % message)
+    return frame.encode(frame.RECORD, 0, 1.0, RecordPayload({"msg": message}, message).encode())
 
 
 def test_what_was_left_is_written_before_what_is_new(owner, spool, log):
@@ -198,7 +198,7 @@ def test_a_spool_with_a_living_owner_is_left_alone(owner, spool, log, tmp_path):
 def test_mails_of_another_service_wait_for_it(owner, spool, log, tmp_path):
     """A handler of the same name is somebody else's, unless a log file is the same, too."""
     description = b'{"name": "mail", "class": "x"}'
-    left(spool, "1-1", record(b"hello"), description=description, files=[log])
+    left(spool, "1-1", record("hello"), description=description, files=[log])
     stranger, got = mail()
     with owner(stranger, handler(tmp_path / "other.log")) as spools:
         write_all(spools)

@@ -23,7 +23,8 @@ def test_each_file_has_the_handlers_encoding_and_one_byte_order_mark(program, tm
 def test_characters_that_cannot_be_encoded_do_not_cost_the_line(program, log):
     """`errors` is used; where it is strict, the stdlib loses the line, and an escape is written."""
     program()
-    assert log.read_bytes() == b"strict \\u20ac \\ud800\n? ?\n"
+    lines = log.read_bytes().splitlines()  # of one moment, by two handlers: in whatever order
+    assert sorted(lines) == [b"? ?", b"strict \\u20ac \\ud800"]
 
 
 def test_lone_surrogates_are_escaped_in_utf_8(program, log):

@@ -1,10 +1,17 @@
 """Counts of dropped records outlive their process, and go when they are reported."""
 
+import errno
+import itertools
 import os
+import sys
 from pathlib import Path
 
-from spools import line
+import pytest
+from spools import line, writer_of
 
+from queuelog.spool import drops as drops_module
+from queuelog.spool import spoolfile as spoolfile_module
+from queuelog.spool import writer as writer_module
 from queuelog.spool.drops import collect
 
 
@@ -62,3 +69,56 @@ def test_a_count_whose_file_somebody_removed_is_said_all_the_same(small, directo
     for _ in range(2):
         small.drop(line(b"x"))
     assert [dropped.count for dropped in collect(directory)] == [2]
+
+
+def test_a_count_whose_file_somebody_removed_is_kept_until_there_is_room(small, directory):
+    """What was removed with it was not said yet."""
+    for _ in range(3):
+        small.drop(line(b"x"))
+    for _, name in directory.drops():
+        Path(directory.incoming(os.geteuid()), name).unlink()
+    make = small._drops._counters[0]._make
+
+    def find_no_room(suffix, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    small._drops._counters[0]._make = find_no_room
+    small.drop(line(b"x"))
+    small._drops._counters[0]._make = make
+    small.drop(line(b"x"))
+    assert [dropped.count for dropped in collect(directory)] == [5]
+
+
+@pytest.mark.parametrize("nested", ["drop", "close"])
+def test_a_nested_call_at_any_point_of_a_drop_counts_each_once(directory, nested):
+    """Every line is interrupted once."""
+    code = {module.__file__ for module in (writer_module, drops_module, spoolfile_module)}
+    for point in itertools.count(1):
+        writer = writer_of(b"sink", directory=directory)
+        left = [point]
+
+        def trace(frame, event, argument, left=left, writer=writer):
+            if frame.f_code.co_filename not in code:
+                return None
+            left[0] -= event == "line"
+            if left[0] == 0:
+                left[0] = -1
+                writer.drop(line(b"x")) if nested == "drop" else writer.close()
+            return trace
+
+        tracer = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            writer.drop(line(b"x"))
+        finally:
+            sys.settrace(tracer)
+        writer.drop(line(b"x"))
+        writer.close()
+        counts = [dropped.count for dropped in collect(directory)]
+        assert sum(counts) == 2 + (nested == "drop" and left[0] < 0), point
+        for dropped in collect(directory):
+            dropped.reported()
+            dropped.remove_if_done()
+        if left[0] >= 0:
+            break
+    assert point > 30

@@ -1,5 +1,6 @@
 """Batches of all writers: each record once, in order of time, and the same when read again."""
 
+import errno
 import os
 from operator import itemgetter
 from pathlib import Path
@@ -115,3 +116,37 @@ def test_a_backlog_of_many_dead_writers_is_read_in_pieces_and_in_order(directory
     times = [created for created, _ in found]
     assert len(times) == 4_000
     assert times == sorted(times)
+
+
+def test_a_batch_takes_a_little_of_each_where_there_are_many_writers(directory, reader):
+    """All together they have more than the owner shall have in memory at once."""
+    for _ in range(100):
+        writer = writer_of(b"sink", directory=directory, limit=1 << 26)
+        for _ in range(30):
+            writer.put(line(b"x" * 3000, 1e10))
+        writer.close()
+    with mock.patch.object(merge, "MOST_OF_ALL", 1 << 16):
+        batch = reader.read_new({})
+    assert len(batch.ends) == 100
+    assert sum(batch.ends.values()) < 1 << 20
+
+
+def test_what_follows_a_segment_that_cannot_be_opened_now_waits_for_it(directory, reader):
+    """Or the lines of one process would not be in order."""
+    writer = writer_of(b"sink", directory=directory)
+    writer._segment_size = 100
+    expected = [b"%d" % number for number in range(20)]
+    for payload in expected:
+        writer.put(line(payload))
+    real, left = os.open, [1]
+
+    def open_later(*args):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(*args)
+
+    with mock.patch.object(os, "open", open_later):
+        assert not reader.read_new({}).ends
+    assert reader.read_to_the_end() == expected
+    writer.close()

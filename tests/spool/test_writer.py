@@ -24,9 +24,43 @@ def test_equal_descriptions_are_one_sink(writer):
     assert numbers == [1, 2, 1]
 
 
+def test_a_process_with_many_log_files_has_few_segments(directory, reader):
+    """Each takes a descriptor, and its making far longer than a log call may."""
+    writer = writer_of(directory=directory)
+    numbers = [writer.register(b"%d" % number) for number in range(200)]
+    for turn in range(3):
+        for number in numbers:
+            writer.put(line(b"%d of %d" % (turn, number), float(turn), sink=number))
+    assert len(segments(directory)) == 32
+    batch = reader.read_new({})
+    for (target, _), found in batch.items.items():
+        expected = [b"%d of %s" % (turn, target.description) for turn in range(3)]
+        assert [payload for _, payload in found] == expected
+    assert len(batch.items) == 200
+    writer.close()
+
+
+def test_without_a_descriptor_a_further_log_file_takes_that_of_another_one(directory, reader):
+    """Its first record is in the spool, as those of the others are."""
+    writer = writer_of(b"one", b"other", directory=directory)
+    writer.put(line(b"1"))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+    try:
+        writer.put(line(b"2", sink=1))
+        writer.put(line(b"3"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert sorted(reader.read_to_the_end()) == [b"1", b"2", b"3"]
+    writer.close()
+
+
 def test_there_are_at_most_65536_sinks(writer):
     """The number has two bytes in a frame."""
-    writer._descriptions *= frame.MAX_SINKS
+    for number in range(1, frame.MAX_SINKS):
+        assert writer.register(b"%d" % number) == number
     with pytest.raises(OverflowError):
         writer.register(b"one too many")
 
@@ -197,6 +231,45 @@ def test_a_log_call_while_a_segment_is_begun_loses_nothing(directory, monkeypatc
     reader.release(offsets)
     assert not segments(directory)
     reader.close()
+
+
+def test_a_nested_call_behind_half_a_frame_is_not_lost(directory, reader, monkeypatch):
+    """A signal handler logs when room for a part of the record was found, and there is more now."""
+    writer = writer_of(b"sink", directory=directory)
+    writer.put(line(b"first"))
+    real = os.write
+
+    def write_a_part(fd, data):
+        monkeypatch.setattr(writer_module, "write", real)
+        written = real(fd, data[: len(data) // 2])
+        writer.put(line(b"nested"))
+        return written
+
+    monkeypatch.setattr(writer_module, "write", write_a_part)
+    writer.put(line(b"outer"))
+    writer.put(line(b"last"))
+    assert sorted(reader.read_to_the_end()) == [b"first", b"last", b"nested", b"outer"]
+
+
+def test_a_frame_before_half_of_a_nested_one_is_not_doubled(directory, reader, monkeypatch):
+    """A signal handler logs when the record is written, and finds room for a part of its own."""
+    writer = writer_of(b"sink", directory=directory)
+    writer.put(line(b"first"))
+    real = os.write
+
+    def write_a_part(fd, data):
+        monkeypatch.setattr(writer_module, "write", real)
+        return real(fd, data[: len(data) // 2])
+
+    def write(fd, data):
+        written = real(fd, data)
+        monkeypatch.setattr(writer_module, "write", write_a_part)
+        writer.put(line(b"nested"))
+        return written
+
+    monkeypatch.setattr(writer_module, "write", write)
+    writer.put(line(b"outer"))
+    assert sorted(reader.read_to_the_end()) == [b"first", b"nested", b"outer"]
 
 
 def test_threads_share_one_writer(writer, reader):

@@ -195,6 +195,11 @@ def is_full():
     return bool(writer()._full_until)
 
 
+def open_segments(delivery, at_most):
+    """Let an owner have no more segments open at a time."""
+    delivery._reader.segments.most = at_most
+
+
 def remove_stale(directory, limit=1 << 20):
     """Do what the owner does about once a second for segments that nobody will write to."""
     Segments(directory, limit).remove_stale()

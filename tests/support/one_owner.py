@@ -46,7 +46,11 @@ class OneOwner:
         for pid in self._processes():
             known = pid in self._loggers  # before the look at its files, which takes a while
             paths = open_files(pid)
-            if any(re.search(rf"/{pid}-\d+-\d+$", p) for p in paths if p.startswith(self._spool)):
+            if any(
+                re.search(rf"/{pid}-\d+-[0-9a-f]{{8}}-\d+$", p)
+                for p in paths
+                if p.startswith(self._spool)
+            ):
                 self._loggers.add(pid)
             if known and self._held(paths):
                 holders.append(pid)
