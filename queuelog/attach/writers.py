@@ -42,7 +42,9 @@ class Writers:
         """Return the writer to the spool that was named by the process above."""
         if path == self.own.directory.path:
             return self.own
-        return self._to(SpoolDirectory(path, owner_uid=os.stat(path).st_uid))
+        with suppress(FileNotFoundError):
+            return self._to(SpoolDirectory(path, owner_uid=os.stat(path).st_uid))
+        return self.own  # the other one is gone, and with it whoever owned the file
 
     def _to(self, directory: SpoolDirectory) -> SpoolWriter:
         if directory.path not in self._others:

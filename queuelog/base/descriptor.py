@@ -10,8 +10,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def opened(path: str, flags: int, mode: int = 0o600) -> Iterator[int]:
-    """Open a file for a moment, as `os.open` does: no program that is started inherits it."""
-    fd = os.open(path, flags, mode)
+    """Open a file for a moment, as `os.open` does: no program that is started inherits it.
+
+    A terminal does not become the one from which this process gets its signals.
+    """
+    fd = os.open(path, flags | os.O_NOCTTY, mode)
     try:
         yield fd
     finally:

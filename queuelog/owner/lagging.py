@@ -84,19 +84,14 @@ class Lagging:
         return position
 
     def follow_files(self) -> None:
-        """Know each file by the path that it has by now.
-
-        A directory may have become a link, and another configuration names another path.
-        """
-        lagging, marks = self._ledger.state.lagging, self._ledger.state.main.marks
-        for old in list(marks):
-            marks[self._sinks.current_id(old)] = marks.pop(old)
-        for old in list(lagging):
-            new = self._sinks.current_id(old)
-            if new != old and new not in lagging:
-                cursor = lagging[new] = lagging.pop(old)
-                if old in cursor.marks:
-                    cursor.marks[new] = cursor.marks.pop(old)
+        """Know every sink by the path that it has by now: a directory may have become a link."""
+        state, current = self._ledger.state, self._sinks.current_id
+        for old in list(state.lagging):
+            new = current(old)
+            if new != old and new not in state.lagging:
+                state.lagging[new] = state.lagging.pop(old)
+        for cursor in (state.main, *state.lagging.values()):
+            cursor.marks = {current(sink_id): mark for sink_id, mark in cursor.marks.items()}
 
     def patience(self) -> float:
         """Return for how many seconds there is nothing to retry; infinity if nothing lags."""

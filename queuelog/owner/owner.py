@@ -82,8 +82,13 @@ class Owner:
             self._writers, self._connection, lambda _: True, self._take_over, strict=True
         )
         self._worker = User(os.geteuid(), os.getegid(), None)
-        self._admit_workers()
-        self._directory.create()
+        try:
+            self._admit_workers()
+            self._directory.create()
+        except BaseException:
+            self._listener.close_pipe()
+            self._directory.remove()
+            raise
         registry.announce(self._directory)
 
     def _admit_workers(self) -> None:

@@ -127,8 +127,7 @@ class Sinks:
         Another user may have named the file by a link, which he can lead elsewhere at any time.
         """
         known = self._known_as(sink_id)
-        sink = self._sinks.get(known)
-        by = sink.user if isinstance(sink, FileSink) else None
+        by = getattr(self._sinks.get(known), "user", None)
         is_safe = known == sink_id or by is None or (user is not None and user.uid == by.uid)
         return known if is_safe else sink_id
 
@@ -234,7 +233,9 @@ class Sinks:
         return tuple(self._sinks)
 
     def places(self) -> list[Place]:
-        """Return where the files of all sinks are."""
+        """Return where the files of all sinks are by now: a directory may have been made anew."""
+        ids = sorted(filter(is_file, self._sinks), key=lambda known: known not in self._added)
+        self._places = {place_of(sink_id): sink_id for sink_id in ids}  # those of workers yield
         return list(self._places)
 
     def names(self) -> list[str]:

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
+import pwd
 import re
 import stat
 import time
@@ -100,10 +102,15 @@ class SpoolDirectory:
         return [self.owner_uid, *self._users]
 
     def user(self, uid: int, gid: int) -> User | None:
-        """Return whose rights a writer has; None for the owner. `gid` is its segment's group."""
+        """Return whose rights a writer has; None for the owner. `gid` is its segment's group.
+
+        It counts if it is one of the user's: a file that is made in a directory with the
+        set-group-ID bit has another group.
+        """
         if uid == self.owner_uid:
             return None
-        return self._users[uid]._replace(gid=gid)
+        user = self._users[uid]
+        return user._replace(gid=gid) if gid in _groups(uid) else user
 
     def allow(self, user: User) -> None:
         """Let a further user write, from the next `create` on."""
@@ -263,6 +270,16 @@ class SpoolDirectory:
             with contextlib.suppress(*missing), os.scandir(self.incoming(uid)) as entries:
                 for entry in itertools.islice(entries, _MOST_FILES):
                     yield uid, entry
+
+
+@functools.cache
+def _groups(uid: int) -> frozenset[int]:
+    """Return the groups of a user, as the databases have them."""
+    try:
+        name, _, _, gid, *_ = pwd.getpwuid(uid)
+    except KeyError:
+        return frozenset()
+    return frozenset(os.getgrouplist(name, gid))
 
 
 def is_plain(found: os.stat_result, uid: int) -> bool:

@@ -5,10 +5,12 @@ import os
 import re
 from urllib.parse import quote
 
+import inside
 import pytest
 from belowapp import WAYS
 from waiting import wait_for
 
+from queuelog.attach.writers import Writers
 from queuelog.spool.frame import FORMAT
 
 COUNT = 20
@@ -172,3 +174,9 @@ def test_a_server_below_a_server_leaves_what_was_there(program, spool, monkeypat
     """What it starts after its stop() finds the outer one again."""
     monkeypatch.setenv("QUEUELOG", json.dumps(connection(f"{spool}-above")))
     program()
+
+
+def test_what_went_to_an_owner_that_is_gone_goes_to_that_of_the_service(directory):
+    """Its spool was removed before a program below a worker started."""
+    own = inside.spool_writer(directory)
+    assert Writers(own, None).to(f"{directory.path}-gone") is own

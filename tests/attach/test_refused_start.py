@@ -13,6 +13,11 @@ def test_a_start_that_is_refused_for_a_handler_keeps_its_name(program):
     program()
 
 
+def test_a_start_without_a_spool_leaves_nothing_open(program):
+    """A program may try again and again."""
+    program()
+
+
 @pytest.fixture
 def owner(background):
     """Return a process that owns the log file, and to which nothing leads.

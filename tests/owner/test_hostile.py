@@ -291,6 +291,24 @@ def test_a_file_of_roots_is_not_written_through_the_link_that_a_worker_named_it_
     assert later.read_bytes().endswith(b"root 1\nroot 2\n")
 
 
+def test_a_group_that_the_worker_does_not_have_gives_it_no_rights(arbiter):
+    """A file that is made in a directory with the set-group-ID bit has the group of that."""
+    closed = arbiter.home / "closed"
+    closed.mkdir()
+    os.chown(closed, 0, 12)
+    closed.chmod(0o770)
+    os.chown(arbiter.segment(described(closed / "a.log")), NOBODY, 12)
+    arbiter.check()
+    assert list(closed.iterdir()) == []
+
+
+def test_an_encoding_that_the_worker_cannot_read_stays_known(arbiter):
+    """Python may be in root's home: what it cannot import once is unknown for ever."""
+    arbiter.segment(described(arbiter.allowed / "a.log", args='{"encoding": "cp1026"}'))
+    arbiter.check()
+    assert "x".encode("cp1026")
+
+
 def test_a_segment_may_change_under_the_reader(arbiter, monkeypatch):
     """Truncated, overwritten, grown and removed while it is open."""
     monkeypatch.setattr(merge, "HOLD", 0.0)  # or the zeros at its end would take that long

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import pytest
+
 
 def test_a_record_outlives_every_process(program, log):
     """SIGKILL of all right after the log call: the next start writes the line."""
@@ -22,6 +24,19 @@ def test_a_sink_that_failed_when_the_owner_was_killed_gets_its_lines_once(progra
     (tmp_path / "gone").mkdir()
     program(name="write_the_rest")
     assert (tmp_path / "gone" / "failing.log").read_text() == "failing\n"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_batch_that_was_written_is_not_written_again(program, tmp_path, moved):
+    """Also if the log directory was moved to another disk since, with a link in its place."""
+    (tmp_path / "logs").mkdir()
+    killed = program(name="die_behind_a_write", check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    if moved:
+        (tmp_path / "logs").rename(tmp_path / "volume")
+        (tmp_path / "logs").symlink_to("volume")
+    program(name="start_where_it_was")
+    assert (tmp_path / "logs" / "app.log").read_text() == "once\n"
 
 
 def test_what_is_recovered_on_the_next_day_leaves_a_file_in_its_period(program, tmp_path):

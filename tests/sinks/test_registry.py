@@ -8,6 +8,7 @@ import inside
 import pytest
 from filesinks import contents, sized, timed, write
 
+from queuelog.base import place_of
 from queuelog.errors import FileInUseError
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Target
@@ -73,3 +74,15 @@ def test_a_file_that_no_configuration_names_any_more_may_be_owned_by_others(tmp_
         others.add(sized(tmp_path / "kept.log", size=1000))
     for one in (sinks, others):
         one.close()
+
+
+def test_a_directory_that_was_made_anew_is_where_the_file_is_now(tmp_path):
+    """Others find the owner of a file by the inode of its directory."""
+    log = tmp_path / "logs" / "a.log"
+    log.parent.mkdir()
+    sinks = Sinks()
+    sinks.add(logging.FileHandler(log))
+    log.parent.rename(tmp_path / "old")
+    log.parent.mkdir()
+    assert sinks.places() == [place_of(log)]
+    sinks.close()

@@ -138,3 +138,10 @@ def a_setup_that_is_refused_for_a_file_keeps_the_handlers_name():
     assert type(root.handlers[0]) is logging.FileHandler
     gc.collect()
     assert logging._handlers.get("main") is file
+
+
+def a_start_without_a_spool_leaves_nothing_open():
+    before = os.listdir("/proc/self/fd")
+    with raises(queuelog.SpoolError, "/proc/nowhere"):
+        queuelog.start(spool="/proc/nowhere")
+    assert os.listdir("/proc/self/fd") == before

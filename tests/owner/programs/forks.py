@@ -125,6 +125,7 @@ def a_thread_that_was_paused_stays_ended_while_stop_writes():
 def an_interrupted_reload_keeps_the_listener_from_nothing():
     def interrupt(timeout):
         del listener.stop
+        assert listener.stop(timeout)
         raise KeyboardInterrupt
 
     add_log()

@@ -59,6 +59,20 @@ def write_the_rest():
     queuelog.stop()
 
 
+def die_behind_a_write():
+    log = logger_of("logs/app.log")
+    start()
+    inside.die_behind_the_next_write()
+    log.info("once")
+    wait_for(lambda: False, "the write kills this process")
+
+
+def start_where_it_was():
+    logger_of("logs/app.log")
+    start()
+    queuelog.stop()
+
+
 def daily(name):
     """Return the logger of a file that rolls over at midnight."""
     return logger_of(name, logging.handlers.TimedRotatingFileHandler, when="midnight", utc=True)
