@@ -209,30 +209,36 @@ class SpoolWriter:
         """Write a frame whole, or not so that anybody reads it.
 
         A nested call may write to the same segment at any point of this one; it goes on to another
-        one only if it must. Should both write the description of the sink, it stands there twice:
-        no harm.
+        one only if it must, as behind a part of what this one writes. Should both write the
+        description of the sink, it stands there twice: no harm.
         """
         slot = self._tails.slot_of(sink)
         while True:
             tail = self._tails.current(slot)
             while tail is None or not tail.takes(0 if nested else len(item)):
                 tail = self._next_segment(slot, len(item), nested)
+            if nested and not tail.is_whole():
+                self._tails.finish(tail)
+                continue
             begins = not tail.size
             data = item if sink in tail.described else self._introduction(tail, sink) + item
+            size, before, tail.pending = tail.size, tail.pending, len(data)
             try:
                 written = write(tail.fd, data)
             except OSError as error:
                 if error.errno not in _NO_ROOM:
                     raise
                 written = 0
-            # A partial frame hides all later ones, but not at the end of a segment that nobody
-            # holds. It cannot be cut off, since it may have been read. The one that this call
-            # interrupts may have left such a frame, and those that have interrupted this one.
-            alone = not nested and not tail.is_done
-            if written == len(data) and (alone or tail.holds(item)):
-                tail.size += written
+            if written == len(data) and not tail.hides_its_end():
+                alone = tail.size == size  # else others have come in between
+                tail.size = size + written if alone else os.fstat(tail.fd).st_size
+                tail.pending = before
                 tail.described.add(sink)
                 return
+            # A partial frame hides all later ones, but not at the end of a segment that nobody
+            # holds. It cannot be cut off, since it may have been read.
+            if 0 < written < len(data):
+                tail.tear()
             self._tails.finish(tail)
             if begins and written < len(data):
                 self._refuse(slot)
