@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 
 from queuelog.base import acting_as, native
 from queuelog.spool import frame
-from queuelog.spool.backlog import forget_who_empties, is_emptying, room_for, tag_of
+from queuelog.spool.backlog import forget_who_empties, is_emptying, longest, room_for, tag_of
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
@@ -36,7 +36,8 @@ SEGMENT_SIZE = 1 << 20  # bytes
 _SMALLEST = 1 << 12  # bytes
 _LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor for another
 RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches
-_FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
+_FULL_CHECK = 0.02  # seconds between two looks at a spool that was full, at least
+_PART = 20  # a look takes no more than this part of the time: the reader needs the processor, too
 
 _NO_SINK = -1
 
@@ -167,7 +168,7 @@ class SpoolWriter:
     def _may_wait(self, item: bytes) -> bool:
         return (
             self._slot_of(item) not in self._gave_up
-            and len(item) <= self.limit
+            and len(item) <= longest(self.directory.path, self.limit)
             and not self._is_nested()  # other threads would wait for the lock as long
             and not is_emptying()
         )
@@ -222,7 +223,8 @@ class SpoolWriter:
                 continue
             begins = not tail.size
             data = item if sink in tail.described else self._introduction(tail, sink) + item
-            size, before, tail.pending = tail.size, tail.pending, len(data)
+            size = tail.size
+            tail.pending = len(data)
             try:
                 written = write(tail.fd, data)
             except OSError as error:
@@ -232,7 +234,7 @@ class SpoolWriter:
             if written == len(data) and not tail.hides_its_end():
                 alone = tail.size == size  # else others have come in between
                 tail.size = size + written if alone else os.fstat(tail.fd).st_size
-                tail.pending = before
+                tail.pending = 0
                 tail.described.add(sink)
                 return
             # A partial frame hides all later ones, but not at the end of a segment that nobody
@@ -253,11 +255,12 @@ class SpoolWriter:
         if monotonic() < self._full_until.get(slot, 0.0) and not is_emptying():
             raise queue.Full
         old, tag = self._tails.current(slot), tag_of(self._descriptions[slot])
+        began = monotonic()
         room, writers = room_for(tag, self.directory, self.limit)
         if room < _SMALLEST:
             if old is not None:  # only when it is let go the reader can remove it
                 self._tails.finish(old)
-            self._refuse(slot)
+            self._refuse(slot, monotonic() - began)
         if room < length:
             raise queue.Full
         # Room is looked at only here: with many writers the segments must be small, or they
@@ -278,8 +281,9 @@ class SpoolWriter:
         self._drops.changed = True  # what had no room may have some now
         return self._tails.add(new)
 
-    def _refuse(self, slot: int) -> NoReturn:
-        self._full_until[slot] = monotonic() + _FULL_CHECK
+    def _refuse(self, slot: int, look: float = 0.0) -> NoReturn:
+        """Say that there is no room, and look again later; the last look took so many seconds."""
+        self._full_until[slot] = monotonic() + max(_FULL_CHECK, _PART * look)
         raise queue.Full
 
     def _goes_on_in(self, old: Tail, length: int, error: OSError) -> bool:
