@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from contextlib import suppress
 
 from queuelog.base import report
 from queuelog.owner.lagging import Lagging
-from queuelog.owner.ledger import Cursor, Origin
+from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import RecordPayload, frame, registry
+from queuelog.spool import RecordPayload, SpoolWriter, frame, registry
 from queuelog.spool.backlog import publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
@@ -41,6 +42,7 @@ class Delivery:
         self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
         self._sinks = sinks
+        self._limit = limit
         self._reader = SpoolReader(self.directory, limit)
         self._reserve = Reserve(self.directory.reserve)
         self.transfer = Transfer(self._ledger, sinks, stopping)
@@ -164,9 +166,7 @@ class Delivery:
             self._release()
 
     def _report_drops(self) -> None:
-        """Write into each log how many of its records were dropped since the last time."""
-        if self._ledger.state.main.origin is not Origin.NEW:
-            return  # nothing may come between an interrupted batch and its rest
+        """Say for each log how many of its records were dropped since the last time."""
         for dropped in collect(self.directory):
             if dropped.count > 0 and self._report_drop(dropped):
                 dropped.reported()
@@ -174,6 +174,10 @@ class Delivery:
                 dropped.remove_if_done()
 
     def _report_drop(self, dropped: Dropped) -> bool:
+        """Put it into the spool, as that process could not; tell if there was room.
+
+        So it is a record like all others, which a full disk or a crash neither tears nor doubles.
+        """
         message = (
             f"{dropped.count} records were dropped by process {dropped.process}: "
             f"the backlog limit was reached"
@@ -183,10 +187,17 @@ class Delivery:
             "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
             "msg": message, "process": dropped.process,
         }  # fmt: skip
-        item = time.time(), RecordPayload(attributes, message).encode()
-        groups = {(dropped.target, frame.RECORD): [item]}
-        lagging = self._sinks.select(groups, self.lagging.__contains__)
-        return not lagging and not self.transfer.write(Cursor(), groups)
+        description, user = dropped.target
+        payload = RecordPayload(attributes, message).encode()
+        writer = SpoolWriter(self.directory, self._limit, user and user.uid)
+        sink = writer.register(description)
+        try:
+            writer.put(frame.encode(frame.RECORD, sink, time.time(), payload), block=False)
+        except (queue.Full, OSError):
+            return False
+        finally:
+            writer.close()
+        return True
 
     def _release(self) -> None:
         position, state = self.lagging.position(), self._ledger.state

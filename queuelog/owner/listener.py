@@ -48,12 +48,18 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
         if not self.spools.own():
             return True
         with emptying():
-            while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
-                self.handle(batch)
-            while self.spools.retry(at_once=True) and time.monotonic() < deadline:
-                pass
-            self.spools.tidy()
-        return batch is None and not self.spools.lagging() and not self.spools.unread()
+            self._write_all(deadline)
+            self.spools.tidy()  # which may find records that were dropped, and has room to say so
+            written = self._write_all(deadline)
+        return written and not self.spools.lagging() and not self.spools.unread()
+
+    def _write_all(self, deadline: float) -> bool:
+        """Write what is there, and try again what failed; tell if nothing new is left."""
+        while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
+            self.handle(batch)
+        while self.spools.retry(at_once=True) and time.monotonic() < deadline:
+            pass
+        return batch is None
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
         """Return the next batch, or None; with `block`, wait for the doorbell first."""

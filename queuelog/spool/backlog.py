@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -84,6 +85,11 @@ def room_for(tag: str, directory: SpoolDirectory, most: int) -> tuple[int, int]:
     else:
         room = (SHARE * (limit - backlog.total) - backlog.by_tag[tag]) // (SHARE + 1)
     return room, backlog.writers
+
+
+def longest(path: str, most: int) -> int:
+    """Return how many bytes a record may have: what one sink may take of an empty spool."""
+    return limit_of(path, most, waiting=sys.maxsize) * SHARE // (SHARE + 1)
 
 
 def limit_of(path: str, most: int, waiting: int) -> int:

@@ -5,6 +5,7 @@ Reading changes nothing: the same offsets give the same items again, which is wh
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from itertools import groupby
@@ -100,7 +101,9 @@ class SpoolReader:
             if full and self._may_hold():
                 until = min(until, _latest(parts))
         kept = [
-            parts if _latest(parts) <= until else self._read_writer(mine, start, room, until)[0]
+            parts
+            if until == frame.FOREVER or _latest(parts) <= until
+            else self._read_writer(mine, start, room, until)[0]
             for mine, parts in streams
         ]
         return _merge([part for parts in kept for part in parts], more=more)
@@ -150,6 +153,7 @@ class _Order(NamedTuple):
     number: int
 
 
+@functools.lru_cache(1 << 14)
 def _order(name: str) -> _Order:
     writer, _, number = name.rpartition("-")
     return _Order(int(name.split("-")[1]) / 1e9, writer, int(number))

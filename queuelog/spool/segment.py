@@ -65,22 +65,18 @@ class Segment(Descriptor):
             self._scan(0, min(self.size(), _BEGINNING))
         return self.targets.values()
 
-    def ends_at(self, offset: int) -> bool:
-        """Tell if nothing is behind `offset`, or can follow: the size counts without the lock."""
-        return offset == self.size() and self.is_complete() and offset == self.size()
-
     def read(self, start: int, stop: int | None, room: int, until: float = frame.FOREVER) -> Part:
         """Take about `room` bytes behind `start`, up to the first that was created after `until`.
 
         With a `stop`, the end of an earlier read, nothing behind that; without, all that is there.
         A torn end of a dead writer is passed over.
         """
+        whole = stop is not None or self.is_complete()  # first: the size counts without the lock
         end = self.size() if stop is None else stop
         part = self._take(start, end, room, until)
-        stuck = part.end == start and not part.late
-        if stuck and (stop is not None or self.ends_at(end)):
+        if whole and part.end == start and not part.late:
             part = part._replace(end=end)
-        return part._replace(done=self.ends_at(part.end) if stop is None else part.end >= stop)
+        return part._replace(done=whole and part.end >= end)
 
     def _take(self, start: int, stop: int, room: int, until: float) -> Part:
         if start > self._known:  # the process that read the beginning was another one

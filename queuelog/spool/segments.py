@@ -179,6 +179,8 @@ class Segments:
         self._parked = {name: s for name, s in self._parked.items() if exists(path_of(name))}
         self.unread = {name for name in self.unread if exists(path_of(name))}
         for uid, name in self._directory.segments():
+            if f"{uid}/{name}" in self._open or f"{uid}/{name}" in self._parked:
+                continue  # it has one
             path = os.path.join(self._directory.incoming(uid), name)
             with contextlib.suppress(OSError), opened(path, _READ) as fd:
                 found = os.fstat(fd)

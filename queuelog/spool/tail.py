@@ -15,7 +15,6 @@ import os
 import resource
 from operator import attrgetter
 
-from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.spoolfile import SpoolFile
 
@@ -28,12 +27,14 @@ class Tail(SpoolFile):
     def __init__(
         self, directory: SpoolDirectory, uid: int, name: str, slot: int, capacity: int
     ) -> None:
-        super().__init__(directory, uid, name, os.O_RDWR | os.O_APPEND)
+        super().__init__(directory, uid, name, os.O_WRONLY | os.O_APPEND)
         self.slot = slot
         self.described: set[int] = set()  # sink numbers
         self.number = int(name.rpartition("-")[2])
         self.capacity = capacity
         self.size = 0
+        self.pending = 0  # what is being appended
+        self.torn_at = 0  # the end of a partial frame, if there is one
         self.is_done = False  # nothing more is appended
 
     def takes(self, length: int) -> bool:
@@ -41,12 +42,21 @@ class Tail(SpoolFile):
         fits = not length or not self.size or self.size + length <= self.capacity
         return fits and not self.is_done
 
-    def holds(self, item: bytes) -> bool:
-        """Tell if a frame that was written can be read: it does not stand behind a partial one."""
-        data = os.pread(self.fd, os.fstat(self.fd).st_size, 0)
-        kind, created, payload = frame.decode(item)
-        found = frame.scan(data, len(data)).items.get(frame.tag(kind, frame.sink_of(item)), [])
-        return (created, payload) in found
+    def is_whole(self) -> bool:
+        """Tell if what was being appended when this call came in between is whole, or not there."""
+        found = os.fstat(self.fd).st_size
+        if found not in (self.size, self.size + self.pending):
+            return False
+        self.size = found
+        return True
+
+    def tear(self) -> None:
+        """A partial frame has been written."""
+        self.torn_at = os.fstat(self.fd).st_size
+
+    def hides_its_end(self) -> bool:
+        """Tell if something stands behind a partial frame, where nobody can find it."""
+        return self.torn_at > 0 and os.fstat(self.fd).st_size > self.torn_at
 
     def let_go(self) -> None:
         """Let the reader know that nothing follows; remove what was never written to."""

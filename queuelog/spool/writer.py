@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from queuelog.base import acting_as, native
 from queuelog.spool import frame
-from queuelog.spool.backlog import forget_who_empties, is_emptying, room_for, tag_of
+from queuelog.spool.backlog import forget_who_empties, is_emptying, longest, room_for, tag_of
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
@@ -37,7 +37,8 @@ SEGMENT_SIZE = 1 << 20  # bytes
 _SMALLEST = 1 << 12  # bytes
 _LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor for another
 RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches
-_FULL_CHECK = 0.02  # seconds between two looks at a spool that was full
+_FULL_CHECK = 0.02  # seconds between two looks at a spool that was full, at least
+_PART = 20  # a look takes no more than this part of the time: the reader needs the processor, too
 
 _NO_SINK = -1
 
@@ -181,7 +182,7 @@ class SpoolWriter:
     def _may_wait(self, item: bytes) -> bool:
         return (
             self._slot_of(item) not in self._gave_up
-            and len(item) <= self.limit
+            and len(item) <= longest(self.directory.path, self.limit)
             and not self._is_nested()  # other threads would wait for the lock as long
             and not is_emptying()
         )
@@ -223,30 +224,37 @@ class SpoolWriter:
         """Write a frame whole, or not so that anybody reads it.
 
         A nested call may write to the same segment at any point of this one; it goes on to another
-        one only if it must. Should both write the description of the sink, it stands there twice:
-        no harm.
+        one only if it must, as behind a part of what this one writes. Should both write the
+        description of the sink, it stands there twice: no harm.
         """
         slot = self._tails.slot_of(sink)
         while True:
             tail = self._tails.current(slot)
             while tail is None or not tail.takes(0 if nested else len(item)):
                 tail = self._next_segment(slot, len(item), nested)
+            if nested and not tail.is_whole():
+                self._tails.finish(tail)
+                continue
             begins = not tail.size
             data = item if sink in tail.described else self._introduction(tail, sink) + item
+            size = tail.size
+            tail.pending = len(data)
             try:
                 written = write(tail.fd, data)
             except OSError as error:
                 if error.errno not in _NO_ROOM:
                     raise
                 written = 0
-            # A partial frame hides all later ones, but not at the end of a segment that nobody
-            # holds. It cannot be cut off, since it may have been read. The one that this call
-            # interrupts may have left such a frame, and those that have interrupted this one.
-            alone = not nested and not tail.is_done
-            if written == len(data) and (alone or tail.holds(item)):
-                tail.size += written
+            if written == len(data) and not tail.hides_its_end():
+                alone = tail.size == size  # else others have come in between
+                tail.size = size + written if alone else os.fstat(tail.fd).st_size
+                tail.pending = 0
                 tail.described.add(sink)
                 return
+            # A partial frame hides all later ones, but not at the end of a segment that nobody
+            # holds. It cannot be cut off, since it may have been read.
+            if 0 < written < len(data):
+                tail.tear()
             self._tails.finish(tail)
             if begins and written < len(data):
                 self._refuse(slot)
@@ -261,11 +269,12 @@ class SpoolWriter:
         if monotonic() < self._full_until.get(slot, 0.0) and not is_emptying():
             raise queue.Full
         old, tag = self._tails.current(slot), tag_of(self._descriptions[slot])
+        began = monotonic()
         room, writers = room_for(tag, self.directory, self.limit)
         if room < _SMALLEST:
             if old is not None:  # only when it is let go the reader can remove it
                 self._tails.finish(old)
-            self._refuse(slot)
+            self._refuse(slot, monotonic() - began)
         if room < length:
             raise queue.Full
         # Room is looked at only here: with many writers the segments must be small, or they
@@ -286,8 +295,9 @@ class SpoolWriter:
         self._drops.changed = True  # what had no room may have some now
         return self._tails.add(new)
 
-    def _refuse(self, slot: int) -> NoReturn:
-        self._full_until[slot] = monotonic() + _FULL_CHECK
+    def _refuse(self, slot: int, look: float = 0.0) -> NoReturn:
+        """Say that there is no room, and look again later; the last look took so many seconds."""
+        self._full_until[slot] = monotonic() + max(_FULL_CHECK, _PART * look)
         raise queue.Full
 
     def _goes_on_in(self, old: Tail, length: int, error: OSError) -> bool:

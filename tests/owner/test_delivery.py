@@ -206,3 +206,25 @@ def test_a_sink_that_lags_behind_a_segment_that_was_removed_catches_up(deliver, 
             delivery.retry(at_once=True)
         assert not delivery.lagging.ids()
     assert len(path.read_text().splitlines()) == 1
+
+
+def test_a_full_disk_tears_no_count_of_dropped_records(deliver, tmp_path):
+    """It is said whole when there is room again, and once."""
+    path = tmp_path / "app.log"
+    handler = HANDLERS["plain"](path)
+    with fresh_directory() as directory, deliver(directory, handler) as delivery:
+        writer = writer_of(inside.description_of(handler), directory=directory)
+        for _ in range(3):
+            writer.drop(line(b"x\n"))
+        inside.cut_the_next_write(after=10)
+        for number in range(4):
+            delivery.tidy()
+            writer.put(line(b"%d\n" % number))
+            while (batch := delivery.next()) is not None:
+                delivery.deliver(batch)
+            delivery.retry(at_once=True)
+        writer.close()
+    found = path.read_text().splitlines()
+    (said,) = [one for one in found if "dropped" in one]
+    assert said.startswith("3 records were dropped by process")
+    assert sorted(found) == ["0", "1", "2", "3", said]

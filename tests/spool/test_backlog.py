@@ -3,6 +3,7 @@
 import os
 import queue
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -65,12 +66,30 @@ def test_a_sink_that_is_full_costs_another_one_no_record(directory):
         one.close()
 
 
-def test_a_record_that_never_has_room_is_refused_at_once(small, monkeypatch):
+@pytest.mark.parametrize("size", [1 << 17, 60_000], ids=["above the limit", "above a share of it"])
+def test_a_record_that_never_has_room_is_refused_at_once(small, monkeypatch, size):
     """To wait for it would cost the application time, and bring nothing."""
     monkeypatch.setattr(writer_module.time, "sleep", None)
     with pytest.raises(queue.Full):
-        small.put(line(b"x" * (1 << 17)), timeout=60)
+        small.put(line(b"x" * size), timeout=60)
     assert accepted(small)
+
+
+def test_looks_for_room_leave_the_processor_to_the_reader(small, monkeypatch):
+    """Where there are many segments a look is long, and all writers look who find none."""
+    fill(small)
+    small._full_until.clear()
+    real, looks = writer_module.room_for, []
+
+    def look(*args):
+        looks.append(args)
+        time.sleep(0.05)
+        return real(*args)
+
+    monkeypatch.setattr(writer_module, "room_for", look)
+    with pytest.raises(queue.Full):
+        small.put(line(b"x"), timeout=0.5)
+    assert len(looks) == 1
 
 
 def test_a_nested_call_does_not_wait_for_room(small, monkeypatch):
