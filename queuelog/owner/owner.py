@@ -136,6 +136,7 @@ class Owner:
 
     def _attach(self, take_over: Callable[[logging.Handler, SpoolWriter], None]) -> None:
         self._attachment._replace(take_over=take_over).attach()
+        self._sinks.use_only(attachment.replaced())
         self._listener.spools.publish()
         # Also those that the thread has not taken over yet.
         known = {*self._sinks.ids(), *map(sink_id_of, attachment.replaced())}

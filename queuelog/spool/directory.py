@@ -35,7 +35,7 @@ _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 # Without the tag in format 1, of which each has to be reported.
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}")
 _DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
-_MOST_FILES = 10_000  # of each user that anybody looks at: a million would take seconds
+_MOST_FILES = 100_000  # of each user that anybody looks at: a million would take seconds
 
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
