@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import queue
+import struct
+import time
 from operator import attrgetter
 from typing import Any
 
@@ -107,10 +109,13 @@ class QueueHandler(logging.handlers.QueueHandler):
         `message`, `asctime` and `exc_text`.
         """
         if self.writes_lines:
-            payload = self._encode_text(self.format(record) + self._terminator)
-            return _encode(frame.LINE, self._sink, record.created, payload)
-        payload = self._payload(record).encode()
-        return _encode(frame.RECORD, self._sink, record.created, payload)
+            kind, payload = frame.LINE, self._encode_text(self.format(record) + self._terminator)
+        else:
+            kind, payload = frame.RECORD, self._payload(record).encode()
+        try:
+            return _encode(kind, self._sink, record.created, payload)
+        except (struct.error, OverflowError):  # no number: of a record that was made by hand
+            return _encode(kind, self._sink, time.time(), payload)
 
     def _payload(self, record: logging.LogRecord) -> RecordPayload:
         attributes = vars(record).copy()  # before the formatter adds to them

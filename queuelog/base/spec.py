@@ -26,6 +26,7 @@ from queuelog.base.filehandler import class_name, own_method, preamble
 
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 604800}
 _MOST_BACKUPS = 100_000
+_LONGEST = 1 << 15  # bytes: a path has 4096, of which each may become six in JSON
 _FILE: dict[str, type] = {"encoding": str, "errors": str}
 _SIZE = _FILE | {"maxBytes": int, "backupCount": int}
 _TIME = _FILE | {
@@ -72,6 +73,8 @@ class SinkSpec(NamedTuple):
         Raises:
             ValueError: it is not one; the message says what is wrong with it.
         """
+        if len(data) > _LONGEST:
+            raise ValueError(f"the specification of a sink is longer than {_LONGEST} bytes")
         try:
             found = json.loads(data)
             path, name = found.get("path", ""), found.get("name", "")

@@ -6,6 +6,7 @@ All sinks that keep up share one cursor; those that fail have cursors of their o
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import time
@@ -25,6 +26,8 @@ from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 from queuelog.spool.registry import Registry
 from queuelog.spool.reserve import Reserve
+
+RETRIES = 0.1  # seconds for sinks that fail, until the others have their turn
 
 
 class Delivery:
@@ -143,10 +146,14 @@ class Delivery:
         Not while a batch is open: a sink that joined the others now would get its rest twice.
         """
         more = False
+        until = math.inf if at_once else time.monotonic() + RETRIES
         if self._ledger.state.main.origin is Origin.NEW:
             for sink_id in self.lagging.ids() if at_once else self.lagging.due():
                 more |= self.lagging.retry(sink_id)
-                self._release()
+                if time.monotonic() > until:
+                    more = True
+                    break
+            self._release()  # once, since it looks at every segment
         return more
 
     def unread(self) -> int:

@@ -63,3 +63,9 @@ def test_a_handler_may_have_no_lock(program, log):
     """`createLock` says so, for one that needs none."""
     program()
     assert log.read_text() == "INFO a\n"
+
+
+def test_a_record_made_by_hand_may_have_any_time(program, log):
+    """Nobody asks for it who does not show it."""
+    program()
+    assert log.read_text() == "text\nnone\nhuge\n"

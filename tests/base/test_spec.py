@@ -98,6 +98,16 @@ def test_backups_that_are_told_by_a_pattern_of_ones_own_are_not_described():
     assert "extMatch" in obstacle(handler)
 
 
+@pytest.mark.parametrize("field", ["path", "name"])
+def test_a_long_specification_is_refused(field):
+    """The arbiter names the sink in its reports and in its ledger, over and over."""
+    longest = SinkSpec.parse(json.dumps({field: "/x" + "\udc80" * 4094, "class": "x"}).encode())
+    assert len(longest.path or longest.name) == 4096
+    with pytest.raises(ValueError, match="longer than") as caught:
+        SinkSpec.parse(json.dumps({field: "/x" * 20_000, "class": "x"}).encode())
+    assert len(str(caught.value)) < 100
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),

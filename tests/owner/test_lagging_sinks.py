@@ -52,3 +52,12 @@ def test_a_failing_sink_is_reported_in_a_spool_that_it_has_filled(program, tmp_p
     program()
     lines = (tmp_path / "gone" / "app.log").read_text().splitlines()
     assert sum("cannot write" in line for line in lines) == 1
+
+
+def test_many_files_that_fail_do_not_keep_the_listener_from_its_work(program, log):
+    """A directory with a file for each customer is gone: another file gets its lines meanwhile.
+
+    And it stops when it shall: what each of them costs does not grow with their number.
+    """
+    assert "the disk does not answer" not in program().stderr
+    assert "honest\n" in log.read_text()

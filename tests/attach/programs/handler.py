@@ -146,3 +146,14 @@ def a_handler_may_have_no_lock():
 
     add(Mine("app.log"))
     run(lambda: root.info("a"))
+
+
+def a_record_made_by_hand_may_have_any_time():
+    add(logging.FileHandler("app.log"), "%(message)s")
+
+    def log():
+        for message, created in {"text": "2026-01-01", "none": None, "huge": 10**1000}.items():
+            made = {"msg": message, "levelno": logging.INFO, "created": created}
+            root.handle(logging.makeLogRecord(made))
+
+    run(log)

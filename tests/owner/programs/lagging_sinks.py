@@ -6,7 +6,7 @@ import signal
 import threading
 
 import inside
-from prelude import content, logger_of, start
+from prelude import add_log, content, in_worker, logger_of, root, start
 from waiting import wait_for
 
 import queuelog
@@ -76,4 +76,19 @@ def a_failing_sink_is_reported_in_a_spool_that_it_has_filled():
     os.mkdir("gone")
     waiting.join(20)
     assert not waiting.is_alive(), "nobody made room"
+    queuelog.stop()
+
+
+def many_files_that_fail_do_not_keep_the_listener_from_its_work():
+    add_log()
+    loggers = [logger_of(f"gone/{number}.log") for number in range(300)]
+
+    def log():
+        for logger in loggers:
+            logger.info("x")
+        root.info("honest")
+
+    start()
+    in_worker(log)
+    wait_for(lambda: "honest\n" in content("app.log"), "the line of another file")
     queuelog.stop()
