@@ -61,6 +61,7 @@ class Hooks:
     def on_reload(self, server: Any) -> None:
         """In the arbiter, on SIGHUP; options that have changed wait for a restart."""
         _start(self.options)
+        _setup()  # also if they have changed
         self._call_own("on_reload", server)
 
     def on_exit(self, server: Any) -> None:

@@ -56,7 +56,7 @@ class QueueHandler(logging.handlers.QueueHandler):
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]
         # Gunicorn and others find their handlers by attributes that they set.
-        own = {*vars(self), "stream", *_SHARED, *_ASKED, *WRITING}
+        own = {*dir(self), "stream", *WRITING}
         vars(self).update({k: v for k, v in vars(handler).items() if k not in own})
         self.handler = handler
         for method in _ASKED:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from queuelog.attach import environment, tree
 from queuelog.attach.environment import Connection
 from queuelog.attach.writers import Writers
-from queuelog.base import class_name, detach_stream, obstacle, report, sink_id_of
+from queuelog.base import SinkSpec, class_name, detach_stream, obstacle, report, sink_id_of
 from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
 from queuelog.handlers import QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
@@ -172,7 +172,9 @@ class Client:
         self.owner = connection.owner
         self._connection = connection
         self._writers = writers
-        self._attachment = Attachment(writers, connection, self._is_known, _let_go, strict=False)
+        self._attachment = Attachment(
+            writers, connection, self._is_known, self._take_over, strict=False
+        )
 
     def attach(self) -> None:
         """Take over what is configured by now, and let programs below know."""
@@ -186,6 +188,12 @@ class Client:
             return self._attachment.queue_handler(original, self._writers.to(spool), description)
 
         environment.restore(self._connection.loggers, make)
+
+    def _take_over(self, handler: logging.Handler, queue: SpoolWriter) -> None:
+        if isinstance(handler, logging.FileHandler):
+            detach_stream(handler)
+        if queue is self._writers.own and sink_id_of(handler) not in self._connection.known:
+            queue.introduce(SinkSpec.of(handler).encode())  # it is ours before others look for it
 
     def _is_known(self, handler: logging.Handler) -> bool:
         if sink_id_of(handler) in self._connection.known:
@@ -212,11 +220,6 @@ class Client:
         """Write to segments of its own; return what the child is."""
         self._writers.after_fork_in_child()
         return self
-
-
-def _let_go(handler: logging.Handler, _: SpoolWriter) -> None:
-    if isinstance(handler, logging.FileHandler):
-        detach_stream(handler)
 
 
 def client_from_environment() -> Client | None:

@@ -48,10 +48,13 @@ def rotates(handler: logging.Handler) -> bool:
 
 def detach_stream(handler: Any) -> None:
     """Close the file object of a file handler; the handler would open its file again to write."""
-    with handler.lock:  # another thread may be writing its last line to it
+    handler.acquire()  # another thread may be writing its last line to it
+    try:
         stream, handler.stream = handler.stream, None
         if stream is not None:
             stream.close()
+    finally:
+        handler.release()
 
 
 def encoding(handler: logging.FileHandler) -> tuple[str, str]:

@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import string
+from contextlib import suppress
 from logging import handlers
 from typing import Any, NamedTuple
 
@@ -27,7 +28,9 @@ _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 6048
 _MOST_BACKUPS = 100_000
 _FILE: dict[str, type] = {"encoding": str, "errors": str}
 _SIZE = _FILE | {"maxBytes": int, "backupCount": int}
-_TIME = _FILE | {"when": str, "interval": int, "backupCount": int, "utc": bool, "atTime": str}
+_TIME = _FILE | {
+    "when": str, "interval": int, "backupCount": int, "utc": bool, "atTime": str, "suffix": str,
+}  # fmt: skip
 _CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
     "logging.FileHandler": (logging.FileHandler, _FILE),
     "logging.handlers.WatchedFileHandler": (handlers.WatchedFileHandler, _FILE),
@@ -89,25 +92,7 @@ class SinkSpec(NamedTuple):
         Raises:
             ValueError: the class is not one that may be described, or an argument is wrong.
         """
-        if self.cls not in _CLASSES:
-            raise ValueError(f"{self.cls} cannot be built from a specification")
-        cls, types = _CLASSES[self.cls]
-        args = dict(self.args)
-        for name, value in args.items():
-            if name not in types or type(value) is not types[name]:
-                raise ValueError(f"argument {name!r} of {self.cls} cannot be {value!r}")
-        if any(isinstance(value, int) and not 0 <= value < 1 << 53 for value in args.values()):
-            raise ValueError(f"an argument of {self.cls} is out of range")
-        # The stdlib's doRollover() tries the name of every backup, and adds the interval until it
-        # is later than now: neither may keep the listener for ever.
-        if args.get("interval") == 0 or args.get("backupCount", 0) > _MOST_BACKUPS:
-            raise ValueError(
-                f"{self.cls} would never finish a rollover: interval must be at least 1, and "
-                f"backupCount at most {_MOST_BACKUPS}"
-            )
-        if "atTime" in args:
-            args["atTime"] = dt.time.fromisoformat(args["atTime"])
-        handler = cls(self.path, delay=True, **args)
+        handler = _build(self)
         preamble(handler)
         return handler
 
@@ -152,6 +137,36 @@ def is_file(sink_id: str) -> bool:
     return os.path.isabs(sink_id)
 
 
+def _build(spec: SinkSpec) -> logging.FileHandler:
+    if spec.cls not in _CLASSES:
+        raise ValueError(f"{spec.cls} cannot be built from a specification")
+    cls, types = _CLASSES[spec.cls]
+    args = dict(spec.args)
+    for name, value in args.items():
+        if name not in types or type(value) is not types[name]:
+            raise ValueError(f"argument {name!r} of {spec.cls} cannot be {value!r}")
+    if any(isinstance(value, int) and abs(value) >= 1 << 53 for value in args.values()):
+        raise ValueError(f"an argument of {spec.cls} is out of range")
+    # The stdlib's doRollover() tries the name of every backup, and adds the interval until it
+    # is later than now: neither may keep the listener for ever.
+    tried = args.get("backupCount", 0) if "maxBytes" in types else 0
+    if args.get("interval", 1) < 1 or tried > _MOST_BACKUPS:
+        raise ValueError(
+            f"{spec.cls} would never finish a rollover: interval must be at least 1, and "
+            f"backupCount at most {_MOST_BACKUPS}"
+        )
+    if "atTime" in args:
+        args["atTime"] = dt.time.fromisoformat(args["atTime"])
+    suffix = args.pop("suffix", None)
+    handler: Any = cls(spec.path, delay=True, **args)
+    if suffix is not None:
+        if "/" in suffix or "\0" in suffix:
+            raise ValueError(f"suffix {suffix!r} is no part of a file name")
+        handler.suffix = suffix
+    made: logging.FileHandler = handler
+    return made
+
+
 def obstacle(handler: logging.FileHandler) -> str:
     """Return why no other process could build an equal handler; "" if one could."""
     method = own_method(handler)
@@ -162,14 +177,28 @@ def obstacle(handler: logging.FileHandler) -> str:
     for name in ("namer", "rotator"):
         if getattr(handler, name, None) is not None:
             return f"it has a {name}"
+    try:
+        built = _build(SinkSpec.of(handler))
+    except Exception as error:  # a class of the stdlib's raises what it likes
+        return str(error)
+    if getattr(handler, "extMatch", None) != getattr(built, "extMatch", None):
+        return "it has an extMatch of its own"
     return ""
 
 
 def _arguments(handler: logging.FileHandler) -> dict[str, Any]:
     types = next(types for cls, types in reversed(_CLASSES.values()) if isinstance(handler, cls))
-    args = {name: getattr(handler, name) for name in types}
-    if types is _TIME:
+    found = {name: getattr(handler, name, None) for name in types}
+    if types is _TIME and isinstance(found["interval"], (int, float)):
         # A subclass may have units of its own; it cannot be rebuilt from this, whatever it says.
-        args["interval"] //= _SECONDS.get(args["when"].rstrip(string.digits), 1)
-        args["atTime"] = args["atTime"] and args["atTime"].isoformat()
-    return {name: value for name, value in args.items() if value is not None}
+        found["interval"] /= _SECONDS.get(str(found["when"]).rstrip(string.digits), 1)
+    return {name: _plain(types[name], value) for name, value in found.items() if value is not None}
+
+
+def _plain(type_: type, value: Any) -> Any:
+    """Return an argument as `build` takes it: 1e6 bytes are an int; else as a text."""
+    with suppress(Exception):  # an application's own number may raise anything
+        plain = type_(value)
+        if plain == value or type_ is bool:
+            return plain
+    return str(value)

@@ -56,8 +56,9 @@ def check(arguments: list[str]) -> Plan:
     cfg = app.cfg
     found = list(conffile.problems(cfg, app.location))
     with (
-        # A check must not make, or even empty, a log file: handlers write nowhere.
+        # A check must not make, empty or roll over a log file: handlers write nowhere.
         mock.patch.object(logging.FileHandler, "_open", _open_nothing),
+        mock.patch.object(logging.FileHandler, "handle", return_value=True),
         mock.patch.object(util, _OPENS_FILES),
         mock.patch.object(os, "chown"),  # Gunicorn gives its log files to the workers' user
     ):

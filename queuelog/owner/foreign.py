@@ -41,6 +41,9 @@ class ForeignQueue(SpoolWriter):
             raise Shut
         self.foreign.put((self.description_of(item), item), block, timeout)
 
+    def introduce(self, description: bytes) -> None:
+        """Nothing comes before the first record, in the foreign queue."""
+
     def shut(self) -> None:
         """Take nothing more; what is there can still be moved."""
         self._takes_more = False

@@ -84,8 +84,13 @@ class Lagging:
         return position
 
     def follow_files(self) -> None:
-        """Know what lags by the path that it has by now: a directory may have become a link."""
-        lagging = self._ledger.state.lagging
+        """Know each file by the path that it has by now.
+
+        A directory may have become a link, and another configuration names another path.
+        """
+        lagging, marks = self._ledger.state.lagging, self._ledger.state.main.marks
+        for old in list(marks):
+            marks[self._sinks.current_id(old)] = marks.pop(old)
         for old in list(lagging):
             new = self._sinks.current_id(old)
             if new != old and new not in lagging:

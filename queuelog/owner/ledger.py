@@ -100,20 +100,23 @@ class Ledger(Descriptor):
         What a crash cannot have done to the file is reported.
         """
         newest: dict[str, Any] = {"number": 0}
-        position = end = damaged = unread = 0
+        position = end = broken = unread = 0
+        is_newest = True
         damage = ""
         try:
             with open(fd, "rb", closefd=False) as file:
                 for line in file:
                     position += len(line)
                     found = _parse(line)
-                    if found is None:
-                        damaged += bool(line.strip(b"\0\n"))
-                    elif found["number"] > newest["number"]:
-                        newest, end = found, position
+                    if found is None:  # torn, or what is left of one that a newer one covers
+                        broken += is_newest and bool(line.strip(b"\0\n"))
+                        continue
+                    is_newest = found["number"] > newest["number"]
+                    if is_newest:
+                        newest, end, broken = found, position, 0
             if position < _SIZE:
                 damage = "was truncated"
-            elif damaged > (end > 0):  # a crash tears the last line only
+            elif broken > (end > 0):  # a crash tears one line behind the last
                 damage = "is damaged"
         except OSError as error:
             damage = f"cannot be read ({error.strerror})"

@@ -126,9 +126,9 @@ class Owner:
             ConfigurationError: a handler cannot work.
             FileInUseError: another process owns one of the log files, and nothing leads to it.
         """
-        paused = self._listener.pause()  # the thread uses the sinks that are about to change
-        take_over = self._take_over if paused else self._take_over_later
         try:
+            paused = self._listener.pause()  # the thread uses the sinks that are about to change
+            take_over = self._take_over if paused else self._take_over_later
             self._admit_workers()
             self._attach(take_over)
         finally:
@@ -136,6 +136,7 @@ class Owner:
 
     def _attach(self, take_over: Callable[[logging.Handler, SpoolWriter], None]) -> None:
         self._attachment._replace(take_over=take_over).attach()
+        self._sinks.use_only(attachment.replaced())
         self._listener.spools.publish()
         # Also those that the thread has not taken over yet.
         known = {*self._sinks.ids(), *map(sink_id_of, attachment.replaced())}
@@ -144,7 +145,11 @@ class Owner:
 
     def _take_over(self, handler: logging.Handler, queue: SpoolWriter) -> None:
         if queue is self._writers.own:
-            self._sinks.add(handler, attachment.replaced())
+            try:
+                self._sinks.add(handler, attachment.replaced())
+            except FileInUseError:
+                self._listener.spools.publish()  # its owner may be waiting for one of ours
+                raise
             return
         detach_stream(handler)
         self._elsewhere.append((handler, queue.directory.path))
@@ -167,7 +172,7 @@ class Owner:
     def stop(self) -> None:
         """Write what is in the spool, and put the handlers back."""
         environment.withdraw()
-        if not self._listener.stop(STOP_WAIT):
+        if not self._listener.end(STOP_WAIT):
             attachment.detach()
             self._writers.close()
             report("stop", "the disk does not answer: what is left is written at the next start")

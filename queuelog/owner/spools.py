@@ -96,6 +96,7 @@ class OwnedSpools:
             # Handlers known by name are another service's, unless it had a file of ours.
             ours = set(self._sinks.places())
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
+            self._sinks.elsewhere.update(found.names)
             _publish(delivery, found._replace(owner=os.getpid(), taken_over=True))
         self._all.append(delivery)
         self._taken_over(directory.path)
@@ -140,7 +141,10 @@ class OwnedSpools:
 
     def deliver(self, batch: Batch) -> None:
         """Write a batch that `next` has just returned; raises as `Delivery.deliver`."""
+        changes = self._sinks.changes
         self._current.deliver(batch)
+        if self._sinks.changes != changes:  # others may just be looking for the owner of a new file
+            self.publish()
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""

@@ -83,6 +83,12 @@ class PausableThread(ABC):
             sleep(0.0001)
         return True
 
+    def end(self, timeout: float) -> bool:
+        """Stop the thread as `stop` does, for good, also if another thread has just paused it."""
+        with self._gate:
+            self._pauses += 1
+        return self.stop(timeout)
+
     def pause(self) -> bool:
         """Stop the thread for a moment, but do not wait for a stalled disk for long.
 

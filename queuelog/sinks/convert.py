@@ -19,7 +19,7 @@ def line_of(handler: logging.FileHandler, payload: bytes) -> bytes | None:
     path = handler.baseFilename
     try:
         record = ReceivedRecord(payload)
-        if not record.sent.filtered and not handler.filter(record):
+        if not record.queuelog_sent.filtered and not handler.filter(record):
             return None
     except BaseException as error:  # no such payload, or the user's filter, which may hide secrets
         if interrupts(error):
@@ -27,13 +27,14 @@ def line_of(handler: logging.FileHandler, payload: bytes) -> bytes | None:
         report(f"record {path}", f"lost a record for {path}: {error!r}")
         return None
     try:
-        text = handler.format(record) if record.sent.text is None else record.sent.text
+        text = record.queuelog_sent.text
+        text = handler.format(record) if text is None else text
         return encode_text(handler, text + handler.terminator)
     except BaseException as error:  # the user's formatter, an odd encoding
         if interrupts(error):
             raise
         report(f"record {path}", f"cannot format a record for {path}: {error!r}")
-        return f"{record.sent.message}\n".encode(errors="backslashreplace")
+        return f"{record.queuelog_sent.message}\n".encode(errors="backslashreplace")
 
 
 def record_payload(created: float, line: bytes) -> bytes:

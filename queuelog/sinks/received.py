@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from queuelog.spool import RecordPayload
+from queuelog.spool import RecordPayload, frame
 
 _MADE = {"message", "asctime"}  # attributes that formatting adds
 
@@ -18,13 +18,13 @@ _MOST = 1 << 24  # characters that `msg` may have, merged with `args`
 
 
 class ReceivedRecord(logging.LogRecord):
-    """A record that a process has sent, as `sent` says.
+    """A record that a process has sent, as `queuelog_sent` says: other names are the application's.
 
     It has the attributes that it had there, as plain data, and `getMessage` returns what it
     returned there. If a handler's own emit() changes the attributes, it is they that count.
     """
 
-    __slots__ = ("_names", "_payload", "sent")  # no attributes that a formatter could show
+    __slots__ = ("_names", "_payload", "queuelog_sent")  # none that a formatter could show
 
     def __init__(self, payload: bytes) -> None:
         """Make a record of a frame's payload.
@@ -33,23 +33,24 @@ class ReceivedRecord(logging.LogRecord):
             ValueError, RecursionError: it is no payload of a record.
         """
         self._payload = payload
-        self.sent = _decode(payload)
-        vars(self).update(vars(logging.makeLogRecord(self.sent.attributes)))
+        self.queuelog_sent = _decode(payload)
+        vars(self).update(vars(logging.makeLogRecord(self.queuelog_sent.attributes)))
         self._names = frozenset(vars(self)) | _MADE
 
     @property
-    def is_unchanged(self) -> bool:
-        """Whether `sent.text` is what the handler's formatter would make of this."""
-        return vars(self).keys() <= self._names and self._are_unchanged(self.sent.attributes)
+    def queuelog_is_unchanged(self) -> bool:
+        """Whether `queuelog_sent.text` is what the handler's formatter would make of this."""
+        sent = self.queuelog_sent.attributes
+        return vars(self).keys() <= self._names and self._are_unchanged(sent)
 
     def getMessage(self) -> str:  # noqa: N802  # the standard library's name
         """Return the message as the process that logged has merged it."""
-        if self.sent.message is not None and self._are_unchanged(("msg", "args")):
-            return self.sent.message
+        if self.queuelog_sent.message is not None and self._are_unchanged(("msg", "args")):
+            return self.queuelog_sent.message
         return super().getMessage()
 
     def _are_unchanged(self, names: Collection[str]) -> bool:
-        now, sent = vars(self), self.sent.attributes
+        now, sent = vars(self), self.queuelog_sent.attributes
         if _has_containers(sent.values()):  # they may have changed in place
             sent = _decode(self._payload).attributes
         # In lists, since there NaN equals itself.
@@ -64,11 +65,16 @@ def _has_containers(values: Iterable[Any]) -> bool:
 
 
 def _decode(payload: bytes) -> RecordPayload:
-    """Decode a payload, and keep `args` only if `msg` cannot grow without limit by them.
+    """Decode a payload, and keep what could harm the arbiter out of it.
 
-    Who may log may send "%(a)999999999d": merged here, it would fill the arbiter's memory.
+    Who may log may send "%(a)999999999d": merged here, it would fill the arbiter's memory. So
+    `args` are kept only if `msg` cannot grow without limit by them. To format a time that no clock
+    has raises OSError, by which a handler says "later".
     """
     sent = RecordPayload.decode(payload)
+    created = sent.attributes.get("created", 0.0)
+    if not (isinstance(created, (int, float)) and abs(created) < frame.FOREVER):
+        sent.attributes["created"] = 0.0
     msg, args = sent.attributes.get("msg"), sent.attributes.get("args")
     if args:
         text = str(msg)

@@ -74,14 +74,14 @@ class RecordSink(Sink):
             self._thread = 0
 
     def _filter(self, record: logging.LogRecord) -> Any:
-        if isinstance(record, ReceivedRecord) and record.sent.filtered:
+        if isinstance(record, ReceivedRecord) and record.queuelog_sent.filtered:
             return True
         return self._theirs["filter"](record)
 
     def _format(self, record: logging.LogRecord) -> Any:
         if isinstance(record, ReceivedRecord):
-            text = record.sent.text
-            if text is not None and record.is_unchanged:
+            text = record.queuelog_sent.text
+            if text is not None and record.queuelog_is_unchanged:
                 return text
         return self._theirs["format"](record)
 

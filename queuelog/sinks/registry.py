@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import itemgetter
 
@@ -57,14 +57,18 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `groups` are the further groups that the processes of a user have (see `User`), by user id.
+    `groups` are the further groups that the processes of a user have (see `User`), by user id, and
+    `elsewhere` the ids of those, known by name, that services have which are gone for now.
     """
 
     def __init__(self) -> None:
         self.groups: dict[int, tuple[int, ...] | None] = {}
+        self.elsewhere: set[str] = set()
+        self.changes = 0  # how often a sink was added or forgotten
         self._sinks: dict[str, Sink] = {}
         self._places: dict[Place, str] = {}  # ids of the files
         self._added: set[str] = set()  # by workers: can be built again from a specification
+        self._unused: set[str] = set()  # that no configuration names any more
         self._resolved: dict[Target, str] = {}  # the id of its sink
         self._schedules = _Schedules()  # of files that were let go
         self._refused = 0  # records
@@ -107,6 +111,7 @@ class Sinks:
 
     def _add(self, sink_id: str, sink: Sink) -> None:
         self._sinks[sink_id] = sink
+        self.changes += 1
         if is_file(sink_id):
             self._places[place_of(sink_id)] = sink_id
 
@@ -154,7 +159,7 @@ class Sinks:
             self._displace(sink_id)
         sink = self._sinks.get(sink_id)
         if sink is None and not found.path:
-            if user is None:
+            if user is None or sink_id in self.elsewhere:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
         if sink is None:
@@ -243,18 +248,25 @@ class Sinks:
         """Close the files that nobody has written to for long, if workers have added them.
 
         They are forgotten: an application may have a file for each job. Files that the arbiter's
-        configuration names stay open, so that no other process takes them, unless there are many.
+        configuration names, as it is now, stay open, so that no other process takes them, unless
+        there are many.
         """
         many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
-            if sink.is_idle(SHORT_IDLE if many else IDLE) and (many or sink_id in self._added):
+            may_go = many or sink_id in self._added or sink_id in self._unused
+            if may_go and sink.is_idle(SHORT_IDLE if many else IDLE):
                 sink.let_go()
                 if sink_id in self._added:
                     self._forget(sink_id)
                     self._schedules.keep(sink_id, sink)
 
+    def use_only(self, handlers: Iterable[logging.Handler]) -> None:
+        """Know which handlers the arbiter's configuration has now: others may own the rest."""
+        self._unused = self._sinks.keys() - {self._known_as(sink_id_of(h)) for h in handlers}
+
     def _forget(self, sink_id: str) -> None:
         self._sinks.pop(sink_id).close()
+        self.changes += 1
         self._added.remove(sink_id)
         self._places = {place: known for place, known in self._places.items() if known != sink_id}
         self._resolved.clear()

@@ -12,6 +12,7 @@ keeps nothing of another.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import math
@@ -108,6 +109,16 @@ class SpoolWriter:
                 name = f"{self._name}-{next(self._numbers)}"
                 self._tails.add(Tail(self.directory, self._uid, name, _NO_SINK, 0))
 
+    def introduce(self, description: bytes) -> None:
+        """Let the owner know of a sink before there is a record for it, if there is room."""
+        nested = self._is_nested()
+        with self._lock, contextlib.suppress(OSError, queue.Full):
+            try:
+                self._write(self.register(description), b"", nested)
+            finally:
+                self._leave(nested)
+        self._ring()
+
     def shut(self) -> None:
         """Take nothing more."""
         with self._lock:
@@ -139,8 +150,11 @@ class SpoolWriter:
             self._append_later(item, timeout)
         finally:
             if rings:
-                with acting_as(self.directory.writing_as(self._uid)):
-                    ring(self.directory.bell)
+                self._ring()
+
+    def _ring(self) -> None:
+        with acting_as(self.directory.writing_as(self._uid)):
+            ring(self.directory.bell)
 
     def description_of(self, item: bytes) -> bytes:
         """Return the description of the sink that a frame is for."""

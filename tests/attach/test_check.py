@@ -40,6 +40,22 @@ def app(tmp_path):
     shutil.copy(FILES / "app.py", tmp_path)
 
 
+def test_what_the_application_logs_when_it_is_loaded_rolls_no_file_over(tmp_path):
+    """A server may be running, whose files these are, with backups that would be removed."""
+    (tmp_path / "app.log").write_text("old\n")
+    os.utime(tmp_path / "app.log", (0, 0))
+    (tmp_path / "loaded.py").write_text(
+        "import logging\n"
+        "from logging.handlers import TimedRotatingFileHandler\n"
+        "logging.getLogger().addHandler(TimedRotatingFileHandler('app.log', 'D'))\n"
+        "logging.error('loaded')\n"
+        "app = print\n"
+    )
+    check("loaded:app", cwd=tmp_path)
+    assert [path.name for path in tmp_path.glob("app.log*")] == ["app.log"]
+    assert (tmp_path / "app.log").read_text() == "old\n"
+
+
 @pytest.mark.usefixtures("app")
 def test_the_command_says_what_becomes_of_the_applications_own_handlers(tmp_path):
     """They are configured in the worker: one that the arbiter cannot build stays there."""

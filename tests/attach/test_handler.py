@@ -50,3 +50,16 @@ def test_a_formatter_that_raises_costs_its_own_line_only(program, log):
     assert log.read_bytes() == b"a\nb\n"
     assert stderr.count("--- Logging error ---") == 2
     assert "unprintable" in stderr
+
+
+def test_a_handler_may_have_attributes_of_any_name(program, log):
+    """Those of its class are its own business, also where ours has a method of that name."""
+    program()
+    assert log.read_text() == "INFO a\nINFO a\n"
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="files need one since 3.13")
+def test_a_handler_may_have_no_lock(program, log):
+    """`createLock` says so, for one that needs none."""
+    program()
+    assert log.read_text() == "INFO a\n"

@@ -5,6 +5,8 @@ import json
 import logging
 import logging.handlers
 import os
+import re
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -27,7 +29,16 @@ HANDLERS = {
         path, "midnight", utc=True, atTime=dt.time(4, 30)
     ),
     "weekly": lambda path: logging.handlers.TimedRotatingFileHandler(path, "W6"),
+    "numbers": lambda path: logging.handlers.RotatingFileHandler(path, "a", 1e6, Decimal(-1)),
+    "flags": lambda path: logging.handlers.TimedRotatingFileHandler(path, "D", 2.0, 1 << 20, utc=1),
+    "suffix": lambda path: named_by_day(logging.handlers.TimedRotatingFileHandler(path, "D")),
 }
+
+
+def named_by_day(handler):
+    """Give a handler another suffix for backups; return it."""
+    handler.suffix = "%Y%m%d.log"
+    return handler
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
@@ -65,6 +76,28 @@ def test_who_writes_himself_is_not_rebuilt(tmp_path, name):
         assert obstacle(handler)
 
 
+@pytest.mark.parametrize(
+    "handler",
+    [
+        logging.handlers.RotatingFileHandler("/x", "a", 1.5, 1, delay=True),
+        logging.handlers.RotatingFileHandler("/x", "a", 1, 999_999, delay=True),
+        logging.handlers.TimedRotatingFileHandler("/x", "H", 1.5, delay=True),
+        logging.handlers.TimedRotatingFileHandler("/x", "H", 1, "5", delay=True),
+    ],
+)
+def test_what_cannot_be_described_is_no_other_handler(handler):
+    """Its file would roll over at another time, or never: such a handler stays in the worker."""
+    assert obstacle(handler)
+    assert SinkSpec.parse(SinkSpec.of(handler).encode())  # the arbiter may own it, as it is
+
+
+def test_backups_that_are_told_by_a_pattern_of_ones_own_are_not_described():
+    """A pattern of a worker's could keep the arbiter for ever."""
+    handler = logging.handlers.TimedRotatingFileHandler("/x", "D", delay=True)
+    handler.extMatch = re.compile("[0-9]+")
+    assert "extMatch" in obstacle(handler)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
@@ -73,7 +106,18 @@ JSON = st.recursive(
 PATHS = st.sampled_from(["/x", "/x/../y", "x", "", "/", "//x", "/x\0", "/\ud800"]) | st.text()
 ARGS = st.dictionaries(
     st.sampled_from(
-        ["encoding", "errors", "maxBytes", "backupCount", "when", "interval", "utc", "atTime", "x"]
+        [
+            "encoding",
+            "errors",
+            "maxBytes",
+            "backupCount",
+            "when",
+            "interval",
+            "utc",
+            "atTime",
+            "suffix",
+            "x",
+        ]
     ),
     JSON | st.sampled_from(["S", "W0", "W9", "MIDNIGHT", "no-such", "rot13", "25:00", "04:30", -1]),
 )

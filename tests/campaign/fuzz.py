@@ -100,7 +100,7 @@ def fuzz_records(chance, _):
         record = ReceivedRecord(data)
     except (ValueError, RecursionError):
         return
-    assert isinstance(record.is_unchanged, bool)
+    assert isinstance(record.queuelog_is_unchanged, bool)
     with suppress(TypeError, ValueError, KeyError):  # msg and args do not fit
         assert len(record.getMessage()) < 10_000
 

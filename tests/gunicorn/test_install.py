@@ -6,6 +6,7 @@ import pytest
 from admin import reload
 from processes import workers
 from rotating import by_size
+from versions import RELOADS_LOGGING
 from waiting import wait_for
 
 OWN_HOOKS = """
@@ -108,3 +109,20 @@ def test_options_that_change_in_a_reload_are_reported(server, spool):
     running.get("/log?start=0&count=10")
     assert running.stop() == 0
     running.count().check(at_least=10)
+
+
+@pytest.mark.skipif(not RELOADS_LOGGING, reason="this Gunicorn configures logging only once")
+def test_a_reload_takes_over_new_files_though_an_option_has_changed(server, spool):
+    """The option waits for a restart; the file has one owner at once."""
+    own = """
+errorlog = "logs/other.log"
+def pre_fork(server, worker):
+    server.log.error("%s", [type(handler).__name__ for handler in server.log.error_log.handlers])
+"""
+    running = server(workers=1, extra="del logconfig_dict\n" + own + install(spool=spool))
+    running.start()
+    changed = own.replace("other", "changed") + install(spool=spool, wait=2.5)
+    running.write_conf(extra="del logconfig_dict\n" + changed)
+    reload(running)
+    assert "wait=2.5" in running.reports()[0]
+    assert b"['QueueHandler']" in running.text("changed.log")

@@ -29,6 +29,16 @@ def test_the_listener_pauses_until_the_last_of_several_forks_is_over(program, lo
     assert log.read_text() == "before\nafter\n"
 
 
+def test_a_thread_that_was_paused_stays_ended_while_stop_writes(program):
+    """Another thread was forking, or reloading: two would write the same files now."""
+    program()
+
+
+def test_an_interrupted_reload_keeps_the_listener_from_nothing(program):
+    """A signal handler raises while it waits for the thread."""
+    program()
+
+
 def test_what_is_configured_while_a_disk_is_stalled_is_taken_over_later(program, log, tmp_path):
     """The thread uses the sinks still; nobody waits for it, and no line is lost."""
     program(options=["-W", "ignore:.*multi-threaded:DeprecationWarning"])

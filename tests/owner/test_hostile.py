@@ -182,7 +182,7 @@ def snapshot(arbiter):
         ("subprocess.Popen", "{}"), ("logging.handlers.SMTPHandler", "{}"), ("os.system", "{}"),
         ("logging.FileHandler", '{"mode": "w"}'), ("logging.FileHandler", '{"encoding": "rot13"}'),
         ("logging.FileHandler", '{"encoding": 5}'), ("logging.FileHandler", "[]"),
-        ("logging.handlers.RotatingFileHandler", '{"maxBytes": -1}'),
+        ("logging.handlers.RotatingFileHandler", '{"maxBytes": [1]}'),
         ("logging.handlers.RotatingFileHandler", '{"maxBytes": 1, "backupCount": 1000000000}'),
         ("logging.handlers.TimedRotatingFileHandler", '{"when": "X"}'),
         ("logging.handlers.TimedRotatingFileHandler", '{"when": "S", "interval": 0}'),

@@ -157,6 +157,25 @@ def test_a_ledger_that_no_crash_can_have_left_so_is_reported(tmp_path, capfd, da
     assert (f"the ledger {path} {said}" in found) if said else not found
 
 
+def test_a_ledger_that_was_written_round_and_round_is_whole(tmp_path, capfd):
+    """A longer line of the last round is covered in part, at the end of each round and now."""
+    path = tmp_path / "ledger"
+    for rounds in (2.1, 2.5, 2.9):
+        ledger = Ledger(str(path))
+        ledger.open()
+        written = 0
+        for number in range(1 << 20):
+            ledger.state.main.offsets = {f"0/1-1-{i}": 1 for i in range(number % 1201)}
+            ledger.save()
+            written += len(json.dumps(ledger.state.main.offsets))
+            if written > rounds * (1 << 20):
+                break
+        ledger.close()
+        assert load(path) == ledger.state
+        path.unlink()
+    assert not capfd.readouterr().err
+
+
 def test_a_ledger_that_cannot_be_read_is_reported(capfd):
     """A disk fails, say."""
     with suppress(OSError):  # nor can this one be made longer

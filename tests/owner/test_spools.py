@@ -242,3 +242,12 @@ def test_half_a_line_is_completed_before_another_spool_is_written(owner, spool, 
         assert log.read_text() == "firs"
         write_all(spools)
         assert log.read_text() == "first\nsecond\n"
+
+
+def test_services_that_share_two_files_may_start_at_once(background, tmp_path):
+    """Each owns one already, and finds out that the other one is the owner of the other one."""
+    a, b = tmp_path / "a.log", tmp_path / "b.log"
+    at_a, at_b = tmp_path / "at-a", tmp_path / "at-b"
+    first = background("start_with_two_files", a, b, at_a, at_b)
+    second = background("start_with_two_files", b, a, at_b, at_a)
+    assert [one.stdout.readline() for one in (first, second)] == ["started\n"] * 2

@@ -30,3 +30,16 @@ def test_a_handler_hung_on_a_second_logger_keeps_its_filters(program, log):
     """Also if the listener was in the middle of a record of its when that was taken over."""
     program()
     assert log.read_text().splitlines() == ["first", "second"]
+
+
+def test_attributes_have_the_names_that_the_application_gave_them(program, log):
+    """Also those that a record of ours could need for itself."""
+    program()
+    assert log.read_text() == "5 yes\n"
+
+
+@pytest.mark.parametrize("created", ["-1e18", "1e999", "NaN", '"now"', "9" * 4000])
+def test_a_record_of_no_time_keeps_no_other_from_its_handler(program, log, created):
+    """Whatever a worker says: with such a time, formatting would fail as an unreachable server."""
+    program(created)
+    assert log.read_text() == "1970 of no time\n"

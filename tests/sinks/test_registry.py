@@ -6,8 +6,9 @@ import os
 
 import inside
 import pytest
-from filesinks import contents, timed, write
+from filesinks import contents, sized, timed, write
 
+from queuelog.errors import FileInUseError
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Target
 
@@ -54,3 +55,21 @@ def test_a_file_that_fails_when_it_is_closed_keeps_no_lock(sinks, tmp_path, how)
     getattr(sinks, how)()
     held = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert not [path for path in held if path.startswith(str(tmp_path))]
+
+
+def test_a_file_that_no_configuration_names_any_more_may_be_owned_by_others(tmp_path):
+    """A reload has moved the lines elsewhere; the file that is named still stays locked."""
+    kept, dropped = (sized(tmp_path / name, size=1000) for name in ("kept.log", "dropped.log"))
+    sinks, others = Sinks(), Sinks()
+    for handler in (kept, dropped):
+        sinks.add(handler)
+        write(sinks[str(handler.baseFilename)], "line\n")
+    sinks.use_only([kept])
+    with inside.closing_files(idle=-1.0):
+        sinks.let_go_of_idle()
+        sinks.tick()
+    others.add(sized(tmp_path / "dropped.log", size=1000))
+    with pytest.raises(FileInUseError):
+        others.add(sized(tmp_path / "kept.log", size=1000))
+    for one in (sinks, others):
+        one.close()

@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
-from spools import LIMIT, Reader, line, segments, writer_of
+from spools import LIMIT, Reader, line, payloads, segments, writer_of
 
 from queuelog.spool import frame
 from queuelog.spool import spoolfile as spoolfile_module
@@ -306,3 +306,19 @@ def test_a_child_writes_to_a_segment_of_its_own(writer, reader, directory):
     assert owners.keys() == {os.getpid(), pid}
     assert b"child" in owners[pid]
     assert sorted(reader.read_to_the_end()) == [b"child", b"parent 1", b"parent 2"]
+
+
+def test_a_sink_is_introduced_before_there_is_a_record_for_it(directory):
+    """The owner learns of it at once, so that nobody else takes the file meanwhile."""
+    writer = writer_of(directory=directory)
+    writer.introduce(b"sink")
+    writer.introduce(b"sink")
+    reader = Reader(directory)
+    batch = reader.read_new({})
+    assert [(target.description, found) for (target, _), found in batch.items.items()] == [
+        (b"sink", [])
+    ]
+    writer.put(line(b"x", sink=0))
+    assert payloads(reader.read_new(batch.ends)) == [b"x"]
+    writer.close()
+    reader.close()

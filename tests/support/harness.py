@@ -53,6 +53,7 @@ def can_bind(port):
 
 CONF = """{top}
 import logging, os
+import hashlib  # workers of another user may not be able to read it
 import queuelog
 from queuelog.gunicorn import *
 bind = "127.0.0.1:{port}"

@@ -12,7 +12,7 @@ from waiting import wait_for
 def a_check_by_another_user_than_the_servers_says_so():
     os.environ["PWD"] = ARGUMENTS[0]  # Gunicorn believes it
     os.chdir(ARGUMENTS[0])
-    for module in ("gunicorn.workers.sync", "queuelog.commands.check"):
+    for module in ("gunicorn.glogging", "gunicorn.workers.sync", "queuelog.commands.check"):
         import_module(module)  # another user may not be able to read them
     become(NOBODY)
     print(import_module("queuelog.commands.check").check(["-c", "conf.py"]))

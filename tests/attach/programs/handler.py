@@ -122,3 +122,27 @@ def a_formatter_that_raises_costs_its_own_line_only():
         root.info("b")
 
     run(log)
+
+
+def a_handler_may_have_attributes_of_any_name():
+    class Mine(logging.FileHandler):
+        def __init__(self, path):
+            super().__init__(path)
+            self.prepare = self.enqueue = self._payload = self.timeout = None
+
+    class Writes(Mine):
+        def emit(self, record):
+            super().emit(record)
+
+    add(Mine("app.log"))
+    add(Writes("app.log"), logger=logging.getLogger("x"))
+    run(lambda: logging.getLogger("x").info("a"))
+
+
+def a_handler_may_have_no_lock():
+    class Mine(logging.FileHandler):
+        def createLock(self):  # noqa: N802  # the standard library's name
+            self.lock = None
+
+    add(Mine("app.log"))
+    run(lambda: root.info("a"))

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import inside
 from disks import fill
@@ -102,6 +102,39 @@ def the_listener_pauses_until_the_last_of_several_forks_is_over():
     other.join()
     root.info("after")
     wait_for(lambda: "after" in content("app.log"), "the line after the forks")
+    queuelog.stop()
+
+
+def a_thread_that_was_paused_stays_ended_while_stop_writes():
+    add_log()
+    start()
+    listener, threads = inside.listener(), []
+    listener.pause()
+    drain = listener.drain
+
+    def drain_after_the_pause(timeout):
+        listener.resume()
+        threads.extend(os.listdir("/proc/self/task"))
+        return drain(timeout)
+
+    listener.drain = drain_after_the_pause
+    queuelog.stop()
+    assert threads == [str(os.getpid())]
+
+
+def an_interrupted_reload_keeps_the_listener_from_nothing():
+    def interrupt(timeout):
+        del listener.stop
+        raise KeyboardInterrupt
+
+    add_log()
+    start()
+    listener = inside.listener()
+    listener.stop = interrupt
+    with suppress(KeyboardInterrupt):
+        queuelog.setup()
+    root.info("after")
+    wait_for(lambda: "after" in content("app.log"), "the line after the reload")
     queuelog.stop()
 
 

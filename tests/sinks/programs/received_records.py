@@ -1,6 +1,7 @@
 """Programs of test_received_records.py."""
 
 import copy
+import json
 import logging
 import resource
 import threading
@@ -118,4 +119,31 @@ def a_handler_hung_on_a_second_logger_keeps_its_filters():
     second.warning("secret")
     second.warning("second")
     slow.go_on.set()
+    queuelog.stop()
+
+
+def attributes_have_the_names_that_the_application_gave_them():
+    class Mine(logging.FileHandler):
+        def emit(self, record):
+            self.stream.write(f"{record.sent} {record.is_unchanged}\n")
+
+    root.addHandler(Mine("app.log"))
+    run(lambda: root.info("x", extra={"sent": 5, "is_unchanged": "yes"}))
+
+
+def a_record_of_no_time_keeps_no_other_from_its_handler():
+    class Mine(logging.Handler):
+        def emit(self, record):
+            try:
+                with open("app.log", "a") as file:
+                    print(self.format(record), file=file)
+            except Exception:
+                self.handleError(record)
+
+    handler = Mine()
+    handler.set_name("named")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y"))
+    root.addHandler(handler)
+    start(own=["named"])
+    inside.put_record(handler, {"msg": "of no time", "created": json.loads(ARGUMENTS[0])}, None)
     queuelog.stop()
