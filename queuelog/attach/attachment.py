@@ -54,6 +54,7 @@ class Attachment(NamedTuple):
             ConfigurationError: a handler cannot work; its encoding is unknown, say.
             FileInUseError: another process owns one of the log files, out of reach.
         """
+        self.writers.look()
         tree.substitute(self._replacement)
         _report_disabled()
 
@@ -86,6 +87,7 @@ class Attachment(NamedTuple):
         """
         deadline = time.monotonic() + _JUST_STARTED
         while time.monotonic() < deadline:
+            self.writers.look()
             if self.writers.for_handler(handler) is not self.writers.own:
                 return True
             time.sleep(0.02)

@@ -24,12 +24,16 @@ class Writers:
         self.own = own
         self._parent = parent
         self._others: dict[str, SpoolWriter] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Look anew who owns which file."""
+        self._owners = registry.Owners(self._parent, (os.geteuid(), self.own.child_uid))
 
     def for_handler(self, handler: logging.Handler) -> SpoolWriter:
         """Return where the records of a handler go: to the living owner of its file, if any."""
         if isinstance(handler, logging.FileHandler):
-            uids = (os.geteuid(), self.own.child_uid)
-            found = registry.owner_of(handler.baseFilename, self._parent, uids)
+            found = self._owners.of(handler.baseFilename)
             if found is not None and found.path != self.own.directory.path:
                 writer = self._to(found)
                 with suppress(OSError, queue.Full):

@@ -37,7 +37,7 @@ _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 # Without the tag in format 1, of which each has to be reported.
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}")
 _DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
-_MOST_FILES = 10_000  # of each other user that anybody looks at: a million would take seconds
+_MOST_FILES = 100_000  # of each user that anybody looks at: a million would take seconds
 
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
@@ -260,7 +260,7 @@ class SpoolDirectory:
     def entries(self) -> Iterator[tuple[int, os.DirEntry[str]]]:
         """Yield user id and all that this user has in the spool, as far as we may look.
 
-        Should another user have too much, the rest is seen later.
+        Should it be too much, the rest is seen later.
 
         Raises:
             OSError: no descriptor is left.
@@ -268,8 +268,7 @@ class SpoolDirectory:
         missing = FileNotFoundError, PermissionError
         for uid in self.uids:
             with contextlib.suppress(*missing), os.scandir(self.incoming(uid)) as entries:
-                most = None if uid == self.owner_uid else _MOST_FILES
-                for entry in itertools.islice(entries, most):
+                for entry in itertools.islice(entries, _MOST_FILES):
                     yield uid, entry
 
 

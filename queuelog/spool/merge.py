@@ -162,8 +162,6 @@ def _order(name: str) -> _Order:
 def _merge(parts: list[Part], *, more: bool) -> Batch:
     merged: Groups = {}
     for part in parts:
-        for target in part.segment.targets.values():
-            merged.setdefault((target, frame.LINE), [])  # it may be introduced only
         for tag, items in part.items.items():
             kind, sink = frame.split_tag(tag)
             merged.setdefault((part.segment.targets[sink], kind), []).extend(items)

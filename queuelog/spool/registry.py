@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from queuelog.base import Place, base_directory, opened, own_directory, place_of
@@ -91,7 +91,7 @@ def is_owned(directory: SpoolDirectory) -> bool:
     return False
 
 
-def _visible(users: set[int], parent: str | None = None) -> Iterator[SpoolDirectory]:
+def _visible(users: Collection[int], parent: str | None = None) -> Iterator[SpoolDirectory]:
     """Yield the spools of some users: below `parent`, this user's directory, and theirs."""
     above = [parent] if parent else []
     named = [path for one in (*above, base_directory(), *_of_others(users)) for path in spools(one)]
@@ -103,7 +103,7 @@ def _visible(users: set[int], parent: str | None = None) -> Iterator[SpoolDirect
     yield from (directory for directory in found.values() if directory.owner_uid in users)
 
 
-def _of_others(users: set[int]) -> list[str]:
+def _of_others(users: Collection[int]) -> list[str]:
     """Return the directories for spools that these users have made; a stranger's may be huge."""
     found = []
     for above in (MEMORY, tempfile.gettempdir()):
@@ -139,19 +139,32 @@ def _link(directory: SpoolDirectory) -> str:
     return os.path.join(base_directory(), os.path.basename(directory.path))
 
 
-def owner_of(path: str, parent: str | None, uids: tuple[int, ...]) -> SpoolDirectory | None:
-    """Return the spool of the living owner of a log file, if processes of `uids` may write there.
+class Owners:
+    """The living owners of log files, as they are now, into whose spools processes may write.
 
-    None if there is no such owner. `parent` is the directory for spools that the user has named.
+    `parent` is the directory for spools that the user has named, and `uids` the users of those
+    processes.
     """
-    place = place_of(path)
-    for directory in _visible(_believed(path), parent):
-        if None in map(directory.may_write, uids):
-            continue
-        found = read(directory)
-        if found and _owns(found, place) and is_owned(directory):
-            return directory
-    return None
+
+    def __init__(self, parent: str | None, uids: tuple[int, ...]) -> None:
+        self._parent = parent
+        self._uids = uids
+        self._found: dict[frozenset[int], dict[Place, SpoolDirectory]] = {}  # by who is believed
+
+    def of(self, path: str) -> SpoolDirectory | None:
+        """Return the spool of the owner of a log file; None if there is none."""
+        users = frozenset(_believed(path))
+        if users not in self._found:
+            self._found[users] = self._look(users)
+        return self._found[users].get(place_of(path))
+
+    def _look(self, users: frozenset[int]) -> dict[Place, SpoolDirectory]:
+        places: dict[Place, SpoolDirectory] = {}
+        for directory in _visible(users, self._parent):
+            found = None if None in map(directory.may_write, self._uids) else read(directory)
+            if found and not found.taken_over and is_owned(directory):
+                places = {**dict.fromkeys(found.files, directory), **places}
+        return places
 
 
 def _owns(found: Registry, place: Place) -> bool:

@@ -104,6 +104,7 @@ class Segment(Descriptor):
             kind, sink = frame.split_tag(tag)
             if kind == frame.DESCRIPTION:
                 self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.user))
+                items.setdefault(frame.tag(frame.LINE, sink), [])  # it may be introduced only
             elif kind == frame.VERSION:
                 del items[tag]
         for tag in list(items):

@@ -36,7 +36,7 @@ def published(spool, log):
 
 def owner(log, spool, *uids):
     """Return the spool of the owner of the log file, as processes of these users find it."""
-    found = registry.owner_of(str(log), spool, uids or (os.geteuid(),))
+    found = registry.Owners(spool, uids or (os.geteuid(),)).of(str(log))
     return found and found.path
 
 

@@ -21,7 +21,6 @@ from spools import (
 )
 
 from queuelog.base import reporter
-from queuelog.spool import directory as directory_module
 from queuelog.spool import frame
 
 NOBODY = 65534
@@ -250,14 +249,3 @@ def test_a_segment_that_cannot_be_opened_counts_as_unread(writer, reader):
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert reader.read_to_the_end() == [b"kept"]
     assert not reader.segments.unread
-
-
-def test_no_segment_of_the_owners_user_is_left_out(directory, reader, monkeypatch):
-    """All of them may have writers that live: then what is left out would never be seen."""
-    monkeypatch.setattr(directory_module, "_MOST_FILES", 3)
-    writers = [writer_of(b"sink", directory=directory) for _ in range(5)]
-    for number, one in enumerate(writers):
-        one.put(line(b"%d" % number))
-    assert sorted(reader.read_to_the_end()) == [b"%d" % number for number in range(5)]
-    for one in writers:
-        one.close()
