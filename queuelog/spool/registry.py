@@ -110,8 +110,10 @@ def _of_others(users: Collection[int]) -> list[str]:
         with contextlib.suppress(OSError), os.scandir(above) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
-                    uid = entry.stat(follow_symlinks=False).st_uid
-                    if entry.name.startswith("queuelog-") and uid in users:
+                    if (
+                        entry.name.startswith("queuelog-")
+                        and entry.stat(follow_symlinks=False).st_uid in users
+                    ):
                         found.append(entry.path)
     return found
 
@@ -161,8 +163,10 @@ class Owners:
     def _look(self, users: frozenset[int]) -> dict[Place, SpoolDirectory]:
         places: dict[Place, SpoolDirectory] = {}
         for directory in _visible(users, self._parent):
-            found = None if None in map(directory.may_write, self._uids) else read(directory)
-            if found and not found.taken_over and is_owned(directory):
+            if None in map(directory.may_write, self._uids) or not is_owned(directory):
+                continue
+            found = read(directory)
+            if found and not found.taken_over:
                 places = {**dict.fromkeys(found.files, directory), **places}
         return places
 
