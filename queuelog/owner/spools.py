@@ -92,6 +92,7 @@ class OwnedSpools:
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self._leave(delivery, math.inf if for_good else _AGAIN)
             return
+        self._taken_over(directory.path)  # first: its files may be ours by that
         if found is not None:
             # Handlers known by name are another service's, unless it had a file of ours.
             ours = set(self._sinks.places())
@@ -99,7 +100,6 @@ class OwnedSpools:
             self._sinks.elsewhere.update(found.names)
             _publish(delivery, found._replace(owner=os.getpid(), taken_over=True))
         self._all.append(delivery)
-        self._taken_over(directory.path)
 
     def _leave(self, delivery: Delivery, seconds: float) -> None:
         delivery.release()

@@ -171,10 +171,6 @@ class Owners:
         return places
 
 
-def _owns(found: Registry, place: Place) -> bool:
-    return place in found.files and not found.taken_over
-
-
 def _believed(path: str) -> set[int]:
     """Return the users who are believed to own a log file if they say so: root, this one, its own.
 
@@ -191,7 +187,9 @@ def who_owns(path: str) -> str:
     place = place_of(path)
     for directory in _visible(_believed(path)):
         found = read(directory)
-        if found and _owns(found, place) and is_owned(directory):
+        if found is None or found.taken_over or place not in found.files:
+            continue
+        if found.owner != os.getpid() and is_owned(directory):  # this one would like to own it, too
             return f"process {found.owner} of user {directory.owner_uid}"
     others = " or ".join(writers_of(path))
     return f"process {others}" if others else "another process"

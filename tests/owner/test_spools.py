@@ -211,6 +211,17 @@ def test_mails_of_another_service_wait_for_it(owner, spool, log, tmp_path):
     assert os.listdir(spool) == []
 
 
+def test_mails_of_the_service_whose_files_are_taken_over_are_sent(owner, spool, log):
+    """After an upgrade the new arbiter has its file only from then on."""
+    description = b'{"name": "mail", "class": "x"}'
+    left(spool, "1-1", record("hello"), description=description, files=[log])
+    itself, got = mail()
+    with owner(itself) as spools:
+        spools._taken_over = lambda _: spools._sinks.add(handler(log))
+        write_all(spools)
+        assert got == ["hello"]
+
+
 def test_what_only_another_process_can_write_is_left_to_that(owner, spool, log, tmp_path):
     """Its file has an owner; that one comes by and takes it, while this one goes on."""
     log.touch()
