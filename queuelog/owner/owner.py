@@ -141,10 +141,12 @@ class Owner:
 
     def _attach(self, take_over: Callable[[logging.Handler, SpoolWriter], None]) -> None:
         self._attachment._replace(take_over=take_over).attach()
-        self._sinks.use_only(attachment.replaced())
+        in_use = attachment.replaced()
+        self._sinks.use_only(in_use)
+        self._elsewhere = [one for one in self._elsewhere if one[0] in in_use]
         self._listener.spools.publish()
         # Also those that the thread has not taken over yet.
-        known = {*self._sinks.ids(), *map(sink_id_of, attachment.replaced())}
+        known = {*self._sinks.ids(), *map(sink_id_of, in_use)}
         self._connection = self._connection._replace(known=tuple(known))
         environment.publish(self._connection)
 
