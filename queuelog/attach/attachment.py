@@ -59,7 +59,11 @@ class Attachment(NamedTuple):
         _report_disabled()
 
     def _replacement(self, handler: logging.Handler) -> logging.Handler | None:
-        if isinstance(handler, QueueHandler) or reason_to_stay(handler, self.connection.own):
+        if isinstance(handler, QueueHandler):
+            return (
+                None if self.writers.reaches(handler.queue) else self._replacement(handler.handler)
+            )
+        if reason_to_stay(handler, self.connection.own):
             return None
         queue = self.writers.for_handler(handler)
         if queue is self.writers.own and not self.is_known(handler):

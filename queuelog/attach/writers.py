@@ -42,6 +42,15 @@ class Writers:
                     return writer
         return self.own
 
+    def reaches(self, queue: SpoolWriter) -> bool:
+        """Tell if this process and its workers, whose user may have changed, may write there."""
+        if queue is not self.own:
+            uid = queue.directory.may_write(self.own.child_uid)
+            if uid is None:
+                return False
+            queue.child_uid = uid
+        return True
+
     def to(self, path: str) -> SpoolWriter:
         """Return the writer to the spool that was named by the process above."""
         if path == self.own.directory.path:

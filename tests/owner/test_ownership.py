@@ -76,6 +76,19 @@ def test_a_second_service_logs_through_the_first_and_takes_over(background, spoo
     assert log.read_text() == "1 by first\n2 by first\n3 by second\n"
 
 
+@pytest.mark.root
+def test_a_reload_with_another_user_leads_away_from_a_spool_that_is_not_for_him(background, log):
+    """The old arbiter of an upgrade, which has ended since, knew only the user before."""
+    first = background("own_the_file_for_nobody")
+    assert first.stdout.readline() == "up\n"
+    second = background("change_the_user_while_another_one_owns_the_file")
+    assert second.stdout.readline() == "up\n"
+    assert not first.communicate(timeout=30)[1]
+    wait_for(lambda: open_files(second.pid, ending=log.name), "the second takes over")
+    assert not second.communicate("1\n2\n", timeout=30)[1]
+    assert log.read_text() == "1\n2\n"
+
+
 def test_lines_wait_without_an_error_while_another_process_has_the_spool(program, log):
     """Somebody has removed the lock: no file is to blame for it."""
     assert "cannot write" not in program().stderr

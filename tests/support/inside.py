@@ -60,6 +60,11 @@ def delivery():
     return listener().spools._own
 
 
+def change_the_user(name):
+    """Let the workers of this process, an arbiter, be another user from the next reload on."""
+    lifecycle._role.options = lifecycle._role.options._replace(user=name)
+
+
 def lagging():
     """Return the sinks of this process, an arbiter, that lag behind the others."""
     return listener().spools.lagging()

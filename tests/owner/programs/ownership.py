@@ -1,11 +1,12 @@
 """Programs of test_ownership.py."""
 
 import os
+import pwd
 import sys
 from functools import partial
 
 import inside
-from prelude import SPOOL, add_log, content, in_worker, logger_of, root, start
+from prelude import SPOOL, add_log, become, content, in_child, in_worker, logger_of, root, start
 from spools import the_spool
 from waiting import wait_for
 
@@ -44,3 +45,26 @@ def log_what_is_typed():
     print("up", flush=True)
     for line in sys.stdin:
         in_worker(partial(root.info, line.strip()))
+
+
+def own_the_file_for_nobody():
+    add_log()
+    queuelog.start(spool=SPOOL, user="nobody")
+    print("up", flush=True)
+    sys.stdin.read()
+
+
+def change_the_user_while_another_one_owns_the_file():
+    add_log()
+    queuelog.start(spool=SPOOL, user="nobody")
+    print("up", flush=True)
+    for line in sys.stdin:
+        inside.change_the_user("daemon")
+        queuelog.setup()
+
+        in_child(partial(log_as_daemon, line.strip()))
+
+
+def log_as_daemon(line):
+    become(pwd.getpwnam("daemon").pw_uid)
+    root.info(line)
