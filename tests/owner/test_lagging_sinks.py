@@ -1,6 +1,7 @@
 """Files that cannot be written for a while: the others go on, and these catch up."""
 
 import os
+import re
 import signal
 
 from spools import segments, the_spool
@@ -41,10 +42,12 @@ def test_what_waits_for_one_failing_sink_costs_another_one_no_record(program, tm
     program()
     good = (tmp_path / "good.log").read_text().splitlines()
     assert [int(line[:5]) for line in good] == [*range(20_000)]
-    *kept, said = (tmp_path / "gone" / "failing.log").read_text().splitlines()
-    assert [int(line[:4]) for line in kept] == [*range(len(kept))]
+    text = (tmp_path / "gone" / "failing.log").read_text()
+    kept = re.findall(r"^(\d{4}) x+$", text, re.MULTILINE)
+    assert [*map(int, kept)] == [*range(len(kept))]
     assert 500 < len(kept) < 1_000
-    assert f"{3_000 - len(kept)} records were dropped" in said
+    dropped = re.findall(r"(\d+) records were dropped", text)  # said once, or while it goes on
+    assert sum(map(int, dropped)) == 3_000 - len(kept)
 
 
 def test_a_failing_sink_is_reported_in_a_spool_that_it_has_filled(program, tmp_path):
