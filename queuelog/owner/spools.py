@@ -80,6 +80,7 @@ class OwnedSpools:
             directory = SpoolDirectory(path)
             if directory.is_there() and not registry.is_owned(directory):
                 self._take_over(directory)
+                self.publish()  # others may just be looking for the owner of a file
 
     def _take_over(self, directory: SpoolDirectory) -> None:
         found = registry.read(directory)

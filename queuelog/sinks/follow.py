@@ -17,7 +17,7 @@ from typing import NamedTuple
 from queuelog.base import Descriptor, native, opened, report
 from queuelog.base.locks import Answer, lock_log_file, unlock
 from queuelog.errors import FileInUseError
-from queuelog.spool.registry import who_owns
+from queuelog.spool.registry import is_reachable, who_owns
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
@@ -230,7 +230,8 @@ class FollowedFile(Descriptor):
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)
-        if answer is Answer.TAKEN:
+        # Nobody shares a file with an owner of whom he can be a client.
+        if answer is Answer.TAKEN or (answer is Answer.SHARED and is_reachable(self.path)):
             self.close()
             raise FileInUseError(self.path, who_owns(self.path))
         self._locked_for = self.rotates

@@ -182,14 +182,26 @@ def _believed(path: str) -> set[int]:
     return users
 
 
-def who_owns(path: str) -> str:
-    """Say who owns a log file that this process cannot have, as far as anybody can tell."""
+def _other_owners(path: str) -> Iterator[tuple[SpoolDirectory, Registry]]:
+    """Yield the living owners of a log file that are other processes, and their spools."""
     place = place_of(path)
     for directory in _visible(_believed(path)):
         found = read(directory)
         if found is None or found.taken_over or place not in found.files:
             continue
-        if found.owner != os.getpid() and is_owned(directory):  # this one would like to own it, too
-            return f"process {found.owner} of user {directory.owner_uid}"
+        if found.owner != os.getpid() and is_owned(directory):
+            yield directory, found
+
+
+def is_reachable(path: str) -> bool:
+    """Tell if another living owner has a log file, and this process could log through that one."""
+    uid = os.geteuid()
+    return any(directory.may_write(uid) is not None for directory, _ in _other_owners(path))
+
+
+def who_owns(path: str) -> str:
+    """Say who owns a log file that this process cannot have, as far as anybody can tell."""
+    for directory, found in _other_owners(path):
+        return f"process {found.owner} of user {directory.owner_uid}"
     others = " or ".join(writers_of(path))
     return f"process {others}" if others else "another process"

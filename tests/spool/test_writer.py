@@ -157,6 +157,9 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_log_call(writer, reader):
     assert len(inner) == len(set(inner)) > 3
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 traces no opcodes of functions that have run"
+)
 @pytest.mark.parametrize("rings", [False, True], ids=["silent", "ringing"])
 @pytest.mark.parametrize("before", [[], [b"first"]], ids=["first", "second"])
 def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypatch, rings, before):
