@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from importlib import import_module
 
 from prelude import ARGUMENTS, NOBODY, add, become, content, root, start
@@ -12,8 +13,10 @@ from waiting import wait_for
 def a_check_by_another_user_than_the_servers_says_so():
     os.environ["PWD"] = ARGUMENTS[0]  # Gunicorn believes it
     os.chdir(ARGUMENTS[0])
-    for module in ("gunicorn.glogging", "gunicorn.workers.sync", "queuelog.commands.check"):
-        import_module(module)  # another user may not be able to read them
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gunicorn 20.1 imports what is deprecated
+        for module in ("gunicorn.glogging", "gunicorn.workers.sync", "queuelog.commands.check"):
+            import_module(module)  # another user may not be able to read them
     become(NOBODY)
     print(import_module("queuelog.commands.check").check(["-c", "conf.py"]))
 
