@@ -6,7 +6,7 @@ has a file open (`processes`), and where an error message or a line goes that no
 (`reporter`).
 """
 
-from queuelog.base.descriptor import Descriptor, opened
+from queuelog.base.descriptor import NO_DESCRIPTOR, Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, own_directory, shared_parent
 from queuelog.base.filehandler import (
     WRITING,
@@ -35,7 +35,7 @@ from queuelog.base.spec import (
 from queuelog.base.unpatched import native
 
 __all__ = [
-    "ELSEWHERE", "WRITING", "Descriptor", "Place", "SinkSpec", "User", "acting_as",
+    "ELSEWHERE", "NO_DESCRIPTOR", "WRITING", "Descriptor", "Place", "SinkSpec", "User", "acting_as",
     "base_directory", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_stdlib",
     "native", "obstacle", "opened", "own_directory", "place_of", "preamble", "report", "rotates",

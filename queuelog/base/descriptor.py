@@ -7,6 +7,8 @@ import errno
 import os
 from collections.abc import Iterator
 
+NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}  # is left, for this process or on this machine
+
 
 @contextlib.contextmanager
 def opened(path: str, flags: int, mode: int = 0o600) -> Iterator[int]:

@@ -211,7 +211,7 @@ class FileSink(Sink):
     def let_go(self) -> None:
         """Close the file and let other processes own it; the next write opens it."""
         self._rests = True
-        self._file.let_go()
+        self._file.release()
 
     def abandon(self) -> None:
         """In a forked child: the file stays the parent's."""
@@ -219,4 +219,4 @@ class FileSink(Sink):
 
     def close(self) -> None:
         """Close the file and let other processes own it."""
-        self._file.let_go()
+        self._file.release()

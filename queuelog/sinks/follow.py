@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, native, opened, report
-from queuelog.base.locks import Answer, lock_log_file, unlock
+from queuelog.base import native, opened, report
+from queuelog.base.locks import Answer, Locked, lock_log_file
 from queuelog.errors import FileInUseError
 from queuelog.spool.registry import is_reachable, who_owns
 
@@ -113,7 +113,7 @@ def _write_all(fd: int, data: bytes) -> None:
         written += os.write(fd, data[written:])
 
 
-class FollowedFile(Descriptor):
+class FollowedFile(Locked):
     """The file that has `path` now, and the lock on it: this process is its owner.
 
     `rotates` says that it is rotated here, so that nobody else may write it.
@@ -238,13 +238,6 @@ class FollowedFile(Descriptor):
         if answer not in (Answer.ALONE, self._answer):
             report(f"lock {self.path}", f"{self.path}: {answer.value}", logging.WARNING)
         self._answer = answer
-
-    def let_go(self) -> None:
-        """Close the file and let others own it, whoever has inherited the descriptor."""
-        if self.is_open:
-            with suppress(OSError):
-                unlock(self.fd)
-        self.close()
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.

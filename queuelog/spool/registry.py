@@ -103,6 +103,16 @@ def _visible(users: Collection[int], parent: str | None = None) -> Iterator[Spoo
     yield from (directory for directory in found.values() if directory.owner_uid in users)
 
 
+def _living(
+    users: Collection[int], parent: str | None = None
+) -> Iterator[tuple[SpoolDirectory, Registry]]:
+    """Yield the spools of living owners, and what they say that they own."""
+    for directory in _visible(users, parent):
+        found = read(directory) if is_owned(directory) else None
+        if found and not found.taken_over:
+            yield directory, found
+
+
 def _of_others(users: Collection[int]) -> list[str]:
     """Return the directories for spools that these users have made; a stranger's may be huge."""
     found = []
@@ -162,11 +172,8 @@ class Owners:
 
     def _look(self, users: frozenset[int]) -> dict[Place, SpoolDirectory]:
         places: dict[Place, SpoolDirectory] = {}
-        for directory in _visible(users, self._parent):
-            if None in map(directory.may_write, self._uids) or not is_owned(directory):
-                continue
-            found = read(directory)
-            if found and not found.taken_over:
+        for directory, found in _living(users, self._parent):
+            if None not in map(directory.may_write, self._uids):
                 places = {**dict.fromkeys(found.files, directory), **places}
         return places
 
@@ -185,11 +192,8 @@ def _believed(path: str) -> set[int]:
 def _other_owners(path: str) -> Iterator[tuple[SpoolDirectory, Registry]]:
     """Yield the living owners of a log file that are other processes, and their spools."""
     place = place_of(path)
-    for directory in _visible(_believed(path)):
-        found = read(directory)
-        if found is None or found.taken_over or place not in found.files:
-            continue
-        if found.owner != os.getpid() and is_owned(directory):
+    for directory, found in _living(_believed(path)):
+        if place in found.files and found.owner != os.getpid():
             yield directory, found
 
 

@@ -8,13 +8,12 @@ are opened in turn.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import resource
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from queuelog.base import opened, report
+from queuelog.base import NO_DESCRIPTOR, opened, report
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
@@ -22,7 +21,6 @@ from queuelog.spool.segment import Segment
 
 STALE = 60.0  # seconds after which nobody is about to write a segment's header
 HEADER_SIZE = len(frame.SEGMENT_HEADER)
-_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -107,7 +105,7 @@ class Segments:
             except FileNotFoundError:
                 return -1
             except OSError as error:
-                if error.errno in _NO_DESCRIPTOR and self._park_one():
+                if error.errno in NO_DESCRIPTOR and self._park_one():
                     continue
                 if is_plain(os.lstat(path), uid):
                     raise

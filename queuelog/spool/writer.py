@@ -24,7 +24,7 @@ from os import write
 from time import monotonic
 from typing import Any, NoReturn
 
-from queuelog.base import acting_as, native
+from queuelog.base import NO_DESCRIPTOR, acting_as, native
 from queuelog.spool import frame
 from queuelog.spool.backlog import forget_who_empties, is_emptying, longest, room_for, tag_of
 from queuelog.spool.directory import SpoolDirectory
@@ -44,7 +44,6 @@ _NO_SINK = -1
 
 # A lack of room, by whatever limit: the record waits, or is dropped and counted.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
-_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
@@ -288,7 +287,7 @@ class SpoolWriter:
                 self._refuse(slot)
             if old is not None and self._goes_on_in(old, length, error):
                 return old
-            if error.errno in _NO_DESCRIPTOR and not nested and self._tails.spare_one():
+            if error.errno in NO_DESCRIPTOR and not nested and self._tails.spare_one():
                 return self._next_segment(slot, length, nested)
             raise
         self._gave_up.discard(slot)
@@ -304,7 +303,7 @@ class SpoolWriter:
         """Without a descriptor, a segment that is too long is better than none."""
         if old.is_done:
             return False
-        if error.errno not in _NO_DESCRIPTOR or old.size > _LONGEST:
+        if error.errno not in NO_DESCRIPTOR or old.size > _LONGEST:
             self._tails.finish(old)
             return False
         old.capacity = old.size + length

@@ -29,13 +29,14 @@ from waiting import wait_for
 import queuelog
 
 
-def a_fork_waits_for_a_stalled_disk_once():
-    class Stalled(logging.Handler):
-        began, disk = threading.Event(), threading.Event()
+def stall_the_listener():
+    """Start, and let the listener stand still in a handler; return the event that lets it go on."""
+    began, disk = threading.Event(), threading.Event()
 
+    class Stalled(logging.Handler):
         def emit(self, record):
-            self.began.set()
-            self.disk.wait()
+            began.set()
+            disk.wait()
 
     handler = Stalled()
     handler.set_name("stalled")
@@ -43,14 +44,19 @@ def a_fork_waits_for_a_stalled_disk_once():
     load.addHandler(handler)
     start(own=["stalled"])
     load.error("first")
-    Stalled.began.wait()
+    began.wait()
+    return disk
+
+
+def a_fork_waits_for_a_stalled_disk_once():
+    disk = stall_the_listener()
     inside.waits_for_a_stalled_disk(0.1)
     in_child(lambda: None)
     inside.waits_for_a_stalled_disk(1e6)
     in_child(lambda: None)
     in_child(lambda: None)
-    Stalled.disk.set()  # and now it is waited for again
-    load.error("second")
+    disk.set()  # and now it is waited for again
+    logging.getLogger("load").error("second")
     in_child(lambda: None)
     queuelog.stop()
 
@@ -140,27 +146,14 @@ def an_interrupted_reload_keeps_the_listener_from_nothing():
 
 
 def what_is_configured_while_a_disk_is_stalled_is_taken_over_later():
-    class Stalled(logging.Handler):
-        began, disk = threading.Event(), threading.Event()
-
-        def emit(self, record):
-            self.began.set()
-            self.disk.wait()
-
-    handler = Stalled()
-    handler.set_name("stalled")
-    load = logging.getLogger("load")
-    load.addHandler(handler)
-    start(own=["stalled"])
-    load.error("first")
-    Stalled.began.wait()
+    disk = stall_the_listener()
     inside.waits_for_a_stalled_disk(0.1)
     add_log()
     queuelog.setup()
     assert inside.sinks() == 1
     in_child(lambda: root.info("of a worker"))
     root.info("of the arbiter")
-    Stalled.disk.set()
+    disk.set()
     wait_for(lambda: "arbiter" in content("app.log"), "the lines")
     assert inside.sinks() == 2
     queuelog.stop()
