@@ -216,7 +216,9 @@ class Delivery:
         writer = SpoolWriter(self.directory, self.limit, user and user.uid)
         sink = writer.register(description)
         try:
-            writer.put(frame.encode(frame.RECORD, sink, time.time(), payload), block=False)
+            source = writer.sources.number_of(logging.makeLogRecord(attributes))
+            item = frame.encode(frame.RECORD, sink, time.time(), payload, source)
+            writer.put(item, block=False)
         except (queue.Full, OSError):
             return False
         finally:
