@@ -62,6 +62,8 @@ class OwnedSpools:
         Raises:
             SpoolError: there is no room for the ledger.
         """
+        if not self._own.held:
+            self._own.directory.create()  # somebody may have removed it
         owned = [delivery.own() for delivery in self._all]
         return any(owned)
 
@@ -80,7 +82,7 @@ class OwnedSpools:
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
-            if directory.is_there() and not registry.is_owned(directory):
+            if directory.is_there() and not (registry.is_owned(directory) or directory.is_new()):
                 self._take_over(directory)
                 self.publish()  # others may just be looking for the owner of a file
 

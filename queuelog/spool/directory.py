@@ -39,6 +39,7 @@ _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 # Without the tag in format 1, of which each has to be reported.
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}(\+\d{1,10})?")
 _DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
+_CREATION = 60.0  # seconds from a spool's creation to its owner's lock, at most
 _MOST_FILES = 100_000  # of each user that anybody looks at: a million would take seconds
 
 
@@ -156,6 +157,13 @@ class SpoolDirectory:
         except OSError:
             return False
         return stat.S_ISDIR(found.st_mode) and found.st_uid == self.owner_uid
+
+    def is_new(self) -> bool:
+        """Tell if whoever makes the spool may be about to lock it."""
+        with contextlib.suppress(OSError):
+            young = abs(time.time() - os.stat(self.path).st_mtime) < _CREATION
+            return young and not os.path.lexists(self.lock)
+        return False
 
     def create(self) -> None:
         """Make the directories and the doorbell; harmless if they are there.
