@@ -17,7 +17,7 @@ from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks.registry import Sinks, is_with_another
 from queuelog.spool import SpoolDirectory, SpoolWriter, registry
 from queuelog.spool.directory import new_path
 
@@ -168,8 +168,9 @@ class Owner:
             if spool == path:
                 try:
                     self._sinks.add(handler, attachment.replaced())
-                except (FileInUseError, ValueError) as error:  # another one was faster
-                    report("taken over", f"{error}")
+                except (FileInUseError, ValueError) as error:
+                    if not is_with_another(error):
+                        report("taken over", f"{error}")
         self._elsewhere = [one for one in self._elsewhere if one[1] != path]
 
     def _take_over_later(self, handler: logging.Handler, queue: SpoolWriter) -> None:

@@ -31,6 +31,7 @@ from queuelog.sinks.protocol import Items, Sink
 from queuelog.sinks.record import RecordSink
 from queuelog.spool import Target
 from queuelog.spool.merge import Groups
+from queuelog.spool.registry import is_reachable
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
 SHORT_IDLE = 1.0  # ... if there are many: each takes one of this process's descriptors
@@ -199,7 +200,8 @@ class Sinks:
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self.id_of(target)
-                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                if not is_with_another(error):
+                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                 unknown.add(sink_id)
             except Exception as error:  # a hostile description may make anything fail
                 self._refused += len(items)
@@ -300,6 +302,14 @@ class Sinks:
                 sink.abandon()
             with suppress(Exception):
                 sink.close()  # the application may use its handler again
+
+
+def is_with_another(error: Exception) -> bool:
+    """Tell if a file has an owner through whom this process can log: all is well then.
+
+    Whoever takes over a spool may find that another process was faster to own one of its files.
+    """
+    return isinstance(error, FileInUseError) and is_reachable(error.path)
 
 
 def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:

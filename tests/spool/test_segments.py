@@ -106,6 +106,24 @@ def test_what_is_no_plain_segment_is_refused(writer, reader, directory, capfd, k
     assert str(path) in capfd.readouterr().err
 
 
+def test_a_segment_that_its_writer_removes_unused_is_no_stranger(writer, reader, directory, capfd):
+    """It is opened here in the moment in which the writer lets go of it."""
+    path = own(directory, "1-1-0", b"")
+    writer.put(line(b"mine"))
+    opened = os.open
+
+    def open_and_remove(name, *arguments, **options):
+        fd = opened(name, *arguments, **options)
+        if name == str(path):
+            path.unlink()
+        return fd
+
+    with mock.patch("os.open", open_and_remove):
+        assert reader.read_to_the_end() == [b"mine"]
+    assert not path.exists()
+    assert "refused" not in capfd.readouterr().err
+
+
 # --- the header
 
 
