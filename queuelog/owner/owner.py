@@ -17,7 +17,7 @@ from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.registry import Sinks, is_with_another
+from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, SpoolWriter, registry
 from queuelog.spool.directory import new_path
 
@@ -169,7 +169,7 @@ class Owner:
                 try:
                     self._sinks.add(handler, attachment.replaced())
                 except (FileInUseError, ValueError) as error:
-                    if not is_with_another(error):
+                    if not getattr(error, "spool", ""):  # one that can be reached was faster
                         report("taken over", f"{error}")
         self._elsewhere = [one for one in self._elsewhere if one[1] != path]
 
