@@ -8,7 +8,7 @@ from celery import Celery
 from celery.signals import setup_logging
 
 log = logging.getLogger(__name__)
-app = Celery("services", broker=os.environ.get("BROKER", "redis://localhost:6379/0"))
+app = Celery("services", broker=os.environ.get("CELERY_BROKER_URL", "redis://localhost:6379/0"))
 setup_logging.connect(logs.configure)
 
 

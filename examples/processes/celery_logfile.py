@@ -10,7 +10,7 @@ from celery.signals import after_setup_task_logger
 
 import queuelog
 
-app = Celery("services", broker=os.environ.get("BROKER", "redis://localhost:6379/0"))
+app = Celery("services", broker=os.environ.get("CELERY_BROKER_URL", "redis://localhost:6379/0"))
 
 
 @after_setup_task_logger.connect

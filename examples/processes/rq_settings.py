@@ -5,4 +5,4 @@ import os
 import logs
 
 logs.configure()
-REDIS_URL = os.environ.get("BROKER", "redis://localhost:6379/0")
+REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")

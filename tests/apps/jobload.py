@@ -16,7 +16,7 @@ def numbers(start):
 
 
 if __name__ == "__main__":
-    queue = Queue(connection=Redis.from_url(os.environ["BROKER"]))
+    queue = Queue(connection=Redis.from_url(os.environ["REDIS_URL"]))
     first, jobs = map(int, sys.argv[1:])
     for number in range(first, first + 100 * jobs, 100):
         queue.enqueue("jobload.numbers", number)

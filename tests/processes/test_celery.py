@@ -16,7 +16,7 @@ LINE = re.compile(rb"\[.*\] number=(?P<number>\d{8}) x*|(?!.*number=\d{8}).*")
 @pytest.fixture
 def celery(host, broker):
     """Return a function that starts a worker of this name and with these options."""
-    host.env["BROKER"] = f"redis+socket://{broker}"
+    host.env["CELERY_BROKER_URL"] = f"redis+socket://{broker}"
     host.run("taskload", 0, 300)
 
     def start(name, *options, app="celery_app"):

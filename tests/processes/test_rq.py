@@ -27,7 +27,7 @@ def test_workers_and_their_horses_are_killed_in_any_order(host, broker):
 
     A horse outlives its worker, and goes on to log. One job of four ends with `os._exit`.
     """
-    host.env["BROKER"] = f"unix://{broker}"
+    host.env["REDIS_URL"] = f"unix://{broker}"
     host.run("jobload", 0, 300)
 
     def start():

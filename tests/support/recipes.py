@@ -9,14 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from counting import count
-from harness import APPS, EXAMPLES
+from harness import APPS, EXAMPLES, free_port
 from processes import alive, catches, children, group, open_files
 from waiting import wait_for
 
+LOG = "services.log"
 STARTS = ("queuelog.start()", "queuelog.gunicorn.install(globals())")
 NUMBERS = 4_000_000  # that may be logged
 # What the file consists of; a line that is not the load's has no number, and no more is known.
@@ -24,14 +26,46 @@ LINE = re.compile(
     rb"[\d-]+ [\d:,]+ \d+ INFO load: number=(?P<number>\d{8}) x*|(?!.*number=\d{8}).*"
 )
 
+SERVERS = {
+    "uvicorn": ("uvicorn", "--port", "{port}", "--workers", "{workers}", "asgiload:app"),
+    "uvicorn-reload": ("uvicorn", "--port", "{port}", "--reload", "asgiload:app"),
+    "uvicorn-own-parent": ("serve.py",),
+    "hypercorn": (
+        "hypercorn", "--bind", "127.0.0.1:{port}", "--workers", "{workers}", "asgiload:app",
+    ),
+    "daphne": ("daphne", "--port", "{port}", "asgiload:app"),
+    "gunicorn": (
+        "gunicorn", "-c", "gunicorn.conf.py", "-w", "{workers}", "-b", "127.0.0.1:{port}",
+        "-k", "uvicorn_worker.UvicornWorker", "asgiload:app",
+    ),
+}  # fmt: skip
+
+
+@contextmanager
+def redis():
+    """Run a Redis that is nobody else's; yield the path of its socket.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
+    with tempfile.TemporaryDirectory() as directory:  # short: so are the names of sockets
+        socket = Path(directory, "redis")
+        options = "--port", "0", "--save", "", "--dir", directory, "--unixsocket"
+        with subprocess.Popen(
+            ["redis-server", *options, socket],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            try:
+                wait_for(socket.exists, "Redis")
+                yield str(socket)
+            finally:
+                process.kill()
+
 
 class Host:
-    """A copy of the examples in `directory`, whose programs share the spools in `spool`.
+    """A copy of the examples in `directory`, whose programs share the spools in `spool`."""
 
-    `broker` is the URL of Redis for those that need it.
-    """
-
-    def __init__(self, directory, spool, broker=""):
+    def __init__(self, directory, spool):
         self.directory = Path(directory) / "processes"
         shutil.copytree(
             EXAMPLES / "processes", self.directory, ignore=shutil.ignore_patterns("__pycache__")
@@ -49,10 +83,15 @@ class Host:
         self._spool = spool
         self._programs = []
         self.env = {
-            **os.environ, "ACKS": str(self.acks), "BROKER": broker, "LOG_DIR": str(self.logs),
+            **os.environ, "ACKS": str(self.acks), "LOG_DIR": str(self.logs),
             "LOG_BYTES": "50_000", "LOG_BACKUPS": "1000", "PYTHONPATH": f"{self.directory}:{APPS}",
             "PYTHONDONTWRITEBYTECODE": "1", "C_FORCE_ROOT": "1",
         }  # fmt: skip
+
+    def configure(self, code):
+        """Change the logging of all programs by what is executed in `logs`."""
+        with (self.directory / "logs.py").open("a") as file:
+            file.write(code)
 
     def start(self, *command, port=None):
         """Start `python -m …`, or `python ….py`; the port is the one that it will serve."""
@@ -75,12 +114,12 @@ class Host:
         goal = self.acknowledged() + number
         wait_for(lambda: self.acknowledged() >= goal, f"{goal} numbers; {self.errors()}")
 
-    def owners(self, name="services.log"):
+    def owners(self, name=LOG):
         """Return the processes that have a log file open, of all programs that were started."""
         found = [pid for program in self._programs for pid in group(program.process.pid)]
         return [pid for pid in found if open_files(pid, below=self.logs, ending=f"/{name}")]
 
-    def owner(self, name="services.log"):
+    def owner(self, name=LOG):
         """Wait until one process has a log file open for half a moment; return it."""
         return wait_for(lambda: self._one(name), f"one owner of {name}; {self.errors()}")
 
@@ -88,11 +127,13 @@ class Host:
         found = self.owners(name)
         return found[0] if len(found) == 1 and self.owners(name) == found else None
 
-    def kill_owner(self, name="services.log"):
-        """SIGKILL the process that owns a log file, and wait for another owner."""
+    def kill_owner(self, name=LOG):
+        """SIGKILL the process that owns a log file, wait for another owner; return the program."""
         killed = self.owner(name)
+        (program,) = [one for one in self._programs if killed in group(one.process.pid)]
         os.kill(killed, signal.SIGKILL)
         wait_for(lambda: self.owner(name) != killed, "another owner")
+        return program
 
     def errors(self):
         """Return the end of what each program has written to stderr."""
@@ -103,7 +144,7 @@ class Host:
         texts = [program.errors() for program in self._programs]
         return re.findall(r"^queuelog\[\d+\]: .*", "\n".join(texts), re.MULTILINE)
 
-    def count(self, name="services.log", line=LINE):
+    def count(self, name=LOG, line=LINE):
         """Count the numbers in the files that begin so against the acknowledgements."""
         return count(self.acks.read_bytes(), self.logs.glob(f"{name}*"), line)
 
@@ -168,6 +209,50 @@ class Program:
 
     def stop(self, number=signal.SIGTERM, timeout=30):
         """Send a signal to its first process when it obeys it; return its exit code."""
-        wait_for(lambda: catches(self.pid, number), f"{self.command} obeys: {self.errors()}")
+
+        def obeys():
+            assert self.process.poll() is None, f"{self.command} ended: {self.errors()}"
+            return catches(self.pid, number)
+
+        wait_for(obeys, f"{self.command} obeys")
         os.kill(self.pid, number)
         return self.process.wait(timeout)
+
+
+class Kept:
+    """A program that is started again when it has ended."""
+
+    def __init__(self, host, *command, port=None):
+        self._host = host
+        self._command = command
+        self.port = port
+        self.start()
+
+    def start(self):
+        """Start it, and wait for an answer if it is a server."""
+        self.program = self._host.start(*self._command, port=self.port)
+        if self.port is not None:
+            wait_for(self.program.answers, f"{self._command} answers")
+
+    def tend(self):
+        """Start it again if its first process has ended, which others may outlive."""
+        if self.program.process.poll() is not None:
+            self.program.kill_all()
+            self.start()
+
+
+class KeptServer(Kept):
+    """One of `SERVERS`, on a port of its own."""
+
+    def __init__(self, host, name, workers=2):
+        port = free_port()
+        if name == "uvicorn-own-parent":
+            script = host.directory / "serve.py"
+            options = f'"asgiload:app", port={port}, workers={workers}'
+            script.write_text(script.read_text().replace('"asgi:app", workers=4', options))
+        command = [word.format(port=port, workers=workers) for word in SERVERS[name]]
+        super().__init__(host, *command, port=port)
+
+    def get(self, path, timeout):
+        """Send a request."""
+        return self.program.get(path, timeout)
