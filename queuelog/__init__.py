@@ -12,8 +12,8 @@ The way of one record, room by room; arrows between them point one way, downward
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it;
-`attach.check` says beforehand what will happen to each handler, describe(), and `commands` says it
-of a server that does not run yet.
+`attach.check` says beforehand what will happen to each handler, describe(); and `commands` is the
+command `queuelog`, for all that is seen and asked from outside.
 """
 
 import sys
@@ -38,6 +38,8 @@ from queuelog.errors import (
 )
 from queuelog.lifecycle import setup, start, stop
 
+__version__: str  # see `__getattr__`
+
 __all__ = [
     "ConfigurationError",
     "FileInUseError",
@@ -52,3 +54,12 @@ __all__ = [
     "start",
     "stop",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """Return `__version__`, which a worker does not pay for: importlib.metadata takes 50 ms."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return version(__name__)

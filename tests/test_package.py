@@ -26,6 +26,13 @@ def test_the_public_names_are_these():
         assert all(getattr(module, name).__doc__ for name in module.__all__)
 
 
+def test_the_version_is_the_installed_one():
+    """It is looked up where somebody asks for it: see `test_an_import_does_nothing`."""
+    assert queuelog.__version__ == version("queuelog")
+    with pytest.raises(AttributeError, match="no attribute 'version'"):
+        _ = queuelog.version
+
+
 def test_an_import_does_nothing(program):
     """No thread, no descriptor, no hook, no handler, no other package."""
     program()
