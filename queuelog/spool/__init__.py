@@ -12,6 +12,7 @@ knows, nor how a record is written.
     tail       this process's segments       doorbell    wakes the reader
     backlog    how much room there is        reserve     room that the owner keeps
     spoolfile  a file that is written here   registry    who owns it, and what
+    gather     many records' frames at once
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 # The version of what one process leaves to another: segments, ledger, the variable QUEUELOG.
@@ -87,6 +87,15 @@ def decode(frame: bytes) -> tuple[int, float, bytes]:
     """
     _, _, created, found = _HEADER.unpack_from(frame)
     return split_tag(found)[0], created, frame[HEADER_SIZE:]
+
+
+def split(frames: bytes) -> Iterator[bytes]:
+    """Yield each of the encoded frames that stand one behind the other; the last may be cut."""
+    position = 0
+    while position < len(frames):
+        end = position + HEADER_SIZE + int.from_bytes(frames[position + 4 : position + 8], "little")
+        yield frames[position:end]
+        position = end
 
 
 def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan:

@@ -30,6 +30,7 @@ from queuelog.spool.backlog import forget_who_empties, is_emptying, longest, roo
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
+from queuelog.spool.gather import gather
 from queuelog.spool.spoolfile import SpoolFile
 from queuelog.spool.tail import Tail, Tails
 
@@ -44,6 +45,14 @@ _NO_SINK = -1
 
 # A lack of room, by whatever limit: the record waits, or is dropped and counted.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
+
+
+class Torn(Exception):  # noqa: N818  # nor is this: the rest may have room later
+    """Of several frames only some had room; `rest` are the others."""
+
+    def __init__(self, rest: bytes) -> None:
+        super().__init__(f"no room for {len(rest)} bytes")
+        self.rest = rest
 
 
 class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
@@ -125,7 +134,7 @@ class SpoolWriter:
         self.close()
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Append a frame to this process's segment for its sink.
+        """Append a frame to this process's segment for its sink, or several for one sink.
 
         At the backlog limit it waits up to `timeout` seconds for room (`None`: for ever) if
         `block`, but not in a call that is nested in another, nor in a thread that empties the
@@ -134,8 +143,11 @@ class SpoolWriter:
         Raises:
             Shut: nothing more is taken.
             queue.Full: the backlog limit is reached.
+            Torn: it was reached in the middle of several frames.
             OSError: the spool cannot be written at all.
         """
+        if gather(self, item):
+            return
         now = monotonic()
         rings = now - self._rung >= RING_INTERVAL
         if rings:
@@ -255,8 +267,21 @@ class SpoolWriter:
             if 0 < written < len(data):
                 tail.tear()
             self._tails.finish(tail)
+            self._refuse_torn(data[len(data) - len(item) :], written - len(data) + len(item))
             if begins and written < len(data):
                 self._refuse(slot)
+
+    def _refuse_torn(self, item: bytes, written: int) -> None:
+        """Say which of several frames are not written, if some are: they must not come twice."""
+        if written < frame.HEADER_SIZE:
+            return
+        whole = 0
+        for one in frame.split(item):
+            if whole + len(one) > written:
+                break
+            whole += len(one)
+        if 0 < whole < len(item):
+            raise Torn(item[whole:])
 
     def _introduction(self, tail: Tail, sink: int) -> bytes:
         """Return what comes in a segment before the first frame for a sink."""

@@ -82,8 +82,14 @@ def checked(found: Any) -> dict[str, Any]:
         if name not in found:
             raise RecordError(f"a record has no {name!r}")
     for name, value in found.items():
-        if type(value) is str and name not in _NOT_ANY_TEXT:
+        # Every record passes here: the usual attributes first, and as quickly as possible.
+        kind = type(value)
+        if kind is str and name not in _NOT_ANY_TEXT:
             continue
+        if name in _NUMBERS:
+            right, low, high = _NUMBERS[name]
+            if (kind is right or kind is int) and low <= value <= high:
+                continue
         if name in _NOT_SENT:
             raise RecordError(f"a record has an attribute {name!r}")
         if _is_standard(name):
