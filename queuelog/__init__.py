@@ -28,6 +28,7 @@ if sys.platform != "linux":  # before all that imports what other systems lack
     )
 
 from queuelog.attach.check import Plan, describe
+from queuelog.base.version import __version__
 from queuelog.errors import (
     ConfigurationError,
     FileInUseError,
@@ -38,8 +39,6 @@ from queuelog.errors import (
 )
 from queuelog.lifecycle import setup, start, stop
 
-__version__: str  # see `__getattr__`
-
 __all__ = [
     "ConfigurationError",
     "FileInUseError",
@@ -49,17 +48,9 @@ __all__ = [
     "QueuelogError",
     "SpoolError",
     "WrongProcessError",
+    "__version__",
     "describe",
     "setup",
     "start",
     "stop",
 ]
-
-
-def __getattr__(name: str) -> str:
-    """Return `__version__`, which a worker does not pay for: importlib.metadata takes 50 ms."""
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import version  # noqa: PLC0415
-
-    return version(__name__)

@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import queuelog
 from queuelog.commands import check
@@ -20,17 +19,6 @@ _EXITS = "\n".join(f"  {code.value:<3}  {meaning}" for code, meaning in MEANING.
 _EPILOG = f"exit codes:\n{_EXITS}\n\nexample:\n  queuelog check -c gunicorn.conf.py app:app"
 
 
-class _Version(argparse.Action):
-    """``--version``, which is looked up only then."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **others: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, **others)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"{parser.prog} {queuelog.__version__}")
-        parser.exit()
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     made = argparse.ArgumentParser(
@@ -40,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--version", action=_Version, help="show the version of queuelog, and exit")
+    version = f"queuelog {queuelog.__version__}"
+    made.add_argument("--version", action="version", version=version, help="show it, and exit")
     commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in COMMANDS:
         module.add_to(commands)

@@ -32,6 +32,7 @@ class Lagging:
         self._reader, self._ledger = reader, ledger
         self._sinks, self._transfer = sinks, transfer
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
+        self._since: dict[str, float] = {}  # by sink id, in seconds since the epoch
 
     def __contains__(self, sink_id: object) -> bool:
         return sink_id in self._ledger.state.lagging
@@ -39,6 +40,12 @@ class Lagging:
     def ids(self) -> list[str]:
         """Return the ids of the sinks that lag behind."""
         return list(self._ledger.state.lagging)
+
+    def since(self) -> dict[str, float]:
+        """Return since when each of them lags, as far as this process knows: seconds, epoch."""
+        now = time.time()
+        self._since = {sink_id: self._since.get(sink_id, now) for sink_id in self.ids()}
+        return self._since
 
     def add(self, sink_id: str) -> None:
         """Let a sink that failed lag behind, from the batch on that is being written."""

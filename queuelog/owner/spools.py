@@ -16,6 +16,7 @@ from queuelog.base import report
 from queuelog.errors import SpoolError
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
+from queuelog.owner.status import StatusPublisher
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, registry
 from queuelog.spool.directory import spools
@@ -46,6 +47,7 @@ class OwnedSpools:
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
+        self._status = StatusPublisher(sinks)
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
@@ -187,6 +189,7 @@ class OwnedSpools:
         self._sinks.tick()
         self.publish()
         self.take_over()
+        self._status.publish(self._own, self._all)
 
     def _let_go_if_done(self, delivery: Delivery) -> None:
         if not delivery.held:

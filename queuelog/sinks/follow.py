@@ -122,6 +122,7 @@ class FollowedFile(Locked):
     def __init__(self, path: str) -> None:
         self.path = path
         self.identity = (0, 0)  # device and inode of the descriptor
+        self.end: int | None = None  # its size in bytes, when it was opened or written last
         self.truncate = False  # before the next write
         self.rotates = False
         self._locked_for: bool | None = None  # what `rotates` was then
@@ -179,11 +180,13 @@ class FollowedFile(Locked):
             looked = time.monotonic()
             if self.is_moved():  # while the mark was saved
                 continue
+            whole = data if size else preamble + data
             try:
-                _write_all(self.fd, data if size else preamble + data)
+                _write_all(self.fd, whole)
             except OSError:
                 self.close()  # a broken file system can only be unmounted and repaired then
                 raise
+            self.end = size + len(whole)
             if not self._may_be_lost(looked):
                 return
             report(
@@ -227,6 +230,7 @@ class FollowedFile(Locked):
             os.close(fd)
             raise OSError(f"{self.path} is no longer a regular file")
         self.fd, self.identity, self._locked_for = fd, (found.st_dev, found.st_ino), None
+        self.end = found.st_size
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)

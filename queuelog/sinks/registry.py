@@ -31,6 +31,7 @@ from queuelog.sinks.protocol import Items, Sink
 from queuelog.sinks.record import RecordSink
 from queuelog.spool import Target
 from queuelog.spool.merge import Groups
+from queuelog.spool.status import SinkStatus
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
 SHORT_IDLE = 1.0  # ... if there are many: each takes one of this process's descriptors
@@ -183,14 +184,14 @@ class Sinks:
         if sink.user != before:
             self._resolved.clear()  # others need to be admitted again
 
-    def group(self, groups: Groups, *, names: bool) -> tuple[dict[str, Items], set[str]]:
+    def group(self, groups: Groups, *, names: bool) -> tuple[dict[str, Items], dict[str, str]]:
         """Merge items by the id of their sink, in order of time, each as its sink wants it.
 
-        Also return the ids of the sinks that nobody here knows: without `names`, all that are known
-        by name only.
+        Also return the ids of the sinks that nobody here knows, and why: without `names`, all that
+        are known by name only.
         """
         merged: dict[str, Items] = {}
-        unknown = set()
+        unknown: dict[str, str] = {}
         for (target, kind), items in groups.items():
             try:
                 sink_id = self.resolve(target)
@@ -200,7 +201,7 @@ class Sinks:
             except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self.id_of(target)
                 report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
-                unknown.add(sink_id)
+                unknown[sink_id] = str(error)
             except Exception as error:  # a hostile description may make anything fail
                 self._refused += len(items)
                 report("refused", f"refused {self._refused} records so far; the last: {error}")
@@ -241,6 +242,11 @@ class Sinks:
     def names(self) -> list[str]:
         """Return the ids of the sinks that are no files."""
         return [sink_id for sink_id in self._sinks if not is_file(sink_id)]
+
+    def statuses(self, first: Iterable[str]) -> list[SinkStatus]:
+        """Return what others may know of the sinks; begin with those whose ids are in `first`."""
+        ids = [*(sink_id for sink_id in first if sink_id in self._sinks), *self._sinks]
+        return [self._sinks[sink_id].status(sink_id) for sink_id in dict.fromkeys(ids)]
 
     def __getitem__(self, sink_id: str) -> Sink:
         return self._sinks[sink_id]

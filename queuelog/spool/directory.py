@@ -2,6 +2,7 @@
 
     SPOOL/lock          write-locked by the process that owns the spool and so the log files
     SPOOL/registry      who that is, and which log files and handlers it owns; write-locked, too
+    SPOOL/status        what that one has done so far, and what fails (`status`)
     SPOOL/ledger        what has reached the log files
     SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
     SPOOL/reserve       room, for when something else has filled the file system
@@ -83,6 +84,7 @@ class SpoolDirectory:
         self._users: dict[int, User] = {}  # those that may write, beside the owner
         self.lock = os.path.join(path, "lock")
         self.registry = os.path.join(path, "registry")
+        self.status = os.path.join(path, "status")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
         self.consumed = os.path.join(path, "consumed")

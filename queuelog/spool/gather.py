@@ -9,7 +9,7 @@ the frames of many records.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,10 +26,10 @@ _by_thread: dict[int, list[tuple[SpoolWriter, bytes]]] = {}
 
 
 class Chunk(NamedTuple):
-    """Frames for one sink, one behind the other, and where they go."""
+    """Frames for one sink, and where they go."""
 
     writer: SpoolWriter
-    frames: bytes
+    frames: Sequence[bytes]
 
 
 @contextlib.contextmanager
@@ -55,18 +55,17 @@ def gather(writer: SpoolWriter, item: bytes) -> bool:
 
 
 def _chunks(gathered: Iterable[tuple[SpoolWriter, bytes]]) -> Iterator[Chunk]:
-    """Join the frames for each sink."""
+    """Put together the frames for each sink, in order."""
 
     def sink(one: tuple[SpoolWriter, bytes]) -> tuple[int, int]:
         return id(one[0]), frame.sink_of(one[1])
 
     for _, found in groupby(sorted(gathered, key=sink), key=sink):
-        writer, joined, size = None, [], 0
+        size = CHUNK
         for writer, item in found:
-            if joined and size + len(item) > CHUNK:
-                yield Chunk(writer, b"".join(joined))
-                joined, size = [], 0
-            joined.append(item)
+            if size + len(item) > CHUNK:
+                chunk = Chunk(writer, [])
+                size = 0
+                yield chunk
+            chunk.frames.append(item)
             size += len(item)
-        assert writer is not None
-        yield Chunk(writer, b"".join(joined))

@@ -105,7 +105,7 @@ class Segment(Descriptor):
             if kind == frame.DESCRIPTION:
                 self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.user))
                 items.setdefault(frame.tag(frame.LINE, sink), [])  # it may be introduced only
-            elif kind == frame.VERSION:
+            elif kind in (frame.VERSION, frame.SOURCE):
                 del items[tag]
         for tag in list(items):
             if frame.split_tag(tag)[1] not in self.targets:

@@ -20,6 +20,7 @@ import os
 import queue
 import resource
 import time
+from collections.abc import Iterable, Sequence
 from os import write
 from time import monotonic
 from typing import Any, NoReturn
@@ -31,6 +32,7 @@ from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
 from queuelog.spool.gather import gather
+from queuelog.spool.sources import Sources
 from queuelog.spool.spoolfile import SpoolFile
 from queuelog.spool.tail import Tail, Tails
 
@@ -50,8 +52,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 class Torn(Exception):  # noqa: N818  # nor is this: the rest may have room later
     """Of several frames only some had room; `rest` are the others."""
 
-    def __init__(self, rest: bytes) -> None:
-        super().__init__(f"no room for {len(rest)} bytes")
+    def __init__(self, rest: Sequence[bytes]) -> None:
+        super().__init__(f"no room for {len(rest)} frames")
         self.rest = rest
 
 
@@ -75,6 +77,7 @@ class SpoolWriter:
         self._descriptions: dict[int, bytes] = {}  # by sink number
         self._sinks: dict[bytes, int] = {}  # numbers, by description
         self._sink_numbers = itertools.count()
+        self.sources = Sources()
         self.child_uid = directory.owner_uid if uid is None else uid
         self._start(self.child_uid)
 
@@ -122,7 +125,8 @@ class SpoolWriter:
         nested = self._is_nested()
         with self._lock, contextlib.suppress(OSError, queue.Full):
             try:
-                self._write(self.register(description), b"", nested)
+                sink = self.register(description)
+                self._write(sink, b"", {sink.to_bytes(4, "little")}, nested)
             finally:
                 self._leave(nested)
         self._ring()
@@ -134,7 +138,7 @@ class SpoolWriter:
         self.close()
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """Append a frame to this process's segment for its sink, or several for one sink.
+        """Append a frame to this process's segment for its sink.
 
         At the backlog limit it waits up to `timeout` seconds for room (`None`: for ever) if
         `block`, but not in a call that is nested in another, nor in a thread that empties the
@@ -143,18 +147,13 @@ class SpoolWriter:
         Raises:
             Shut: nothing more is taken.
             queue.Full: the backlog limit is reached.
-            Torn: it was reached in the middle of several frames.
             OSError: the spool cannot be written at all.
         """
         if gather(self, item):
             return
-        now = monotonic()
-        rings = now - self._rung >= RING_INTERVAL
-        if rings:
-            self._rung = now
-            self._tails.finish_unusable()
+        rings = self._shall_ring()
         try:
-            self._append(item)
+            self._append(item, {frame.label_of(item)})
         except queue.Full:
             if not block or not self._may_wait(item):
                 raise
@@ -162,6 +161,29 @@ class SpoolWriter:
         finally:
             if rings:
                 self._ring()
+
+    def put_many(self, items: Sequence[bytes]) -> None:
+        """Append frames, all for one sink, at once; never wait.
+
+        Raises:
+            Torn: some of them have no room.
+            Others as `put`.
+        """
+        rings = self._shall_ring()
+        try:
+            self._append(b"".join(items), {*map(frame.label_of, items)})
+        finally:
+            if rings:
+                self._ring()
+
+    def _shall_ring(self) -> bool:
+        """Tell if the reader has not heard of this process for a while; do what is due then."""
+        now = monotonic()
+        if now - self._rung < RING_INTERVAL:
+            return False
+        self._rung = now
+        self._tails.finish_unusable()
+        return True
 
     def _ring(self) -> None:
         with acting_as(self.directory.writing_as(self._uid)):
@@ -203,7 +225,7 @@ class SpoolWriter:
         while True:
             time.sleep(_FULL_CHECK)
             try:
-                self._append(item)
+                self._append(item, {frame.label_of(item)})
             except queue.Full:
                 if time.monotonic() > deadline:
                     self._gave_up.add(self._slot_of(item))
@@ -211,13 +233,13 @@ class SpoolWriter:
             else:
                 return
 
-    def _append(self, item: bytes) -> None:
+    def _append(self, item: bytes, labels: set[bytes]) -> None:
         nested = self._is_nested()
         with self._lock:
             try:
                 if self._shut:
                     raise Shut
-                self._write(frame.sink_of(item), item, nested)
+                self._write(frame.sink_of(item), item, labels, nested)
             except OSError as error:
                 where = f"cannot write to the spool {self.directory.path}"
                 reason = error.strerror or str(error)
@@ -231,8 +253,8 @@ class SpoolWriter:
             self._tails.let_go()
             self._drops.save()
 
-    def _write(self, sink: int, item: bytes, nested: bool) -> None:
-        """Write a frame whole, or not so that anybody reads it.
+    def _write(self, sink: int, item: bytes, labels: set[bytes], nested: bool) -> None:
+        """Write frames whole, or not so that anybody reads them.
 
         A nested call may write to the same segment at any point of this one; it goes on to another
         one only if it must, as behind a part of what this one writes. Should both write the
@@ -247,7 +269,8 @@ class SpoolWriter:
                 self._tails.finish(tail)
                 continue
             begins = not tail.size
-            data = item if sink in tail.described else self._introduction(tail, sink) + item
+            new = labels - tail.introduced
+            data = self._introduction(tail, sink, new) + item if new else item
             size = tail.size
             tail.pending = len(data)
             try:
@@ -260,7 +283,9 @@ class SpoolWriter:
                 alone = tail.size == size  # else others have come in between
                 tail.size = size + written if alone else os.fstat(tail.fd).st_size
                 tail.pending = 0
-                tail.described.add(sink)
+                if new:
+                    tail.described.add(sink)
+                    tail.introduced |= new
                 return
             # A partial frame hides all later ones, but not at the end of a segment that nobody
             # holds. It cannot be cut off, since it may have been read.
@@ -281,12 +306,18 @@ class SpoolWriter:
                 break
             whole += len(one)
         if 0 < whole < len(item):
-            raise Torn(item[whole:])
+            raise Torn([*frame.split(item[whole:])])
 
-    def _introduction(self, tail: Tail, sink: int) -> bytes:
-        """Return what comes in a segment before the first frame for a sink."""
-        description = frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
-        return description if tail.described else frame.SEGMENT_HEADER + description
+    def _introduction(self, tail: Tail, sink: int, labels: Iterable[bytes]) -> bytes:
+        """Return what comes in a segment before the first frames with these numbers."""
+        introduction = b"" if tail.described else frame.SEGMENT_HEADER
+        if sink not in tail.described:
+            introduction += frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
+        for source in map(frame.source_in, labels):
+            described = self.sources.description_of(source)
+            if described:
+                introduction += frame.encode(frame.SOURCE, sink, 0.0, described, source)
+        return introduction
 
     def _next_segment(self, slot: int, length: int, nested: bool) -> Tail:
         """Make a segment for a slot, with room for a frame of so many bytes."""

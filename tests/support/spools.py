@@ -70,9 +70,9 @@ def file_description(path):
     return json.dumps({"path": str(path), "class": "logging.FileHandler"}).encode()
 
 
-def line(payload, created=1.0, sink=0):
+def line(payload, created=1.0, sink=0, source=0):
     """Return a frame with a line."""
-    return frame.encode(frame.LINE, sink, created, payload)
+    return frame.encode(frame.LINE, sink, created, payload, source)
 
 
 def segment_of(*frames, description=b"sink", header=frame.SEGMENT_HEADER):
