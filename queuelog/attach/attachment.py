@@ -21,6 +21,8 @@ from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
 from queuelog.handlers import QueueHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
+EVERYTHING = "*"  # in `own`: every handler that is neither a console's nor only hands records on
+_KEPT = (handlers.MemoryHandler, handlers.QueueHandler, logging.StreamHandler, logging.NullHandler)
 _JUST_STARTED = 2.0  # seconds in which an owner says what it owns
 
 # Why every process keeps such a handler to itself; the first that fits.
@@ -140,6 +142,8 @@ def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
         usable = os.path.isfile(path) or not os.path.exists(path)
         return "" if usable else "its path is no regular file"
     if handler.name in own:
+        return ""
+    if EVERYTHING in own and not isinstance(handler, _KEPT):
         return ""
     return next(reason for kind, reason in _REASONS.items() if isinstance(handler, kind))
 

@@ -20,9 +20,9 @@ _LONGEST_NUMBER = 1024  # bits
 
 # Records of plain texts and numbers, as nearly all are, are matched with the operations that
 # `SocketHandler` needs for one (pickle protocol 1), of which none calls or hashes anything but
-# texts. Then the stdlib's unpickler, in C, can have them. What does not match is not wrong, but read
-# by `unpickler.load`, which takes ten times as long. A text is preceded by its length, so there is
-# an alternative for each length; those of 256 bytes or more are passed over by `_is_flat`.
+# texts. Then the stdlib's unpickler, in C, can have them. What does not match is not wrong: it is
+# read by `unpickler.load`, which takes ten times as long. A text is preceded by its length, so
+# there is an alternative for each length; one of 256 bytes or more is passed over by `_is_flat`.
 _PUT = b"(?:q.|r.[\x00-\x0f]\x00\x00)"
 _TEXT = (
     b"X(?:%b)"
@@ -31,8 +31,8 @@ _TEXT = (
     )
     + _PUT
 )
-_SCALAR = b"h.|N|K.|M..|J....|G.{8}|L-?[0-9]{1,20}L\n|I0[01]\n"
-_begin = re.compile(b"(?s)\}q\x00\(").match
+_SCALAR = b"h[^\x00]|N|K.|M..|J....|G.{8}|L-?[0-9]{1,20}L\n|I0[01]\n"
+_begin = re.compile(b"[}]q\x00[(]").match
 _pairs = re.compile(b"(?s)(?:%b(?:%b|%b)){0,100}" % (_TEXT, _TEXT, _SCALAR)).match
 _before_long_text = re.compile(b"(?s)%bX(?!.\x00\x00\x00)(....)" % _TEXT).match
 _put = re.compile(b"(?s)" + _PUT).match
@@ -73,13 +73,12 @@ def _is_flat(data: bytes) -> bool:
     if found is None or b"\xed" in data:
         return False
     for _ in range(_LONG_TEXTS):
-        position = _pairs(data, found.end()).end()
-        if data[position:] == b"u.":
+        pairs = _pairs(data, found.end())
+        assert pairs is not None  # there may be none of them
+        if data[pairs.end() :] == b"u.":
             return True
-        found = _before_long_text(data, position)
-        if found is None:
-            return False
-        found = _put(data, found.end() + int.from_bytes(found[1], "little"))
+        found = _before_long_text(data, pairs.end())
+        found = found and _put(data, found.end() + int.from_bytes(found[1], "little"))
         if found is None:
             return False
     return False

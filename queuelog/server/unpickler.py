@@ -215,12 +215,11 @@ class _Machine:
 
 _STOP = ord(".")
 _ACTIONS: dict[int, Callable[[_Machine], None]] = {
-    0x80: _Machine._proto, 0x95: _Machine._frame,
-    ord("I"): _Machine._int, ord("L"): _Machine._int,
-    ord("("): _Machine._mark, ord("t"): _Machine._marked_tuple,
-    ord("a"): _Machine._append, ord("e"): _Machine._appends,
-    ord("s"): _Machine._set_item, ord("u"): _Machine._set_items,
-    ord("q"): _Machine._put_byte, ord("r"): _Machine._put_long, 0x94: _Machine._memoize,
-    ord("h"): _Machine._get_byte, ord("j"): _Machine._get_long,
-    ord("c"): _Machine._refuse_global, ord("i"): _Machine._refuse_global,
+    ord(code): getattr(_Machine, f"_{name}")
+    for code, name in {
+        "\x80": "proto", "\x95": "frame", "I": "int", "L": "int", "(": "mark", "t": "marked_tuple",
+        "a": "append", "e": "appends", "s": "set_item", "u": "set_items", "q": "put_byte",
+        "r": "put_long", "\x94": "memoize", "h": "get_byte", "j": "get_long",
+        "c": "refuse_global", "i": "refuse_global",
+    }.items()
 }  # fmt: skip

@@ -9,7 +9,7 @@ the frames of many records.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
     """Frames for one sink, and where they go."""
 
     writer: SpoolWriter
-    frames: Sequence[bytes]
+    frames: list[bytes]
 
 
 @contextlib.contextmanager

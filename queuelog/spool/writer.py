@@ -52,7 +52,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 class Torn(Exception):  # noqa: N818  # nor is this: the rest may have room later
     """Of several frames only some had room; `rest` are the others."""
 
-    def __init__(self, rest: Sequence[bytes]) -> None:
+    def __init__(self, rest: list[bytes]) -> None:
         super().__init__(f"no room for {len(rest)} frames")
         self.rest = rest
 

@@ -46,6 +46,11 @@ class Channel:
         """Take what the other side has sent, in pieces of any size."""
         self._incoming += data
 
+    @property
+    def incomplete(self) -> int:
+        """How many bytes have come of which no message was made."""
+        return len(self._incoming)
+
     def take(self, size: int) -> bytes | None:
         """Return so many bytes, or None as long as fewer are there."""
         if len(self._incoming) < size:
@@ -161,6 +166,6 @@ def check_version(message: Message) -> None:
     """Refuse a greeting of another version; raises FrameError."""
     if message.get("version") != VERSION:
         raise FrameError(
-            f"the other side speaks version {message.get('version')!r:.20} of the protocol, this one "
-            f"version {VERSION}: install the same queuelog for both"
+            f"the other side speaks version {message.get('version')!r:.20} of the protocol, this "
+            f"one version {VERSION}: install the same queuelog for both"
         )
