@@ -18,7 +18,7 @@ from queuelog.attach.environment import Connection
 from queuelog.attach.writers import Writers
 from queuelog.base import SinkSpec, class_name, detach_stream, obstacle, report, sink_id_of
 from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
-from queuelog.handlers import QueueHandler
+from queuelog.handlers import QueueHandler, ServerHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
 EVERYTHING = "*"  # in `own`: every handler that is neither a console's nor only hands records on
@@ -141,6 +141,9 @@ def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
         path = handler.baseFilename
         usable = os.path.isfile(path) or not os.path.exists(path)
         return "" if usable else "its path is no regular file"
+    if isinstance(handler, ServerHandler):
+        is_ours = type(handler).emit is ServerHandler.emit
+        return "" if is_ours else "it has a method emit() of its own"
     if handler.name in own:
         return ""
     if EVERYTHING in own and not isinstance(handler, _KEPT):
@@ -207,6 +210,8 @@ class Client:
 
     def _is_known(self, handler: logging.Handler) -> bool:
         if sink_id_of(handler) in self._connection.known:
+            return True
+        if isinstance(handler, ServerHandler):
             return True
         if not isinstance(handler, logging.FileHandler):
             return False

@@ -20,6 +20,7 @@ from queuelog.server.connection import Connection
 from queuelog.server.hub import Hub
 from queuelog.server.listening import Listener, listen
 from queuelog.server.refusals import say
+from queuelog.wire.connection import read_secret
 
 _AT_ONCE = 100  # connections that are accepted before others have their turn
 _AGAIN = 1.0  # seconds until one is accepted again, if no descriptor was left
@@ -188,16 +189,10 @@ class LogServer(PausableThread):
 
 
 def _secret(path: str | None) -> bytes | None:
-    if path is None:
-        return None
     try:
-        with open(path, "rb") as file:
-            secret = file.read().strip()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the secret in {path}: {error.strerror}") from error
-    if not secret:
-        raise ConfigurationError(f"there is no secret in {path}")
-    return secret
+        return None if path is None else read_secret(path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the file for the secret is of no use: {error}") from error
 
 
 def _most_connections() -> int:

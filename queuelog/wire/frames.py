@@ -166,6 +166,6 @@ def check_version(message: Message) -> None:
     """Refuse a greeting of another version; raises FrameError."""
     if message.get("version") != VERSION:
         raise FrameError(
-            f"the other side speaks version {message.get('version')!r:.20} of the protocol, this "
-            f"one version {VERSION}: install the same queuelog for both"
+            f"the other side speaks version {message.get('version')!r:.20} of the protocol, and "
+            f"this one version {VERSION}: install the same queuelog for both"
         )

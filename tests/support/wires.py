@@ -2,7 +2,7 @@
 
 As a program, `python wires.py ADDRESS FILE [SECRET]` is a server that keeps each record as a line
 of FILE, `{"client": ..., "number": ..., "record": {...}}`: so one write keeps record and number,
-and a server that was killed knows all that it has. It prints the port that it listens on.
+and a server that was killed knows all that it has. It prints the address that it listens on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 from queuelog import wire
 from queuelog.base.address import Address
@@ -81,13 +83,51 @@ class KeepingServer:
         self._have[client] = max(have, event.first + len(event.records))
 
 
+class LogServer:
+    """Such a server, as a process that can be killed and started again."""
+
+    def __init__(self, path, address="127.0.0.1:0", *secret):
+        self.path = Path(path)
+        self.address = address
+        self._secret = secret
+        self._process = None
+
+    def start(self):
+        """Listen, and return the address."""
+        command = [sys.executable, __file__, self.address, self.path, *self._secret]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.address = self._process.stdout.readline().strip()
+        return self.address
+
+    def kill(self):
+        """End it with SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def records(self):
+        """Return the records that it has, whole ones, in the order in which they came."""
+        lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+        return [json.loads(line)["record"] for line in lines if line.endswith("\n")]
+
+    def messages(self):
+        """Return the messages of those that the application has logged."""
+        return [one["msg"] for one in self.records() if one["name"] != "queuelog"]
+
+    def reports(self):
+        """Return the messages of those that queuelog itself has logged."""
+        return [one["msg"] for one in self.records() if one["name"] == "queuelog"]
+
+
 async def _main(address, path, secret=None):
     server = KeepingServer(path, secret and secret.encode())
     if address.path:
         listening = await asyncio.start_unix_server(server.serve, address.path)
     else:
         listening = await asyncio.start_server(server.serve, address.host, address.port)
-        print(listening.sockets[0].getsockname()[1], flush=True)
+        address = Address(*listening.sockets[0].getsockname()[:2])
+    print(address, flush=True)
     async with listening:
         await listening.serve_forever()
 
