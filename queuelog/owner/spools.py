@@ -177,8 +177,19 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until descriptor `wake` is readable or, with `bell`, a ring."""
-        wait([delivery.bell for delivery in self._held()] if bell else [], wake, timeout)
+        """Wait up to `timeout` s until descriptor `wake` is readable, or a sink has its answer.
+
+        With `bell`, or until a writer rings.
+        """
+        bells = [delivery.bell for delivery in self._held()] if bell else []
+        wait(bells, wake, timeout, [(one.fd, one.events) for one in self._sinks.awaited()])
+
+    def awaits(self, silent: float) -> bool:
+        """Tell if an answer is there, or awaited of a server that is silent for less seconds."""
+        since = time.monotonic() - silent
+        return any(map(self._sinks.is_ready, self._sinks.ids())) or any(
+            one.since > since for one in self._sinks.awaited()
+        )
 
     def tidy(self) -> None:
         """Do what is due about once a second.
