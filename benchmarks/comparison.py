@@ -15,13 +15,13 @@ Two clients log numbered lines, a few thousand a second together, to
 while one of these happens:
 
     kill      SIGKILL of the server, twice; it is started again half a second later
-    stall     the disk of the log files stands still for five seconds (ext4 on a loop device, frozen)
+    stall     the disk of the log files stands still for five seconds (an ext4 that is frozen)
     rotation  the files roll over at 100 kB; those of rsyslog are moved, and it gets SIGHUP
     hostile   another client sends pickles that run code and that end the server, a length of 1 GB,
               and noise; it opens 200 connections that stay silent. Who ends is started again.
 
-Prints a row for each: lines logged, lost, doubled; the longest log call; and if the hostile client's
-code was run. Needs root, for the disk and for that /dev/shm.
+Prints a row for each: lines logged, lost, doubled; the longest log call; and whether code of the
+hostile client was run. Needs root, for the disk and for that /dev/shm.
 """
 
 from __future__ import annotations

@@ -39,7 +39,6 @@ _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 # Without the tag in format 1, of which each has to be reported.
 _SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}(\+\d{1,10})?")
 _DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
-_CREATION = 60.0  # seconds from a spool's creation to its owner's lock, at most
 _MOST_FILES = 100_000  # of each user that anybody looks at: a million would take seconds
 
 
@@ -65,6 +64,11 @@ class Target(NamedTuple):
 def new_path(parent: str) -> str:
     """Return where this process shall make its spool, below the directory for spools."""
     return os.path.join(parent, f"{os.getpid()}-{time.time_ns()}")
+
+
+def made_at(path: str) -> int:
+    """Return when a spool was made, in nanoseconds since the epoch, as its name says."""
+    return int(path.rpartition("-")[2])
 
 
 def spools(parent: str) -> list[str]:
@@ -157,14 +161,6 @@ class SpoolDirectory:
         except OSError:
             return False
         return stat.S_ISDIR(found.st_mode) and found.st_uid == self.owner_uid
-
-    def is_new(self) -> bool:
-        """Tell if whoever makes the spool may be about to lock it."""
-        with contextlib.suppress(OSError):
-            young = abs(time.time() - os.stat(self.path).st_mtime) < _CREATION
-            unused = not os.path.lexists(self.lock) and not any(self.segments())
-            return young and unused  # a child that outlives its owner may have made it again
-        return False
 
     def create(self) -> None:
         """Make the directories and the doorbell; harmless if they are there.

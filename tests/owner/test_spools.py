@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
 GONE = 1 << 22  # a process id that nobody has
+MINUTE = 60_000_000_000  # ns
 
 
 @pytest.fixture
@@ -48,7 +50,6 @@ def left(spool, name, *frames, description, files=(), alive=False):
     """Make a spool that an owner of these files has left, with frames; return its writer."""
     directory = SpoolDirectory(os.path.join(spool, name))
     directory.create()
-    Path(directory.lock).touch()
     os.close(Registry(GONE, LIMIT, [place_of(path) for path in files], []).write(directory))
     writer = writer_of(description, directory=directory)
     for one in frames:
@@ -117,30 +118,6 @@ def test_a_spool_is_removed_when_nothing_waits_in_it(owner, spool, log):
     assert os.listdir(spool) == []
 
 
-def test_a_spool_that_is_being_made_is_left_to_its_maker(owner, spool, log):
-    """Else the old arbiter of an upgrade takes that of the new one, which can never own it."""
-    made = SpoolDirectory(os.path.join(spool, "6-6"))
-    made.create()
-    with owner(handler(log)) as spools:
-        write_all(spools)
-        assert made.is_complete()
-        os.utime(made.path, (0, 0))  # its maker was killed long ago
-        write_all(spools)
-        assert os.listdir(spool) == ["5-5"]
-
-
-def test_an_owner_whose_spool_was_removed_before_it_was_his_makes_it_again(owner, spool, log):
-    """Or the listener would fail for ever, and nothing be written."""
-    directory = SpoolDirectory(os.path.join(spool, "6-6"))
-    spools = OwnedSpools(directory, Sinks(), LIMIT, lambda _: None)
-    assert spools.own()
-    spools.release()
-    assert not os.path.exists(directory.path)
-    assert spools.own()
-    assert directory.is_complete()
-    spools.release()
-
-
 @pytest.mark.parametrize("gone", [[], ["registry", "ledger"], ["registry", "bell"]])
 def test_a_spool_whose_removal_was_cut_short_is_removed(owner, spool, log, gone):
     """The owner was killed in the middle of it, or while it wrote a registry."""
@@ -153,6 +130,27 @@ def test_a_spool_whose_removal_was_cut_short_is_removed(owner, spool, log, gone)
     with owner(handler(log)) as spools:
         write_all(spools)
         assert os.listdir(spool) == ["5-5"]
+
+
+def test_a_spool_that_is_just_being_made_is_left_to_who_makes_it(owner, spool, log):
+    """Four processes start at once: none takes another's spool, before that has said its name."""
+    made = [SpoolDirectory(os.path.join(spool, f"1-{time.time_ns() - age}")) for age in (0, MINUTE)]
+    for directory in made:
+        directory.create()
+    with owner(handler(log)) as spools:
+        spools.take_over()
+        spools.tidy()
+        assert [directory.is_there() for directory in made] == [True, False]
+
+
+def test_an_owner_whose_spool_was_removed_before_he_had_it_makes_it_again(owner, spool, log):
+    """He stood still for so long that it seemed to be nobody's."""
+    with owner(handler(log)) as spools:
+        own = SpoolDirectory(os.path.join(spool, "5-5"))
+        spools.release()
+        assert not own.is_there()
+        assert spools.own()
+        assert own.is_complete()
 
 
 def test_what_waits_is_written_though_nobody_can_be_told_who_writes_it(owner, spool, log):
@@ -168,13 +166,11 @@ def test_a_spool_that_cannot_be_taken_over_now_is_tried_again(owner, spool, log)
     """There was no descriptor left, say."""
     left(spool, "1-1", line(b"x\n"), description=described(log))
     lock = Path(spool, "1-1", "lock")
-    lock.unlink()
     lock.mkdir()
     with owner(handler(log)) as spools:
         write_all(spools)
         assert not log.exists()
         lock.rmdir()
-        lock.touch()
         inside.let_pass(spools, seconds=60)
         write_all(spools)
         assert log.read_text() == "x\n"
