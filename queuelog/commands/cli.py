@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 import queuelog
-from queuelog.commands import check
-from queuelog.commands.command import MEANING, CommandError, Exit
+from queuelog.commands import check, status
+from queuelog.commands.command import MEANING, CommandError, Exit, shown
 from queuelog.errors import QueuelogError
 
-COMMANDS = (check,)
+COMMANDS = (check, status)
 
 _EXITS = "\n".join(f"  {code.value:<3}  {meaning}" for code, meaning in MEANING.items())
 _EPILOG = f"exit codes:\n{_EXITS}\n\nexample:\n  queuelog check -c gunicorn.conf.py app:app"
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except (CommandError, QueuelogError) as error:
-        print(f"queuelog: {error}", file=sys.stderr)
+        print(f"queuelog: {shown(str(error))}", file=sys.stderr)
         return error.code if isinstance(error, CommandError) else Exit.TROUBLE
 
 

@@ -40,6 +40,11 @@ class CommandError(Exception):
         self.code = code
 
 
+def shown(text: str) -> str:
+    """Return a text of somebody else's for a terminal, which it must not be able to control."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def add_command(
     commands: Commands, name: str, run: Run, *, summary: str, description: str, example: str
 ) -> argparse.ArgumentParser:

@@ -80,6 +80,8 @@ def read(directory: SpoolDirectory) -> Registry | None:
         fields = json.loads(os.read(fd, _MOST))
         if fields.get("format") == FORMAT:
             found = Registry(**fields)
+            if not type(found.owner) is type(found.limit) is int:
+                return None
             return found._replace(files=[Place(*place) for place in found.files])
     return None
 
