@@ -4,6 +4,7 @@ cli         the parser of the whole command line, and what becomes of errors
 command     what every subcommand has: help with an example, exit codes, errors
 status      what every spool has, and who owns it
 seen        ... as it is seen from outside: opens nothing for writing, takes no lock
+rotate      a running owner rolls files over now
 check       what a conf file and an application configure, before a server is started
 dryrun      ... as Gunicorn would configure it
 conffile    ... and what is wrong with a conf file's hooks

@@ -20,7 +20,7 @@ from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import RecordPayload, SpoolWriter, frame, registry
+from queuelog.spool import RecordPayload, SpoolWriter, frame, registry, requests
 from queuelog.spool.backlog import publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
@@ -91,6 +91,11 @@ class Delivery:
     def is_published(self) -> bool:
         """Whether that can still be read: somebody may have removed it."""
         return self._ownership.is_published
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a batch has been begun, and comes again."""
+        return self._ledger.state.main.origin is not Origin.NEW
 
     @property
     def held(self) -> bool:
@@ -178,6 +183,7 @@ class Delivery:
         """
         if self.held and self._ownership.mend():
             self._reader.segments.remove_stale()
+            requests.remove_unread(self.directory)
             self._forget_removed()
             self._report_drops()
             self._release()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from queuelog.base import report
 from queuelog.errors import SpoolError
+from queuelog.owner import requests
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
@@ -148,6 +149,10 @@ class OwnedSpools:
         self._current.deliver(batch)
         if self._sinks.changes != changes:  # others may just be looking for the owner of a new file
             self.publish()
+
+    def answer_requests(self) -> None:
+        """Do what commands ask for, between two batches."""
+        requests.answer(self._held(), self._sinks)
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""

@@ -71,6 +71,20 @@ class Sink(ABC):
             OSError: it failed for now; call it again later.
         """
 
+    @property
+    def can_roll_over(self) -> bool:
+        """Whether there is a file, and a policy of how it rolls over."""
+        return False
+
+    def roll_over(self) -> bool:
+        """Roll the file over now, between two batches; return False if it is empty.
+
+        Raises:
+            OSError: it failed, or another process owns the file.
+            Exception: a user's handler may raise anything.
+        """
+        return False
+
     def claim(self) -> None:  # noqa: B027  # a handler of the user's own has no lock
         """Keep other processes from owning this; harmless if repeated.
 
