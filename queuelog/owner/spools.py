@@ -157,6 +157,8 @@ class OwnedSpools:
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
+        for delivery in self._all:
+            self.elsewhere |= delivery.lagging.handed_to
         return any(more)
 
     def _held(self) -> list[Delivery]:

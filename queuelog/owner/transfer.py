@@ -80,11 +80,12 @@ class Transfer:
         except BaseException as error:  # a user's handler may raise anything, also SystemExit
             if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
-            report(
-                f"sink {sink_id}",
-                f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and tried "
-                f"again until they are written",
-            )
+            if not self._sinks.is_owned_elsewhere(sink_id, error):
+                report(
+                    f"sink {sink_id}",
+                    f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and "
+                    f"tried again until they are written",
+                )
             self.errors[sink_id] = str(error) or repr(error)
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)

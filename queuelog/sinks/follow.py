@@ -6,6 +6,7 @@ uses must not be inherited by a forked worker.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -16,12 +17,15 @@ from typing import NamedTuple
 
 from queuelog.base import native, opened, report
 from queuelog.base.locks import Answer, Locked, lock_log_file
+from queuelog.base.processes import writers_of
 from queuelog.errors import FileInUseError
-from queuelog.spool.registry import is_reachable, who_owns
+from queuelog.spool.registry import reachable_owner, who_owns
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
+
+_ANNOUNCEMENT = 2.0  # seconds in which an owner says what it owns, at most
 
 _APPEND = os.O_WRONLY | os.O_APPEND
 
@@ -127,6 +131,7 @@ class FollowedFile(Locked):
         self.rotates = False
         self._locked_for: bool | None = None  # what `rotates` was then
         self._answer = Answer.ALONE
+        self._shared_since = 0.0  # when it was first seen that others append, too
 
     def claim(self) -> None:
         """Own the file, if it is there; harmless if it is ours.
@@ -234,14 +239,29 @@ class FollowedFile(Locked):
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)
-        # Nobody shares a file with an owner of whom he can be a client.
-        if answer is Answer.TAKEN or (answer is Answer.SHARED and is_reachable(self.path)):
-            self.close()
-            raise FileInUseError(self.path, who_owns(self.path))
+        if answer in (Answer.TAKEN, Answer.SHARED):
+            spool = reachable_owner(self.path)
+            # Nobody shares a file with an owner of whom he can be a client.
+            if answer is Answer.TAKEN or spool:
+                self.close()
+                raise FileInUseError(self.path, who_owns(self.path), spool)
+            self._wait_for_announcement()
         self._locked_for = self.rotates
         if answer not in (Answer.ALONE, self._answer):
             report(f"lock {self.path}", f"{self.path}: {answer.value}", logging.WARNING)
         self._answer = answer
+
+    def _wait_for_announcement(self) -> None:
+        """Give an owner that has just locked the same file time to say so.
+
+        Raises:
+            BlockingIOError: it still may; try again.
+        """
+        now = time.monotonic()
+        self._shared_since = self._shared_since or now
+        if now - self._shared_since < _ANNOUNCEMENT and writers_of(self.path):
+            self.close()
+            raise BlockingIOError(errno.EAGAIN, "another process has just opened it", self.path)
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.
