@@ -5,6 +5,9 @@ command     what every subcommand has: help with an example, exit codes, errors
 status      what every spool has, and who owns it
 seen        ... as it is seen from outside: opens nothing for writing, takes no lock
 rotate      a running owner rolls files over now
+recover     what waits in spools that nobody owns is written
+progress    ... and how far that is
+tables      tables on a terminal
 check       what a conf file and an application configure, before a server is started
 dryrun      ... as Gunicorn would configure it
 conffile    ... and what is wrong with a conf file's hooks

@@ -19,7 +19,7 @@ from queuelog.owner import ledger
 from queuelog.owner.ledger import State
 from queuelog.spool import SpoolDirectory, frame, registry, status
 from queuelog.spool.backlog import limit_of
-from queuelog.spool.directory import is_plain, spools
+from queuelog.spool.directory import is_plain, offset_in, spools
 from queuelog.spool.drops import collect
 from queuelog.spool.registry import Registry
 from queuelog.spool.segments import HEADER_SIZE
@@ -105,14 +105,23 @@ def find(path: str | None = None) -> list[Spool]:
         users = None if os.geteuid() == 0 else [os.geteuid()]
         return [*_looked(registry.visible(users))]
     try:
-        real = [os.path.realpath(one) for one in spools(path) or [path]]
-        found = [*_looked(SpoolDirectory(one, owner_uid=os.stat(one).st_uid) for one in real)]
+        found = looked(spools(path) or [path])
         if not any(os.path.lexists(SpoolDirectory(one.path).bell) for one in found):
             os.listdir(path)  # or this says what is wrong
             raise CommandError(f"{path} is no spool, nor is one in it: queuelog status lists them")
     except OSError as error:
         raise CommandError(f"cannot look into {path}: {error.strerror}") from error
     return found
+
+
+def looked(paths: Iterable[str]) -> list[Spool]:
+    """Return the spools at these paths, without those that are gone, or not for this user to see.
+
+    Raises:
+        OSError: a path leads nowhere.
+    """
+    real = [os.path.realpath(path) for path in paths]
+    return [*_looked(SpoolDirectory(one, owner_uid=os.stat(one).st_uid) for one in real)]
 
 
 def _looked(directories: Iterable[SpoolDirectory]) -> Iterator[Spool]:
@@ -200,7 +209,7 @@ class _Segments:
     def _offset(self, name: str, sink_id: str) -> int:
         """Return up to where a segment is written to its sink."""
         cursor = self._state.lagging.get(sink_id, self._state.main)
-        return min(cursor.offsets.get(name, 0), self._state.main.offsets.get(name, 0))
+        return min(offset_in(cursor.offsets, name), offset_in(self._state.main.offsets, name))
 
 
 def _is_record(tag: int) -> bool:

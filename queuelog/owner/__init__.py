@@ -7,5 +7,7 @@ their sinks; counts of what was dropped, in the logs. Workers need nothing of th
     spools     all spools of one owner     lagging    ... and to those that fail
     listener   what the thread does         transfer   one sink's part of a batch, exactly once
     thread     when it runs                 ledger     what has reached the sinks
+    status     what others are told of it   requests   what commands ask for
+    recovery   an owner of left spools, until what waits in them is written
     ownership  lock, doorbell and ledger    foreign    `queue=`: another queue's way to the spool
 """

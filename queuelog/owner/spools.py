@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from queuelog.base import report
 from queuelog.errors import SpoolError
@@ -45,6 +45,7 @@ class OwnedSpools:
         self._all = [self._own]  # the one that is due next comes first
         self._current = self._own  # whose batch was returned last
         self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
+        self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
@@ -72,12 +73,16 @@ class OwnedSpools:
         if self._own.held and (ours != self._published or not self._own.is_published):
             self._published = ours if _publish(self._own, ours) else None
 
+    def _beside(self) -> Iterable[str]:
+        """Return the paths of all spools beside our own, and of those with what we have written."""
+        beside = spools(os.path.dirname(self._own.directory.path))
+        return dict.fromkeys([*beside, *self.elsewhere])
+
     def take_over(self) -> None:
-        """Take over the spools that nobody owns, beside our own or with what we have written."""
+        """Take over the candidates that nobody owns."""
         mine = {delivery.directory.path for delivery in self._all}
         now = time.monotonic()
-        beside = spools(os.path.dirname(self._own.directory.path))
-        for path in dict.fromkeys([*beside, *self.elsewhere]):
+        for path in self.candidates():
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
@@ -168,6 +173,15 @@ class OwnedSpools:
     def lagging(self) -> list[str]:
         """Return the ids of the sinks that lag behind."""
         return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]
+
+    def records(self) -> int:
+        """Return how many records were written from the spools that are ours just now."""
+        return sum(delivery.transfer.records for delivery in self._held())
+
+    def failures(self) -> dict[str, str]:
+        """Return why the sinks fail that lag behind, by their ids."""
+        found = [delivery.lagging_since() for delivery in self._held()]
+        return {sink_id: why for one in found for sink_id, (_, why) in one.items()}
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
