@@ -6,8 +6,7 @@ their sinks; counts of what was dropped, in the logs. Workers need nothing of th
     owner      the parts of one owner       delivery   batches to the sinks that keep up ...
     spools     all spools of one owner     lagging    ... and to those that fail
     listener   what the thread does         transfer   one sink's part of a batch, exactly once
-    thread     when it runs                 ledger     what has reached the sinks
+    ledger     what has reached the sinks   ownership  lock, doorbell and ledger
     status     what others are told of it   requests   what commands ask for
-    recovery   an owner of left spools, until what waits in them is written
-    ownership  lock, doorbell and ledger    foreign    `queue=`: another queue's way to the spool
+    recovery   owns left spools for a while foreign    `queue=`: another queue's way to the spool
 """

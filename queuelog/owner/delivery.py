@@ -165,11 +165,14 @@ class Delivery:
         return more
 
     def lagging_since(self) -> dict[str, tuple[float, str]]:
-        """Return since when each sink lags, in seconds since the epoch, and why, by its id."""
+        """Return since when sinks fail, in seconds since the epoch, and why, by their ids.
+
+        One that waits for a server's answer lags, but does not fail.
+        """
         since, errors = self.lagging.since(), self.transfer.errors
-        found = {sink_id: errors.get(sink_id, "it was not tried yet") for sink_id in since}
+        found = {sink_id: errors[sink_id] for sink_id in since if sink_id in errors}
         self.transfer.errors = found  # what is no longer behind needs none
-        return {sink_id: (at, found[sink_id]) for sink_id, at in since.items()}
+        return {sink_id: (since[sink_id], why) for sink_id, why in found.items()}
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""

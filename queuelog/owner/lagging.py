@@ -114,6 +114,8 @@ class Lagging:
         return [sink_id for sink_id in self.ids() if self._when(sink_id) <= now]
 
     def _when(self, sink_id: str) -> float:
+        if self._sinks.is_ready(sink_id):
+            return 0.0
         return self._tries[sink_id][0] if sink_id in self._tries else 0.0
 
     def retry(self, sink_id: str) -> bool:

@@ -6,17 +6,30 @@ logs through it, and owns its files as soon as this process ends.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from queuelog.base import base_directory
+from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory
-from queuelog.spool.backlog import emptying
 from queuelog.spool.directory import new_path
+from queuelog.spool.merge import Batch
 
 _LIMIT = 1 << 20  # bytes of this process's own spool, to which nobody writes
+
+
+class _Listener(QueueListener):
+    """One that works in the main thread only, and says after each batch how far it is."""
+
+    progress: Callable[[], None]
+
+    def handle(self, record: Batch) -> None:  # type: ignore[override]
+        """Write a batch."""
+        super().handle(record)
+        self.progress()
 
 
 class Recovery:
@@ -24,12 +37,11 @@ class Recovery:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._sinks = Sinks()
-        self._directory = SpoolDirectory(new_path(base_directory()))
-        self.spools = OwnedSpools(self._directory, self._sinks, _LIMIT, _nothing)
-        self.spools.candidates = lambda: paths
-        self.failures: dict[str, str] = {}  # why sinks failed, by their ids
-        self.records = 0  # written
-        self._directory.create()
+        directory = SpoolDirectory(new_path(base_directory()))
+        self._spools = OwnedSpools(directory, self._sinks, _LIMIT, _nothing)
+        self._spools.candidates = lambda: paths
+        self._listener = _Listener(self._spools)
+        directory.create()
 
     def own(self) -> None:
         """Become their owner.
@@ -37,9 +49,9 @@ class Recovery:
         Raises:
             SpoolError: there is no room for a spool of its own.
         """
-        self.spools.own()
-        self.spools.publish()
-        self.spools.take_over()
+        self._spools.own()
+        self._spools.publish()
+        self._spools.take_over()
 
     def write(self, progress: Callable[[], None]) -> None:
         """Write what waits, and call `progress` after each batch; what fails is tried once more.
@@ -47,23 +59,15 @@ class Recovery:
         Raises:
             OSError: no descriptor is left, or there is no room for the ledger.
         """
-        with emptying():
-            self._write(progress)
-            self.failures, self.records = self.spools.failures(), self.spools.records()
-            self.spools.tidy()  # which may find counts of dropped records
-            self._write(progress)
-
-    def _write(self, progress: Callable[[], None]) -> None:
-        while (batch := self.spools.next()) is not None:
-            self.spools.deliver(batch)
-            progress()
-        while self.spools.retry(at_once=True):
-            progress()
+        self._listener.progress = progress
+        self._listener.drain(math.inf)
+        self.failures = self._spools.failures()  # why sinks failed, by their ids
+        self.records = sum(self._sinks[sink_id].records for sink_id in self._sinks.ids())
 
     def close(self) -> None:
         """Give up all, and remove the spools that are empty."""
         self._sinks.close()
-        self.spools.release()
+        self._listener.release()
 
 
 def _nothing(path: str) -> None:

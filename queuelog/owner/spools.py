@@ -47,6 +47,7 @@ class OwnedSpools:
         self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
         self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
         self._left_to_others: dict[str, float] = {}  # paths: until when
+        self._left_for: dict[str, dict[str, tuple[float, str]]] = {}  # why, by path and sink
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
         self._status = StatusPublisher(sinks)
@@ -111,6 +112,7 @@ class OwnedSpools:
         self._all.append(delivery)
 
     def _leave(self, delivery: Delivery, seconds: float) -> None:
+        self._left_for[delivery.directory.path] = delivery.lagging_since()
         delivery.release()
         self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
 
@@ -174,13 +176,9 @@ class OwnedSpools:
         """Return the ids of the sinks that lag behind."""
         return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]
 
-    def records(self) -> int:
-        """Return how many records were written from the spools that are ours just now."""
-        return sum(delivery.transfer.records for delivery in self._held())
-
     def failures(self) -> dict[str, str]:
-        """Return why the sinks fail that lag behind, by their ids."""
-        found = [delivery.lagging_since() for delivery in self._held()]
+        """Return why sinks fail, by their ids, also in spools that were left to others for that."""
+        found = [*self._left_for.values(), *(one.lagging_since() for one in self._held())]
         return {sink_id: why for one in found for sink_id, (_, why) in one.items()}
 
     def unread(self) -> int:
@@ -193,8 +191,19 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until descriptor `wake` is readable or, with `bell`, a ring."""
-        wait([delivery.bell for delivery in self._held()] if bell else [], wake, timeout)
+        """Wait up to `timeout` s until descriptor `wake` is readable, or a sink has its answer.
+
+        With `bell`, or until a writer rings.
+        """
+        bells = [delivery.bell for delivery in self._held()] if bell else []
+        wait(bells, wake, timeout, [(one.fd, one.events) for one in self._sinks.awaited()])
+
+    def awaits(self, silent: float) -> bool:
+        """Tell if an answer is there, or awaited of a server that is silent for less seconds."""
+        since = time.monotonic() - silent
+        return any(map(self._sinks.is_ready, self._sinks.ids())) or any(
+            one.since > since for one in self._sinks.awaited()
+        )
 
     def tidy(self) -> None:
         """Do what is due about once a second.
