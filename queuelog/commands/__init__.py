@@ -3,7 +3,8 @@
 cli         the parser of the whole command line, and what becomes of errors
 command     what every subcommand has: help with an example, exit codes, errors
 status      what every spool has, and who owns it
-seen        ... as it is seen from outside: opens nothing for writing, takes no lock
+find        ... which spools that are
+metrics     the same for Prometheus
 rotate      a running owner rolls files over now
 recover     what waits in spools that nobody owns is written
 progress    ... and how far that is

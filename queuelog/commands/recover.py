@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from queuelog.commands.command import Commands, Exit, add_command, shown
 
 if TYPE_CHECKING:
-    from queuelog.commands.seen import Spool
+    from queuelog.outside.seen import Spool
     from queuelog.owner.recovery import Recovery
 
 
@@ -38,12 +38,12 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what came of each spool; return 1 if something stays."""
-    from queuelog.commands import seen
+    from queuelog.commands.find import find
 
     if arguments.spools:
-        found = [spool for path in arguments.spools for spool in seen.find(path)]
+        found = [spool for path in arguments.spools for spool in find(path)]
     else:
-        found = [spool for spool in seen.find() if spool.uid == os.geteuid()]
+        found = [spool for spool in find() if spool.uid == os.geteuid()]
         found = [spool for spool in found if not spool.owned]
         found = [spool for spool in found if spool.is_left or spool.foreign]
     if not found:
@@ -116,7 +116,7 @@ def _write(spool: Spool) -> int:
 
 def _say(path: str, recovery: Recovery) -> int:
     """Say what came of a spool; return 1 if something stays."""
-    from queuelog.commands import seen
+    from queuelog.outside import seen
 
     after = seen.looked([path]) if os.path.isdir(path) else []
     stays = next((one for one in after if one.backlog.bytes or one.foreign), None)

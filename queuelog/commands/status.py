@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from queuelog.commands.command import Commands, Exit, add_command, shown
 
 if TYPE_CHECKING:
-    from queuelog.commands.seen import Spool, Waiting
+    from queuelog.outside.seen import Spool, Waiting
     from queuelog.spool.status import SinkStatus, Status
 
 FORMAT = 1  # of what --json prints
@@ -39,9 +39,10 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is seen; return 1 if something is wrong."""
-    from queuelog.commands import seen, tables
+    from queuelog.commands import tables
+    from queuelog.commands.find import find
 
-    found = seen.find(arguments.spool)
+    found = find(arguments.spool)
     if arguments.json:
         print(json.dumps({"format": FORMAT, "spools": [as_fields(one) for one in found]}, indent=2))
     elif not found:
@@ -76,7 +77,7 @@ def as_fields(spool: Spool) -> dict[str, Any]:
         "dropped": said and {"total": said.dropped, "by_process": said.dropped_by},
         "dropped_unreported": spool.unreported,
         "other_format_bytes": spool.foreign,
-        "sinks": [_sink_fields(spool, sink) for sink in sinks_of(spool)],
+        "sinks": [_sink_fields(spool, sink) for sink in spool.sinks],
         "more_sinks": said and said.more_sinks,
         "error": said and said.error and said.error._asdict(),
     }  # fmt: skip
@@ -89,17 +90,6 @@ def _sink_fields(spool: Spool, sink: SinkStatus) -> dict[str, Any]:
     return {**sink._asdict(), "backlog": backlog, "lagging": lag and lag._asdict()}
 
 
-def sinks_of(spool: Spool) -> list[SinkStatus]:
-    """Return the sinks of a spool: its owner's, and those for which something waits."""
-    from queuelog.spool.status import SinkStatus
-
-    said = spool.status
-    known = {sink.id: sink for sink in (said.sinks if said else [])}
-    for sink_id in (*(said.lagging if said else ()), *spool.waiting):
-        known.setdefault(sink_id, SinkStatus(sink_id))
-    return list(known.values())
-
-
 def as_text(spool: Spool) -> str:
     """Return a spool in lines of 80 columns, or longer ones where a path is."""
     lines = [shown(spool.path)]
@@ -109,7 +99,7 @@ def as_text(spool: Spool) -> str:
             shown(text), _WIDTH, initial_indent=f"  {label:<9}", subsequent_indent=gap,
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
-    for sink in sinks_of(spool):
+    for sink in spool.sinks:
         lines += ["", f"  {shown(sink.id)}"]
         for text in sink_facts(spool, sink):
             lines += textwrap.wrap(

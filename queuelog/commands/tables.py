@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from queuelog.commands import status
 from queuelog.commands.command import shown
-from queuelog.commands.seen import Spool
+from queuelog.outside.seen import Spool
 
 
 def has_rich() -> bool:
@@ -34,7 +34,7 @@ def show(spools: Iterable[Spool]) -> bool:
         sinks = Table(box=SIMPLE_HEAD)
         sinks.add_column("log file or handler", overflow="fold")
         sinks.add_column("what is known of it", overflow="fold")
-        for sink in status.sinks_of(spool):
+        for sink in spool.sinks:
             known = Text()
             for number, text in enumerate(status.sink_facts(spool, sink)):
                 style = "red" if text.startswith("FAILS") else ""

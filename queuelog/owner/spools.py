@@ -172,6 +172,10 @@ class OwnedSpools:
         """Return the spools that are still ours: somebody may have removed one, and own it now."""
         return [delivery for delivery in self._all if delivery.held]
 
+    def paths(self) -> list[str]:
+        """Return the paths of the spools; any thread may ask."""
+        return [delivery.directory.path for delivery in self._held()]
+
     def lagging(self) -> list[str]:
         """Return the ids of the sinks that lag behind."""
         return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]

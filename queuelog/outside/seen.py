@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from queuelog.base import SinkSpec, file_id, opened
 from queuelog.base.locks import is_locked
-from queuelog.commands.command import CommandError
 from queuelog.owner import ledger
 from queuelog.owner.ledger import State
 from queuelog.spool import SpoolDirectory, frame, registry, status
@@ -23,7 +22,7 @@ from queuelog.spool.directory import is_plain, offset_in, spools
 from queuelog.spool.drops import collect
 from queuelog.spool.registry import Registry
 from queuelog.spool.segments import HEADER_SIZE
-from queuelog.spool.status import Status
+from queuelog.spool.status import SinkStatus, Status
 
 _COUNTED = 1 << 24  # bytes of a spool in which each record is counted; beyond, some of them are
 _SAMPLED = 1 << 14  # bytes
@@ -90,28 +89,34 @@ class Spool(NamedTuple):
         return limit_of(self.path, said.limit, self.backlog.bytes) if said else None
 
     @property
+    def sinks(self) -> list[SinkStatus]:
+        """The sinks: its owner's, and those for which something waits."""
+        said = self.status
+        known = {sink.id: sink for sink in (said.sinks if said else [])}
+        for sink_id in (*(said.lagging if said else ()), *self.waiting):
+            known.setdefault(sink_id, SinkStatus(sink_id))
+        return list(known.values())
+
+    @property
     def is_left(self) -> bool:
         """Tell if something waits that nobody writes."""
         return not self.owned and self.backlog.bytes > 0
 
 
-def find(path: str | None = None) -> list[Spool]:
-    """Return the spool at `path`, or all below it; by default those of this user, root's: of all.
+def all_visible() -> list[Spool]:
+    """Return the spools of this user, or if this is root, those of all users."""
+    return [*_looked(registry.visible(None if os.geteuid() == 0 else [os.geteuid()]))]
+
+
+def below(path: str) -> list[Spool]:
+    """Return the spool at `path`, or all below it; none if there is none.
 
     Raises:
-        CommandError: there is none at `path`, or this user may not look.
+        OSError: there is no such directory, or this user may not look.
     """
-    if path is None:
-        users = None if os.geteuid() == 0 else [os.geteuid()]
-        return [*_looked(registry.visible(users))]
-    try:
-        found = looked(spools(path) or [path])
-        if not any(os.path.lexists(SpoolDirectory(one.path).bell) for one in found):
-            os.listdir(path)  # or this says what is wrong
-            raise CommandError(f"{path} is no spool, nor is one in it: queuelog status lists them")
-    except OSError as error:
-        raise CommandError(f"cannot look into {path}: {error.strerror}") from error
-    return found
+    found = looked(spools(path) or [path])
+    os.listdir(path)  # or this says what is wrong
+    return [one for one in found if os.path.lexists(SpoolDirectory(one.path).bell)]
 
 
 def looked(paths: Iterable[str]) -> list[Spool]:
