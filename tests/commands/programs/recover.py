@@ -74,7 +74,7 @@ def own_and_wait():
 
 def a_service_that_starts_meanwhile_logs_through_it():
     recovery = import_module("queuelog.owner.recovery")
-    paths = [one.path for one in import_module("queuelog.commands.seen").find(SPOOL)]
+    paths = [one.path for one in import_module("queuelog.outside.seen").below(SPOOL)]
     with recovery.recovering(paths) as found:
         found.write(lambda: None)
         print("up", flush=True)
