@@ -23,6 +23,10 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
+# How shells complete an argument, as shtab has it: action.complete.
+FILE = {"bash": "_shtab_compgen_files", "zsh": "_files"}
+DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/"}
+
 MEANING = {
     Exit.DONE: "done, and nothing is wrong",
     Exit.TROUBLE: "trouble was found, or not all is done: the output says what",
@@ -64,3 +68,8 @@ def add_command(
     )
     parser.set_defaults(run=run, takes_all=False)
     return parser
+
+
+def completed_by(action: argparse.Action, how: dict[str, str]) -> None:
+    """Let shells complete the values of an argument with `FILE` or `DIRECTORY`."""
+    action.complete = how  # type: ignore[attr-defined]

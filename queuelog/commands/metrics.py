@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from queuelog.commands.command import CommandError, Commands, Exit, add_command
+from queuelog.commands.command import (
+    DIRECTORY,
+    FILE,
+    CommandError,
+    Commands,
+    Exit,
+    add_command,
+    completed_by,
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -17,14 +25,18 @@ def add_to(commands: Commands) -> None:
         summary="print metrics in Prometheus' text format",
         description="Print metrics of the spools of this user, or of all users if this is root, in "
         "Prometheus' text format; for the textfile collector of node_exporter let cron write them "
-        "to a file. It needs prometheus-client: pip install 'queuelog[metrics]'.\n\n"
+        "to a file. It needs prometheus-client: pip install queuelog[metrics].\n\n"
         'A service can serve its own metrics by HTTP: queuelog.start(metrics="127.0.0.1:9410").',
         example="queuelog metrics --output /var/lib/prometheus/node-exporter/queuelog.prom",
     )
-    parser.add_argument(
+    output = parser.add_argument(
         "--output", metavar="FILE", help="replace FILE, in one step, instead of printing"
     )
-    parser.add_argument("spool", nargs="?", help="only this spool, or those in this directory")
+    spool = parser.add_argument(
+        "spool", nargs="?", help="only this spool, or those in this directory"
+    )
+    completed_by(spool, DIRECTORY)
+    completed_by(output, FILE)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import pwd
 import sys
 from typing import TYPE_CHECKING
 
-from queuelog.commands.command import Commands, Exit, add_command, shown
+from queuelog.commands.command import DIRECTORY, Commands, Exit, add_command, completed_by, shown
 
 if TYPE_CHECKING:
     from queuelog.outside.seen import Spool
@@ -30,10 +30,11 @@ def add_to(commands: Commands) -> None:
         "spool with the rights of that user. Exit code 1 if something stays.",
         example="queuelog recover",
     )
-    parser.add_argument(
+    spools = parser.add_argument(
         "spools", nargs="*", metavar="SPOOL",
         help="a spool, or a directory with some (default: all of this user's)",
     )  # fmt: skip
+    completed_by(spools, DIRECTORY)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,15 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from queuelog.commands.command import CommandError, Commands, Exit, add_command, shown
+from queuelog.commands.command import (
+    FILE,
+    CommandError,
+    Commands,
+    Exit,
+    add_command,
+    completed_by,
+    shown,
+)
 
 if TYPE_CHECKING:
     from queuelog.base import Place
@@ -31,7 +39,8 @@ def add_to(commands: Commands) -> None:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--all", action="store_true", help="all files that have a policy")
-    which.add_argument("files", nargs="*", default=[], metavar="FILE", help="a log file")
+    files = which.add_argument("files", nargs="*", default=[], metavar="FILE", help="a log file")
+    completed_by(files, FILE)
     parser.add_argument(
         "--timeout", type=float, default=10.0, metavar="SECONDS",
         help="how long to wait for each owner (default: 10)",
