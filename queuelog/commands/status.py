@@ -76,7 +76,7 @@ def as_fields(spool: Spool) -> dict[str, Any]:
         "limit": spool.limit,
         "backlog": spool.backlog._asdict(),
         "records_written": said and said.records,
-        "records_per_second": said and round(said.rate(now), 1),
+        "records_per_second": said and round(said.rate(now), 1) if spool.owned else 0,
         "dropped": said and {"total": said.dropped, "by_process": said.dropped_by},
         "dropped_unreported": spool.unreported,
         "other_format_bytes": spool.foreign,
@@ -126,7 +126,8 @@ def facts(spool: Spool) -> Iterator[tuple[str, str]]:
     if spool.is_left:
         yield "", f"nobody writes that: queuelog recover {spool.path}"
     if said:
-        yield "written", f"{said.records:,} records, {said.rate(now):,.1f} a second just now"
+        rate = f", {said.rate(now):,.1f} a second in the last minute" if spool.owned else ""
+        yield "written", f"{records_text(said.records)}{rate}"
     if spool.writers:
         yield "writers", " ".join(map(str, spool.writers))
     yield from _drops(spool, said)
@@ -149,7 +150,7 @@ def _owner(spool: Spool) -> str:
 def _drops(spool: Spool, said: Status | None) -> Iterator[tuple[str, str]]:
     if said and said.dropped:
         by = ", ".join(f"process {pid}: {count:,}" for pid, count in said.dropped_by.items())
-        yield "dropped", f"{said.dropped:,} records for want of room ({by})"
+        yield "dropped", f"{records_text(said.dropped)} for want of room ({by})"
     if spool.unreported:
         yield "", f"{sum(spool.unreported.values()):,} more that the log does not say yet"
 
@@ -157,7 +158,7 @@ def _drops(spool: Spool, said: Status | None) -> Iterator[tuple[str, str]]:
 def sink_facts(spool: Spool, sink: SinkStatus) -> Iterator[str]:
     """Yield what is known of one sink."""
     said, now = spool.status, time.time()
-    known = [f"{sink.records:,} records written"]
+    known = [f"{records_text(sink.records)} written"]
     if sink.size is not None:
         known.insert(0, size_text(sink.size))
     if sink.rollover_at is not None:
@@ -178,7 +179,13 @@ def waiting_text(waiting: Waiting, now: float) -> str:
     if not waiting.bytes:
         return "nothing waits"
     age = f", the oldest for {age_text(now - waiting.oldest)}" if waiting.oldest else ""
-    return f"{waiting.records:,} records wait, {size_text(waiting.bytes)}{age}"
+    wait = "waits" if waiting.records == 1 else "wait"
+    return f"{records_text(waiting.records)} {wait}, {size_text(waiting.bytes)}{age}"
+
+
+def records_text(number: int) -> str:
+    """Return a number of records for people."""
+    return f"{number:,} record" if number == 1 else f"{number:,} records"
 
 
 def size_text(size: int | None) -> str:
