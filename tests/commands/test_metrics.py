@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from harness import can_bind, free_port
+from processes import open_files, workers
 from prometheus_client.parser import text_string_to_metric_families
 from spools import line, segment_of
 from waiting import wait_for
@@ -32,6 +36,23 @@ def accepts():
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     return judge
+
+
+def scraped(port):
+    """Return what a server tells Prometheus."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def sockets_of(port):
+    """Return the inodes of the sockets that listen on a port."""
+    lines = [one.split() for one in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [one[9] for one in lines if one[3] == "0A" and one[1].endswith(f":{port:04X}")]
+
+
+def held_sockets(pid):
+    """Return the inodes of the sockets that a process has open."""
+    return [path[len("socket:[") : -1] for path in open_files(pid, below="socket:[")]
 
 
 def test_a_server_has_metrics(server, spool, queuelog, accepts):
@@ -79,6 +100,23 @@ def test_a_file_is_replaced_in_one_step(directory, queuelog, tmp_path):
     assert os.listdir(tmp_path) == ["queuelog.prom"]
     done = queuelog("metrics", "--output", tmp_path / "none" / "x", directory.path, code=2)
     assert done.stderr.startswith(f"queuelog: cannot write {tmp_path}/none/x: ")
+
+
+def test_an_arbiter_serves_them_over_its_whole_life(server, accepts):
+    """Over a reload, which forks; no worker listens there, and the port is free at the end."""
+    port = free_port()
+    running = server(confs=["with_metrics"], env={"METRICS": str(port)}).start()
+    accepts(scraped(port))
+    before = workers(running)
+    running.send(signal.SIGHUP)
+    wait_for(lambda: not set(workers(running)) & set(before), "other workers")
+    key = ("queuelog_records_written_total", str(running.log_dir / "error.log"))
+    wait_for(lambda: samples(scraped(port)).get(key, 0) > 0, "what was logged is told")
+    (listening,) = sockets_of(port)
+    holders = [pid for pid in [running.pid, *workers(running)] if listening in held_sockets(pid)]
+    assert holders == [running.pid]
+    assert running.stop() == 0
+    assert can_bind(port)
 
 
 def test_by_http_beside_forks(program):

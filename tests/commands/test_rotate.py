@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import inside
 import pytest
@@ -73,16 +74,24 @@ def test_every_file_gets_an_answer(background, queuelog, tmp_path):
     assert service.returncode == 0
 
 
-def test_a_stopped_owner_is_not_waited_for_for_ever(background, queuelog):
-    """The request is withdrawn, so that nothing rolls over later."""
+def test_a_stopped_owner_is_not_waited_for_for_ever(background, queuelog, spool, tmp_path):
+    """The request is withdrawn, after Ctrl-C as well, so that nothing rolls over later."""
     service = background("own_files")
     assert service.stdout.readline() == "up\n"
     service.send_signal(signal.SIGSTOP)
     done = queuelog("rotate", "sized.log", "--timeout", "0.5", code=1)
     assert done.stdout == "sized.log: its owner does not answer, and is not asked any more\n"
+    with subprocess.Popen(
+        [COMMAND, "rotate", "sized.log"], cwd=tmp_path, stdout=PIPE, stderr=PIPE
+    ) as asking:
+        wait_for(lambda: [*Path(spool).glob("*/*.request")], "the request")
+        asking.send_signal(signal.SIGINT)
+        assert asking.communicate(timeout=30) == (b"", b"")
+    assert asking.returncode == 130
+    assert not [*Path(spool).glob("*/*.request")]
     service.send_signal(signal.SIGCONT)
     assert queuelog("rotate", "sized.log").stdout == "sized.log: rolled over\n"
-    assert not Path("sized.log.2").exists()
+    assert not (tmp_path / "sized.log.2").exists()
     service.communicate("\n")
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,39 @@ def test_what_a_killed_owner_has_left_is_told(program, look, queuelog, spool):
     text = queuelog("status", spool, code=1).stdout
     assert "owner    none; it was process" in text
     assert f"queuelog recover\n           {found['path']}" in text
+
+
+def test_dropped_records_are_told(background, look, queuelog, spool):
+    """At first those that the log does not say yet, then in all and by process."""
+    service = background("drop")
+    said = json.loads(service.stdout.readline())
+    assert look()["dropped_unreported"] == {str(service.pid): said}
+    text = queuelog("status", spool).stdout
+    assert f"{said:,} more that the log does not say yet" in text
+    service.stdin.write("\n")
+    service.stdin.flush()
+    by_process = {"total": said, "by_process": {str(service.pid): said}}
+    wait_for(lambda: look()["dropped"] == by_process, "the owner counts them")
+    assert f"dropped  {said:,} records for want of room" in queuelog("status", spool).stdout
+    service.communicate("\n")
+
+
+def test_a_terminal_gets_tables(directory):
+    """Where rich is there; also a narrow one."""
+    pytest.importorskip("rich")
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-m", "queuelog", "status", directory.path]
+        env = os.environ | {"COLUMNS": "40", "TERM": "xterm"}
+        with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=env) as done:
+            os.close(theirs)
+            text = b""
+            with suppress(OSError):  # EIO, as soon as the other end is closed
+                while more := terminal.read(4096):
+                    text += more
+    assert done.returncode == 0, text
+    assert directory.path.encode() in text
+    assert b"\x1b[" in text
 
 
 def test_an_idle_service_writes_nothing(program):

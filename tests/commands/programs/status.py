@@ -13,6 +13,7 @@ from waiting import wait_for
 
 import queuelog
 from queuelog.commands.cli import main
+from queuelog.spool.drops import collect
 
 
 def look_over_and_over():
@@ -84,6 +85,20 @@ def leave_a_backlog():
         log.info("%d", number)
     wait_for(inside.lagging, "the file fails")
     os.kill(os.getpid(), 9)
+
+
+def drop():
+    add_log()
+    start(backlog=1 << 16, full="drop")
+    inside.listener().pause()
+    for number in range(2000):
+        root.info("%0100d", number)
+    (dropped,) = collect(the_spool(SPOOL), os.O_RDONLY)
+    print(dropped.count, flush=True)
+    sys.stdin.readline()
+    inside.listener().resume()
+    sys.stdin.readline()
+    queuelog.stop()
 
 
 def spools_that_vanish_while_they_are_read():
