@@ -273,6 +273,10 @@ class Sinks:
         """Tell if a sink has an answer to what was sent."""
         return sink_id in self._sinks and self._sinks[sink_id].is_ready()
 
+    def at(self, place: Place) -> str | None:
+        """Return the id of the sink whose file is there; None if there is none."""
+        return self._places.get(place)
+
     def statuses(self, first: Iterable[str]) -> list[SinkStatus]:
         """Return what others may know of the sinks; begin with those whose ids are in `first`."""
         ids = [*(sink_id for sink_id in first if sink_id in self._sinks), *self._sinks]

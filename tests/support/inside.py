@@ -80,6 +80,13 @@ def tidy_soon():
     listener()._next_tidy = 0.0
 
 
+def tidy():
+    """Do now what the listener of this process, an arbiter, does about once a second."""
+    listener().pause()
+    listener().spools.tidy()
+    listener().resume()
+
+
 def let_pass(spools, seconds):
     """Let an owner think that so much time has passed since it left a spool to others."""
     for path in spools._left_to_others:
@@ -270,13 +277,17 @@ def cut_the_next_write(after):
     follow._write_all = write
 
 
-def die_behind_the_next_write():
-    """Let this process be killed when a log file is written, and before the ledger says so."""
-    real = follow._write_all
+def die_behind_the_next_write(passed=0):
+    """Let this process be killed when a log file is written, and before the ledger says so.
+
+    So many writes are passed before.
+    """
+    real, left = follow._write_all, iter(range(passed))
 
     def write(fd, data):
         real(fd, data)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     follow._write_all = write
 
