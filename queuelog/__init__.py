@@ -12,8 +12,8 @@ The way of one record, room by room; arrows between them point one way, downward
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it;
-`attach.check` says beforehand what will happen to each handler, describe(), and `commands` says it
-of a server that does not run yet.
+`attach.check` says beforehand what will happen to each handler, describe(); and `commands` is the
+command `queuelog`, for all that is seen and asked from outside.
 """
 
 import sys
@@ -28,6 +28,7 @@ if sys.platform != "linux":  # before all that imports what other systems lack
     )
 
 from queuelog.attach.check import Plan, describe
+from queuelog.base.version import __version__
 from queuelog.errors import (
     ConfigurationError,
     FileInUseError,
@@ -47,6 +48,7 @@ __all__ = [
     "QueuelogError",
     "SpoolError",
     "WrongProcessError",
+    "__version__",
     "describe",
     "setup",
     "start",

@@ -159,6 +159,7 @@ class QueueHandler(logging.handlers.QueueHandler):
         self._stands_in = description is not None
         self.description = description or SinkSpec.of(handler).encode()
         self._sink = queue.register(self.description)
+        self._source_of = queue.sources.number_of
         if self.writes_lines:
             assert isinstance(handler, logging.FileHandler)
             self._terminator = handler.terminator
@@ -203,10 +204,11 @@ class QueueHandler(logging.handlers.QueueHandler):
             kind, payload = frame.LINE, self._encode_text(self.format(record) + self._terminator)
         else:
             kind, payload = frame.RECORD, self._payload(record).encode()
+        source = self._source_of(record)
         try:
-            return _encode(kind, self._sink, record.created, payload)
+            return _encode(kind, self._sink, record.created, payload, source)
         except (struct.error, OverflowError):  # no number: of a record that was made by hand
-            return _encode(kind, self._sink, time.time(), payload)
+            return _encode(kind, self._sink, time.time(), payload, source)
 
     def _payload(self, record: logging.LogRecord) -> RecordPayload:
         attributes = vars(record).copy()  # before the formatter adds to them

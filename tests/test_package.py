@@ -20,10 +20,16 @@ def test_the_public_names_are_these():
     assert queuelog.__all__ == sorted(queuelog.__all__)
     assert set(queuelog.__all__) == {
         "ConfigurationError", "FileInUseError", "NotStartedError", "Plan", "PlatformError",
-        "QueuelogError", "SpoolError", "WrongProcessError", "describe", "setup", "start", "stop",
+        "QueuelogError", "SpoolError", "WrongProcessError", "__version__", "describe", "setup",
+        "start", "stop",
     }  # fmt: skip
     for module in (queuelog, queuelog.gunicorn):
         assert all(getattr(module, name).__doc__ for name in module.__all__)
+
+
+def test_the_version_is_the_installed_one():
+    """The package has it from there."""
+    assert queuelog.__version__ == version("queuelog")
 
 
 def test_an_import_does_nothing(program):

@@ -21,6 +21,7 @@ _STDERR = 2
 _logger = logging.getLogger("queuelog")
 _next: dict[str, float] = {}
 _suppressed: dict[str, int] = {}
+_last: tuple[float, str] | None = None
 
 
 def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = True) -> None:
@@ -30,11 +31,14 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
     Gunicorn's error log; where neither has one, none, since logging's own last resort would write
     to stderr a second time.
     """
+    global _last
     now = time.monotonic()
     if now < _next.get(key, 0.0):
         _suppressed[key] = _suppressed.get(key, 0) + 1
         return
     _next[key] = now + INTERVAL  # before anything that might report the same again
+    if level >= logging.ERROR:
+        _last = time.time(), message
     hidden = _suppressed.pop(key, 0)
     if hidden:
         message = f"{message} ({hidden} more like this since the last report)"
@@ -46,6 +50,11 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
             _logger.log(level, "%s", message)
         elif log and _has_file("gunicorn.error"):
             logging.getLogger("gunicorn.error").log(level, "queuelog: %s", message)
+
+
+def last_error() -> tuple[float, str] | None:
+    """Return when this process has reported an error last, and its message; None if never."""
+    return _last
 
 
 def _has_file(name: str) -> bool:

@@ -1,5 +1,11 @@
-"""The commands of ``python -m queuelog``: what can be seen from outside of a server.
+"""The command ``queuelog``: what can be seen, and asked for, from outside of a server.
 
-check        what a conf file and an application configure, before a server is started
-conffile     what is wrong with a conf file's hooks
+cli         the parser of the whole command line, and what becomes of errors
+command     what every subcommand has: help with an example, exit codes, errors
+check       what a conf file and an application configure, before a server is started
+dryrun      ... as Gunicorn would configure it
+conffile    ... and what is wrong with a conf file's hooks
+
+Each module that is called as a subcommand has `add_to(commands)` and `run(arguments)`; what it
+needs beside argparse it imports in `run`, so that ``queuelog --help`` is quick.
 """

@@ -28,6 +28,7 @@ from queuelog.spool.registry import Registry
 from queuelog.spool.reserve import Reserve
 
 RETRIES = 0.1  # seconds for sinks that fail, until the others have their turn
+_PROCESSES = 32  # whose drops are told one by one
 
 
 class Delivery:
@@ -45,7 +46,9 @@ class Delivery:
         self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
         self._sinks = sinks
-        self._limit = limit
+        self.limit = limit
+        self.dropped = 0  # records, and that was reported
+        self.dropped_by: dict[int, int] = {}  # process id, of those that did so last
         self._reader = SpoolReader(self.directory, limit)
         self._reserve = Reserve(self.directory.reserve)
         self.transfer = Transfer(self._ledger, sinks, stopping)
@@ -156,6 +159,13 @@ class Delivery:
             self._release()  # once, since it looks at every segment
         return more
 
+    def lagging_since(self) -> dict[str, tuple[float, str]]:
+        """Return since when each sink lags, in seconds since the epoch, and why, by its id."""
+        since, errors = self.lagging.since(), self.transfer.errors
+        found = {sink_id: errors.get(sink_id, "it was not tried yet") for sink_id in since}
+        self.transfer.errors = found  # what is no longer behind needs none
+        return {sink_id: (at, found[sink_id]) for sink_id, at in since.items()}
+
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
         return len(self._reader.segments.unread)
@@ -176,9 +186,16 @@ class Delivery:
         """Say for each log how many of its records were dropped since the last time."""
         for dropped in collect(self.directory):
             if dropped.count > 0 and self._report_drop(dropped):
+                self._count(dropped.process, dropped.count)
                 dropped.reported()
             if not dropped.count:
                 dropped.remove_if_done()
+
+    def _count(self, process: int, records: int) -> None:
+        self.dropped += records
+        self.dropped_by[process] = self.dropped_by.pop(process, 0) + records
+        if len(self.dropped_by) > _PROCESSES:
+            del self.dropped_by[next(iter(self.dropped_by))]
 
     def _report_drop(self, dropped: Dropped) -> bool:
         """Put it into the spool, as that process could not; tell if there was room.
@@ -196,10 +213,12 @@ class Delivery:
         }  # fmt: skip
         description, user = dropped.target
         payload = RecordPayload(attributes, message).encode()
-        writer = SpoolWriter(self.directory, self._limit, user and user.uid)
+        writer = SpoolWriter(self.directory, self.limit, user and user.uid)
         sink = writer.register(description)
         try:
-            writer.put(frame.encode(frame.RECORD, sink, time.time(), payload), block=False)
+            source = writer.sources.number_of(logging.makeLogRecord(attributes))
+            item = frame.encode(frame.RECORD, sink, time.time(), payload, source)
+            writer.put(item, block=False)
         except (queue.Full, OSError):
             return False
         finally:

@@ -26,7 +26,7 @@ _MOST = 1000  # items that are moved at once
 class ForeignQueue(SpoolWriter):
     """Both ends: handlers `put` into the foreign queue, and the listener calls `move`.
 
-    An item is the description of a sink, and a frame for it.
+    An item is a frame, and the descriptions of its sink and of its source.
     """
 
     def __init__(self, foreign: Any, directory: SpoolDirectory, limit: int) -> None:
@@ -39,7 +39,8 @@ class ForeignQueue(SpoolWriter):
         """Put a frame; raises `Shut`, or `queue.Full` if the queue is bounded and full."""
         if not self._takes_more:
             raise Shut
-        self.foreign.put((self.description_of(item), item), block, timeout)
+        source = self.sources.description_of(frame.source_of(item))
+        self.foreign.put((item, self.description_of(item), source), block, timeout)
 
     def introduce(self, description: bytes) -> None:
         """Nothing comes before the first record, in the foreign queue."""
@@ -67,9 +68,10 @@ class ForeignQueue(SpoolWriter):
                 report("foreign", f"passed over a queue item that is not ours: {error!r}")
         return True
 
-    def _move(self, description: bytes, item: bytes) -> None:
+    def _move(self, item: bytes, description: bytes, source: bytes) -> None:
         kind, created, payload = frame.decode(item)
-        moved = frame.encode(kind, self.register(description), created, payload)
+        sink, number = self.register(description), self.sources.register(source)
+        moved = frame.encode(kind, sink, created, payload, number)
         try:
             if len(moved) > self.limit:
                 self.drop(moved)

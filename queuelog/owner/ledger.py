@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
+import stat
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from queuelog.base import ELSEWHERE, Descriptor, report
+from queuelog.base import ELSEWHERE, Descriptor, opened, report
 from queuelog.errors import SpoolError
 from queuelog.sinks.protocol import Mark
 from queuelog.spool import Offsets
@@ -31,6 +33,8 @@ from queuelog.spool.frame import FORMAT
 # Bytes, at least; less only where no file of this process may be so long (`ulimit -f`).
 _SIZE = min(1 << 20, resource.getrlimit(resource.RLIMIT_FSIZE)[0] % (1 << 64))
 _MANY = 1 << 40  # lines, more than anybody writes
+_MOST = 1 << 26  # bytes that anybody reads from outside
+_NUMBER = re.compile(rb'[0-9a-f]{8} \{"format":\d{1,9},"number":(\d{1,18}),')
 
 
 class Origin(Enum):
@@ -65,6 +69,12 @@ class Cursor:
         """The batch is written."""
         self.offsets.update(self.ends)
         self.ends, self.marks, self.origin = {}, {}, Origin.NEW
+
+    def give_up(self) -> bool:
+        """Forget the batch, if nothing of it is written or may be; tell if there is none now."""
+        if all(mark == Mark() for mark in self.marks.values()):
+            self.ends, self.marks, self.origin = {}, {}, Origin.NEW
+        return self.origin is Origin.NEW
 
     def fields(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
@@ -196,6 +206,24 @@ class Ledger(Descriptor):
             self._end = 0
         os.pwrite(self.fd, line, self._end)
         self._end += len(line)
+
+
+def look(path: str) -> State | None:
+    """Return the state that a ledger says just now, for those who look from outside, or None."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with suppress(OSError), opened(path, flags) as fd:
+        data = os.read(fd, _MOST) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+        lines = [line for line in data.split(b"\n") if _NUMBER.match(line)]
+        for line in sorted(lines, key=_number, reverse=True):  # the newest may be half written
+            found = _parse(line)
+            if found is not None:
+                return _state(found) if found.get("format") == FORMAT else None
+    return None
+
+
+def _number(line: bytes) -> int:
+    found = _NUMBER.match(line)
+    return int(found[1]) if found else 0
 
 
 def _format(number: int, state: State) -> bytes:

@@ -16,6 +16,7 @@ from queuelog.base import report
 from queuelog.errors import SpoolError
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
+from queuelog.owner.status import StatusPublisher
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, registry
 from queuelog.spool.directory import spools
@@ -46,6 +47,7 @@ class OwnedSpools:
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
+        self._status = StatusPublisher(sinks)
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
@@ -150,6 +152,8 @@ class OwnedSpools:
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
+        for delivery in self._all:
+            self.elsewhere |= delivery.lagging.handed_to
         return any(more)
 
     def _held(self) -> list[Delivery]:
@@ -198,6 +202,7 @@ class OwnedSpools:
         self._sinks.tick()
         self.publish()
         self.take_over()
+        self._status.publish(self._own, self._all)
 
     def _let_go_if_done(self, delivery: Delivery) -> None:
         if not delivery.held:

@@ -30,6 +30,8 @@ class Transfer:
         self._moved = False  # a piece of this batch was written since it was read
         self.names = True  # handlers that are known by name only are ours
         self.for_others: set[str] = set()  # the ids of sinks that only another process can write
+        self.records = 0  # written, to all sinks together
+        self.errors: dict[str, str] = {}  # why a sink failed when it was tried last, by its id
 
     def recover(self, cursors: Iterable[Cursor]) -> None:
         """What the last owner left unfinished in a sink comes before what other spools have."""
@@ -57,8 +59,9 @@ class Transfer:
             Interrupted: `stopping()` was true.
         """
         by_sink, unknown = self._sinks.group(groups, names=self.names)
-        self.for_others = (self.for_others - by_sink.keys()) | unknown
-        return unknown | {
+        self.for_others = (self.for_others - by_sink.keys()) | unknown.keys()
+        self.errors |= unknown
+        return unknown.keys() | {
             sink for sink, items in by_sink.items() if not self._write(cursor, sink, items)
         }
 
@@ -77,12 +80,14 @@ class Transfer:
         except BaseException as error:  # a user's handler may raise anything, also SystemExit
             if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
-            if not isinstance(error, Unanswered):
+            is_expected = isinstance(error, Unanswered)
+            if not is_expected and not self._sinks.is_owned_elsewhere(sink_id, error):
                 report(
                     f"sink {sink_id}",
                     f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and "
                     f"tried again until they are written",
                 )
+            self.errors[sink_id] = str(error) or repr(error)
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)
             if cursor.marks.get(sink_id, Mark()).token is not None:
@@ -91,6 +96,9 @@ class Transfer:
         self._sinks.unfinished.pop(sink_id, None)
         # Should the batch come again because it was interrupted at another sink: this one is done.
         cursor.marks[sink_id] = Mark(len(items))
+        self.errors.pop(sink_id, None)
+        self.records += len(items)
+        sink.records += len(items)
         return True
 
     def _save(self, cursor: Cursor, sink_id: str, before: int, mark: Mark) -> None:

@@ -21,6 +21,7 @@ from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
 from queuelog.sinks.rollover import Backup, Rollover
 from queuelog.spool import frame
+from queuelog.spool.status import SinkStatus
 
 
 class FileSink(Sink):
@@ -33,6 +34,7 @@ class FileSink(Sink):
         self._rollover = Rollover(handler)
         self._last_used = time.monotonic()
         self._is_fresh = True  # nothing was written yet
+        self._bytes = 0  # written
         self._take_over(handler)
 
     @property
@@ -65,6 +67,12 @@ class FileSink(Sink):
         self._file.truncate = truncates and not self._file.is_open
         self._file.rotates = rotates(handler)
         handler.mode = "a"
+
+    def status(self, sink_id: str) -> SinkStatus:
+        """Return its size, and when it rolls over next."""
+        size = self._file.end
+        at, left = self._rollover.next(size or 0)
+        return SinkStatus(sink_id, size, at, left, self.records, self._bytes)
 
     def claim(self) -> None:
         """Own the file, if it is there and can be opened; harmless if it is ours.
@@ -123,7 +131,9 @@ class FileSink(Sink):
             backup = self._rollover.backup_for(created)
             end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
-            self._append(b"".join([line for _, line in piece]), backup, done, save_mark)
+            data = b"".join([line for _, line in piece])
+            self._append(data, backup, done, save_mark)
+            self._bytes += len(data)
             if backup is None:
                 self._keep_period(items[end - 1][0])
             done = end

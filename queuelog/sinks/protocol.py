@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from queuelog.base import native
 from queuelog.spool import frame
+from queuelog.spool.status import SinkStatus
 
 Items = list[frame.Item]
 
@@ -53,7 +54,16 @@ def interrupts(error: BaseException) -> bool:
 
 
 class Sink(ABC):
-    """One place where records end. One thread at a time uses it."""
+    """One place where records end. One thread at a time uses it.
+
+    `records` is how many were written since it was made.
+    """
+
+    records = 0
+
+    def status(self, sink_id: str) -> SinkStatus:
+        """Return what others may know of it; touches no file, since its disk may stand still."""
+        return SinkStatus(sink_id, records=self.records)
 
     @abstractmethod
     def accept(self, kind: int, items: Items) -> Items:

@@ -34,6 +34,7 @@ from queuelog.sinks.record import RecordSink
 from queuelog.sinks.remote import RemoteSink
 from queuelog.spool import Target
 from queuelog.spool.merge import Groups
+from queuelog.spool.status import SinkStatus
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
 SHORT_IDLE = 1.0  # ... if there are many: each takes one of this process's descriptors
@@ -60,13 +61,16 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `groups` are the further groups that the processes of a user have (see `User`), by user id, and
-    `elsewhere` the ids of those, known by name, that services have which are gone for now.
+    `groups` are the further groups that the processes of a user have (see `User`), by user id,
+    `elsewhere` the ids of those, known by name, that services have which are gone for now, and
+    `owners` the spools, by sink id, of other processes that own the file, found since somebody
+    asked for them.
     """
 
     def __init__(self) -> None:
         self.groups: dict[int, tuple[int, ...] | None] = {}
         self.elsewhere: set[str] = set()
+        self.owners: dict[str, str] = {}
         self.changes = 0  # how often a sink was added or forgotten
         self._sinks: dict[str, Sink] = {}
         self._places: dict[Place, str] = {}  # ids of the files
@@ -193,14 +197,14 @@ class Sinks:
         if sink.user != before:
             self._resolved.clear()  # others need to be admitted again
 
-    def group(self, groups: Groups, *, names: bool) -> tuple[dict[str, Items], set[str]]:
+    def group(self, groups: Groups, *, names: bool) -> tuple[dict[str, Items], dict[str, str]]:
         """Merge items by the id of their sink, in order of time, each as its sink wants it.
 
-        Also return the ids of the sinks that nobody here knows: without `names`, all that are known
-        by name only.
+        Also return the ids of the sinks that nobody here knows, and why: without `names`, all that
+        are known by name only.
         """
         merged: dict[str, Items] = {}
-        unknown = set()
+        unknown: dict[str, str] = {}
         for (target, kind), items in groups.items():
             try:
                 sink_id = self.resolve(target)
@@ -209,8 +213,9 @@ class Sinks:
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self.id_of(target)
-                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
-                unknown.add(sink_id)
+                if not self.is_owned_elsewhere(sink_id, error):
+                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                unknown[sink_id] = str(error)
             except Exception as error:  # a hostile description may make anything fail
                 self._refused += len(items)
                 report("refused", f"refused {self._refused} records so far; the last: {error}")
@@ -219,6 +224,13 @@ class Sinks:
         for items in merged.values():
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
         return merged, unknown
+
+    def is_owned_elsewhere(self, sink_id: str, error: BaseException) -> bool:
+        """Tell if a sink failed since its file has an owner that can be reached; remember which."""
+        if isinstance(error, FileInUseError) and error.spool:
+            self.owners[sink_id] = error.spool
+            return True
+        return False
 
     def select(self, groups: Groups, wanted: Callable[[str], bool]) -> Groups:
         """Return those items whose sinks, by their ids, are `wanted`."""
@@ -260,6 +272,11 @@ class Sinks:
     def is_ready(self, sink_id: str) -> bool:
         """Tell if a sink has an answer to what was sent."""
         return sink_id in self._sinks and self._sinks[sink_id].is_ready()
+
+    def statuses(self, first: Iterable[str]) -> list[SinkStatus]:
+        """Return what others may know of the sinks; begin with those whose ids are in `first`."""
+        ids = [*(sink_id for sink_id in first if sink_id in self._sinks), *self._sinks]
+        return [self._sinks[sink_id].status(sink_id) for sink_id in dict.fromkeys(ids)]
 
     def __getitem__(self, sink_id: str) -> Sink:
         return self._sinks[sink_id]

@@ -67,6 +67,11 @@ class Rollover:
             return bool(created >= self.handler.rolloverAt)
         return size > 0 and 0 < self.max_bytes <= size + len(line)
 
+    def next(self, size: int) -> tuple[float | None, int | None]:
+        """Return when the file, of `size` bytes, rolls over, or how many bytes it takes before."""
+        at: float | None = self.handler.rolloverAt if self.timed else None
+        return at, max(0, self.max_bytes - size) if self.max_bytes > 0 and not self.timed else None
+
     def begin_with(self, created: float) -> None:
         """The first line that is known of the file was created then: its period is that line's.
 

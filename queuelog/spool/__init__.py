@@ -11,7 +11,9 @@ knows, nor how a record is written.
     writer     appends to this process's     merge       batches of them
     tail       this process's segments       doorbell    wakes the reader
     backlog    how much room there is        reserve     room that the owner keeps
+    sources    which logger, at which level
     spoolfile  a file that is written here   registry    who owns it, and what
+    status     what the owner says of its work
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """

@@ -2,12 +2,14 @@
 
     SPOOL/lock          write-locked by the process that owns the spool and so the log files
     SPOOL/registry      who that is, and which log files and handlers it owns; write-locked, too
+    SPOOL/status        what that one has done so far, and what fails (`status`)
     SPOOL/ledger        what has reached the log files
     SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
     SPOOL/reserve       room, for when something else has filled the file system
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
         <pid>-<start>-<tag>-<n>     segments, each with one writer, for one slot (see `tail`)
+        ...-<n>+<offset>            one that another owner has read up to there, and handed over
         <pid>-<start>-<sink>.drops  how many records a process has dropped
 
 Each owner makes a spool of its own, whose name says only when that was. Segments of another user
@@ -35,12 +37,18 @@ from queuelog.errors import SpoolError
 
 _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 # Without the tag in format 1, of which each has to be reported.
-_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}")
+_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}(\+\d{1,10})?")
 _DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
 _MOST_FILES = 100_000  # of each user that anybody looks at: a million would take seconds
 
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
+
+
+def offset_in(offsets: Offsets, name: str) -> int:
+    """Return up to where a segment was read: its beginning, or what its name says, if never."""
+    found = offsets.get(name)
+    return int(name.partition("+")[2] or 0) if found is None else found
 
 
 class Target(NamedTuple):
@@ -83,6 +91,7 @@ class SpoolDirectory:
         self._users: dict[int, User] = {}  # those that may write, beside the owner
         self.lock = os.path.join(path, "lock")
         self.registry = os.path.join(path, "registry")
+        self.status = os.path.join(path, "status")
         self.ledger = os.path.join(path, "ledger")
         self.bell = os.path.join(path, "bell")
         self.consumed = os.path.join(path, "consumed")

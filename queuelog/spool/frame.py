@@ -8,9 +8,13 @@ A frame is a fixed header, little-endian, and a payload::
          8     8  record.created, seconds since the epoch, IEEE 754
         16     2  sink number, valid within one segment
         18     2  kind
+        20     4  source number, valid within one segment from where it is introduced; 0 for none
 
-A segment is a sequence of frames, the first of which names the version of the format. A reader
-never trusts a frame: whoever may log may also write nonsense into his segment.
+A segment is a sequence of frames, the first of which names the version of the format. What a number
+stands for, which sink, and which logger and level as the source, says a frame before the first that
+has it. The owner reads no source: it is for those who look on.
+
+A reader never trusts a frame: whoever may log may also write nonsense into his segment.
 """
 
 from __future__ import annotations
@@ -21,16 +25,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 # The version of what one process leaves to another: segments, ledger, the variable QUEUELOG.
-FORMAT = 2
+FORMAT = 3
 
 DESCRIPTION = 1  # payload: what the sink number stands for in this segment
 LINE = 2  # payload: bytes for the sink's file, terminator included
 RECORD = 3  # payload: see `RecordPayload`; for a handler that writes itself
 VERSION = 4  # payload: a name and FORMAT; first in a segment, anywhere else it is nothing
-_KINDS = (DESCRIPTION, LINE, RECORD, VERSION)
+SOURCE = 5  # payload: level and logger that the source number stands for; see `sources`
+_KINDS = (DESCRIPTION, LINE, RECORD, VERSION, SOURCE)
 
-_HEADER = struct.Struct("<IIdI")
-_BODY = struct.Struct("<IdI")
+_HEADER = struct.Struct("<IIdI4x")
+_WITH_SOURCE = struct.Struct("<IIdQ")
+_BODY = struct.Struct("<IdII")
 HEADER_SIZE = _HEADER.size
 MAX_SINKS = 1 << 16
 FOREVER = 1e11  # seconds since the epoch: the year 5138, later than any clock
@@ -41,7 +47,8 @@ Item = tuple[float, bytes]  # created, payload
 class Scan(NamedTuple):
     """What `scan` found, up to the offset `end`.
 
-    `items` are those of the frames by tag (see `tag`), in order. `needed` is the size of the
+    `items` are those of the frames by tag (see `tag`), in order; where sources were asked for, the
+    source number is in the upper half of the tag. `needed` is the size of the
     incomplete frame at `end`, 0 if there is none. `skipped` counts frames that were passed over
     for a wrong CRC or kind. `corrupt` says that no frame can follow, and `late` that the next one
     is later than was asked for.
@@ -62,12 +69,12 @@ def tag(kind: int, sink: int) -> int:
 
 def split_tag(value: int) -> tuple[int, int]:
     """Return kind and sink number."""
-    return value >> 16, value & 0xFFFF
+    return value >> 16 & 0xFFFF, value & 0xFFFF
 
 
-def encode(kind: int, sink: int, created: float, payload: bytes) -> bytes:
+def encode(kind: int, sink: int, created: float, payload: bytes, source: int = 0) -> bytes:
     """Return the frame as bytes."""
-    body = _BODY.pack(len(payload), created, kind << 16 | sink) + payload
+    body = _BODY.pack(len(payload), created, kind << 16 | sink, source) + payload
     return zlib.crc32(body).to_bytes(4, "little") + body
 
 
@@ -77,6 +84,16 @@ SEGMENT_HEADER = encode(VERSION, 0, 0.0, b"queuelog segment, format %d\n" % FORM
 def sink_of(frame: bytes) -> int:
     """Return the sink number of an encoded frame."""
     return frame[16] | frame[17] << 8
+
+
+def source_of(frame: bytes) -> int:
+    """Return the source number of an encoded frame."""
+    return int.from_bytes(frame[20:24], "little")
+
+
+def label_of(frame: bytes) -> bytes:
+    """Return all numbers of an encoded frame together: the quickest way to know it is one more."""
+    return frame[16:24]
 
 
 def decode(frame: bytes) -> tuple[int, float, bytes]:
@@ -89,7 +106,9 @@ def decode(frame: bytes) -> tuple[int, float, bytes]:
     return split_tag(found)[0], created, frame[HEADER_SIZE:]
 
 
-def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan:
+def scan(
+    data: bytes, limit: int, base: int = 0, until: float = FOREVER, *, sources: bool = False
+) -> Scan:
     """Split `data` into frames; never raises. All offsets count from `base` before the first byte.
 
     A frame with a wrong CRC or an unknown kind is passed over. A length above `limit` bytes
@@ -98,7 +117,7 @@ def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan
     """
     # Every record passes here, one by one: this loop is most of what the arbiter spends.
     items: dict[int, list[Item]] = {}
-    unpack, crc32 = _HEADER.unpack_from, zlib.crc32
+    unpack, crc32 = (_WITH_SOURCE if sources else _HEADER).unpack_from, zlib.crc32
     size, last_start = len(data), len(data) - HEADER_SIZE
     position = skipped = needed = 0
     corrupt = late = False
@@ -112,7 +131,7 @@ def scan(data: bytes, limit: int, base: int = 0, until: float = FOREVER) -> Scan
             corrupt = length > limit
             needed = end - position
             break
-        if found != current and found >> 16 in _KINDS:
+        if found != current and found >> 16 & 0xFFFF in _KINDS:
             current, add = found, items.setdefault(found, []).append
         if crc32(data[position + 4 : end]) != crc or found != current:
             skipped += 1

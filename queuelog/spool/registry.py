@@ -91,8 +91,11 @@ def is_owned(directory: SpoolDirectory) -> bool:
     return False
 
 
-def _visible(users: Collection[int], parent: str | None = None) -> Iterator[SpoolDirectory]:
-    """Yield the spools of some users: below `parent`, this user's directory, and theirs."""
+def visible(users: Collection[int] | None, parent: str | None = None) -> Iterator[SpoolDirectory]:
+    """Yield the spools of some users: below `parent`, this user's directory, and theirs.
+
+    None: of all users.
+    """
     above = [parent] if parent else []
     named = [path for one in (*above, base_directory(), *_of_others(users)) for path in spools(one)]
     found: dict[str, SpoolDirectory] = {}
@@ -100,30 +103,31 @@ def _visible(users: Collection[int], parent: str | None = None) -> Iterator[Spoo
         with contextlib.suppress(OSError):  # it is just being removed
             path = os.path.realpath(link)
             found[path] = SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
-    yield from (directory for directory in found.values() if directory.owner_uid in users)
+    for directory in found.values():
+        if users is None or directory.owner_uid in users:
+            yield directory
 
 
 def _living(
     users: Collection[int], parent: str | None = None
 ) -> Iterator[tuple[SpoolDirectory, Registry]]:
     """Yield the spools of living owners, and what they say that they own."""
-    for directory in _visible(users, parent):
+    for directory in visible(users, parent):
         found = read(directory) if is_owned(directory) else None
         if found and not found.taken_over:
             yield directory, found
 
 
-def _of_others(users: Collection[int]) -> list[str]:
+def _of_others(users: Collection[int] | None) -> list[str]:
     """Return the directories for spools that these users have made; a stranger's may be huge."""
     found = []
     for above in (MEMORY, tempfile.gettempdir()):
         with contextlib.suppress(OSError), os.scandir(above) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
-                    if (
-                        entry.name.startswith("queuelog-")
-                        and entry.stat(follow_symlinks=False).st_uid in users
-                    ):
+                    named = entry.name.startswith("queuelog-")
+                    uid = entry.stat(follow_symlinks=False).st_uid if named else -1
+                    if named and (users is None or uid in users):
                         found.append(entry.path)
     return found
 
@@ -197,10 +201,14 @@ def _other_owners(path: str) -> Iterator[tuple[SpoolDirectory, Registry]]:
             yield directory, found
 
 
-def is_reachable(path: str) -> bool:
-    """Tell if another living owner has a log file, and this process could log through that one."""
+def reachable_owner(path: str) -> str:
+    """Return the spool of another living owner of a log file, if this process may write there.
+
+    Else "".
+    """
     uid = os.geteuid()
-    return any(directory.may_write(uid) is not None for directory, _ in _other_owners(path))
+    found = (one.path for one, _ in _other_owners(path) if one.may_write(uid) is not None)
+    return next(found, "")
 
 
 def who_owns(path: str) -> str:

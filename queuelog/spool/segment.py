@@ -80,7 +80,7 @@ class Segment(Descriptor):
 
     def _take(self, start: int, stop: int, room: int, until: float) -> Part:
         if start > self._known:  # the process that read the beginning was another one
-            self._scan(self._known, start)
+            self._scan(self._known, min(start, stop))  # what a name says may be anything
         items: dict[int, list[frame.Item]] = {}
         before, end, late = -1, start, False
         chunk = min(CHUNK, max(room, _LEAST))
@@ -105,7 +105,7 @@ class Segment(Descriptor):
             if kind == frame.DESCRIPTION:
                 self.targets.setdefault(sink, Target(items.pop(tag)[0][1], self.user))
                 items.setdefault(frame.tag(frame.LINE, sink), [])  # it may be introduced only
-            elif kind == frame.VERSION:
+            elif kind in (frame.VERSION, frame.SOURCE):
                 del items[tag]
         for tag in list(items):
             if frame.split_tag(tag)[1] not in self.targets:

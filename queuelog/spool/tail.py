@@ -30,6 +30,7 @@ class Tail(SpoolFile):
         super().__init__(directory, uid, name, os.O_WRONLY | os.O_APPEND)
         self.slot = slot
         self.described: set[int] = set()  # sink numbers
+        self.introduced: set[bytes] = set()  # labels of frames (see `frame`)
         self.number = int(name.rpartition("-")[2])
         self.capacity = capacity
         self.size = 0

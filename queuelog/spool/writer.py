@@ -30,6 +30,7 @@ from queuelog.spool.backlog import forget_who_empties, is_emptying, longest, roo
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
+from queuelog.spool.sources import Sources
 from queuelog.spool.spoolfile import SpoolFile
 from queuelog.spool.tail import Tail, Tails
 
@@ -66,6 +67,7 @@ class SpoolWriter:
         self._descriptions: dict[int, bytes] = {}  # by sink number
         self._sinks: dict[bytes, int] = {}  # numbers, by description
         self._sink_numbers = itertools.count()
+        self.sources = Sources()
         self.child_uid = directory.owner_uid if uid is None else uid
         self._start(self.child_uid)
 
@@ -235,7 +237,9 @@ class SpoolWriter:
                 self._tails.finish(tail)
                 continue
             begins = not tail.size
-            data = item if sink in tail.described else self._introduction(tail, sink) + item
+            label = frame.label_of(item)
+            known = label in tail.introduced
+            data = item if known else self._introduction(tail, sink, item) + item
             size = tail.size
             tail.pending = len(data)
             try:
@@ -248,7 +252,9 @@ class SpoolWriter:
                 alone = tail.size == size  # else others have come in between
                 tail.size = size + written if alone else os.fstat(tail.fd).st_size
                 tail.pending = 0
-                tail.described.add(sink)
+                if not known:
+                    tail.described.add(sink)
+                    tail.introduced.add(label)
                 return
             # A partial frame hides all later ones, but not at the end of a segment that nobody
             # holds. It cannot be cut off, since it may have been read.
@@ -258,10 +264,16 @@ class SpoolWriter:
             if begins and written < len(data):
                 self._refuse(slot)
 
-    def _introduction(self, tail: Tail, sink: int) -> bytes:
-        """Return what comes in a segment before the first frame for a sink."""
-        description = frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
-        return description if tail.described else frame.SEGMENT_HEADER + description
+    def _introduction(self, tail: Tail, sink: int, item: bytes) -> bytes:
+        """Return what comes in a segment before the first frame with the numbers of `item`."""
+        introduction = b"" if tail.described else frame.SEGMENT_HEADER
+        if sink not in tail.described:
+            introduction += frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
+        source = frame.source_of(item)
+        described = self.sources.description_of(source)
+        if described:
+            introduction += frame.encode(frame.SOURCE, sink, 0.0, described, source)
+        return introduction
 
     def _next_segment(self, slot: int, length: int, nested: bool) -> Tail:
         """Make a segment for a slot, with room for a frame of so many bytes."""

@@ -65,8 +65,11 @@ def frames(chance):
     data, ends = b"", {}
     for number in range(chance.randrange(1, 6)):
         payload = b"%d %s\n" % (number, chance.randbytes(chance.randrange(30)).hex().encode())
-        kind = chance.choice([frame.LINE, frame.LINE, frame.RECORD, frame.DESCRIPTION])
-        data += frame.encode(kind, chance.randrange(3), chance.random() * 1e10, payload)
+        kind = chance.choice(
+            [frame.LINE, frame.LINE, frame.RECORD, frame.DESCRIPTION, frame.SOURCE]
+        )
+        sink, source = chance.randrange(3), chance.randrange(3)
+        data += frame.encode(kind, sink, chance.random() * 1e10, payload, source)
         ends[len(data)] = kind, payload
     return data, ends
 
@@ -78,7 +81,7 @@ def fuzz_frames(chance, _):
     else:
         whole, ends = frames(chance)
         data, first = damage(chance, whole)
-    scan = frame.scan(data, LIMIT, 0)
+    scan = frame.scan(data, LIMIT, 0, sources=chance.random() < 0.5)
     assert 0 <= scan.end <= len(data)
     found = [payload for items in scan.items.values() for _, payload in items]
     for end, (_, payload) in ends.items():

@@ -14,6 +14,7 @@ ITEMS = st.lists(
         st.integers(0, frame.MAX_SINKS - 1),
         st.floats(0, 1e10),
         st.binary(max_size=40),
+        st.integers(0, (1 << 32) - 1),
     )
 )
 
@@ -22,13 +23,15 @@ def encoded(items):
     return [frame.encode(*item) for item in items]
 
 
-@given(ITEMS)
-def test_what_was_encoded_is_found(items):
+@given(ITEMS, st.booleans())
+def test_what_was_encoded_is_found(items, sources):
     """Every frame comes back, by tag and in order."""
-    scan = frame.scan(b"".join(encoded(items)), LIMIT)
+    scan = frame.scan(b"".join(encoded(items)), LIMIT, sources=sources)
     expected = {}
-    for kind, sink, created, payload in items:
-        expected.setdefault(frame.tag(kind, sink), []).append((created, payload))
+    for kind, sink, created, payload, source in items:
+        tag = frame.tag(kind, sink) | (source << 32 if sources else 0)
+        assert frame.split_tag(tag) == (kind, sink)
+        expected.setdefault(tag, []).append((created, payload))
     assert scan.items == expected
     assert (scan.skipped, scan.needed, scan.corrupt, scan.late) == (0, 0, False, False)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from queuelog.base import User
 from queuelog.base.locks import try_lock
 from queuelog.spool import frame, registry
-from queuelog.spool.directory import SpoolDirectory, spools
+from queuelog.spool.directory import SpoolDirectory, offset_in, spools
 from queuelog.spool.merge import SpoolReader
 from queuelog.spool.writer import SpoolWriter
 
@@ -70,9 +70,9 @@ def file_description(path):
     return json.dumps({"path": str(path), "class": "logging.FileHandler"}).encode()
 
 
-def line(payload, created=1.0, sink=0):
+def line(payload, created=1.0, sink=0, source=0):
     """Return a frame with a line."""
-    return frame.encode(frame.LINE, sink, created, payload)
+    return frame.encode(frame.LINE, sink, created, payload, source)
 
 
 def segment_of(*frames, description=b"sink", header=frame.SEGMENT_HEADER):
@@ -100,7 +100,7 @@ class Reader(SpoolReader):
 
     def release(self, *positions):
         """Remove the segments that are complete and behind all positions; return their names."""
-        return self.segments.release(lambda name: min(o.get(name, 0) for o in positions))
+        return self.segments.release(lambda name: min(offset_in(o, name) for o in positions))
 
     def sinks(self, name):
         """Return what is described in a segment."""

@@ -15,10 +15,10 @@ def a_check_by_another_user_than_the_servers_says_so():
     os.chdir(ARGUMENTS[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gunicorn 20.1 imports what is deprecated
-        for module in ("gunicorn.glogging", "gunicorn.workers.sync", "queuelog.commands.check"):
+        for module in ("gunicorn.glogging", "gunicorn.workers.sync", "queuelog.commands.dryrun"):
             import_module(module)  # another user may not be able to read them
     become(NOBODY)
-    print(import_module("queuelog.commands.check").check(["-c", "conf.py"]))
+    print(import_module("queuelog.commands.dryrun").check(["-c", "conf.py"]))
 
 
 def own_the_file():

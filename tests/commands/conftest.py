@@ -1,0 +1,28 @@
+"""What the tests of the commands share: the command itself, as users run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("queuelog"))
+
+
+@pytest.fixture
+def queuelog(tmp_path):
+    """Return a function that runs the command in the test's directory; its code must be `code`."""
+
+    def run(*arguments, code=0, prefix=(), timeout=60, **options):
+        done = subprocess.run(
+            [*prefix, sys.executable, "-W", "error", COMMAND, *map(str, arguments)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            **{"env": os.environ | {"COLUMNS": "80"}, **options},
+        )  # fmt: skip
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done
+
+    return run
