@@ -27,6 +27,10 @@ class SpoolError(QueuelogError, OSError):
     """The spool cannot be used: not ours, no room, or another version of queuelog wrote it."""
 
 
+class ListenError(QueuelogError, OSError):
+    """A log server cannot listen where it shall: the message says where, and why."""
+
+
 class FileInUseError(QueuelogError, RuntimeError):
     """Another process owns a log file, this one cannot log through it, and one of them rotates it.
 

@@ -21,6 +21,8 @@ from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
 from queuelog.handlers import QueueHandler, ServerHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
+EVERYTHING = "*"  # in `own`: every handler that is neither a console's nor only hands records on
+_KEPT = (handlers.MemoryHandler, handlers.QueueHandler, logging.StreamHandler, logging.NullHandler)
 _JUST_STARTED = 2.0  # seconds in which an owner says what it owns
 
 # Why every process keeps such a handler to itself; the first that fits.
@@ -143,6 +145,8 @@ def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
         is_ours = type(handler).emit is ServerHandler.emit
         return "" if is_ours else "it has a method emit() of its own"
     if handler.name in own:
+        return ""
+    if EVERYTHING in own and not isinstance(handler, _KEPT):
         return ""
     return next(reason for kind, reason in _REASONS.items() if isinstance(handler, kind))
 

@@ -11,8 +11,8 @@ import os
 import time
 
 from queuelog.base import native
+from queuelog.base.thread import PausableThread
 from queuelog.owner.spools import OwnedSpools
-from queuelog.owner.thread import PausableThread
 from queuelog.spool.backlog import emptying
 from queuelog.spool.merge import Batch
 
@@ -27,6 +27,9 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
 
     The seams are the stdlib's: `dequeue` returns the next batch, `handle` writes it.
     """
+
+    name = "listener"
+    waits = "All lines are kept in the spool"
 
     def __init__(self, spools: OwnedSpools) -> None:
         PausableThread.__init__(self)
@@ -89,6 +92,11 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
             pass
         except OSError:  # somebody has closed all descriptors, as daemons do
             native("time", "sleep")(min(seconds, STANDBY))
+
+    def turns(self) -> None:
+        """Write batches; what it logs itself never waits for the room that it makes."""
+        with emptying():
+            super().turns()
 
     def work(self) -> None:
         """Write one batch and pause, or wait for one."""

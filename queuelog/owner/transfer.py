@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from queuelog.base import report
+from queuelog.base.thread import Interrupted
 from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
 from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.merge import Groups
-
-
-class Interrupted(BaseException):
-    """The listener has to stop before the batch is done; the batch comes again."""
 
 
 class Transfer:

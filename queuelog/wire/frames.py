@@ -46,6 +46,11 @@ class Channel:
         """Take what the other side has sent, in pieces of any size."""
         self._incoming += data
 
+    @property
+    def incomplete(self) -> int:
+        """How many bytes have come of which no message was made."""
+        return len(self._incoming)
+
     def take(self, size: int) -> bytes | None:
         """Return so many bytes, or None as long as fewer are there."""
         if len(self._incoming) < size:

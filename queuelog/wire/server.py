@@ -59,6 +59,11 @@ class Server:
         """Return what has to be sent now, once."""
         return self._channel.data_to_send()
 
+    @property
+    def incomplete(self) -> int:
+        """How many bytes are there of a frame that is not complete."""
+        return self._channel.incomplete
+
     def receive(self, data: bytes) -> None:
         """Take what the client has sent."""
         self._channel.receive(data)
