@@ -23,6 +23,7 @@ from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessErr
 if TYPE_CHECKING:
     from queuelog.owner.owner import Owner
     from queuelog.server.server import LogServer
+    from queuelog.sinks.route import Tree
 
 BACKLOG = 256 << 20  # bytes
 
@@ -130,6 +131,8 @@ def _become_owner(options: Options) -> None:
     server = _log_server(options)
     try:
         owner = Owner(options)
+        if server is not None:
+            owner.serve((one.address for one in server.listeners), _tree(server))
         owner.start()
     except BaseException:
         if server is not None:
@@ -178,6 +181,14 @@ def _log_server(options: Options) -> LogServer | None:
     from queuelog.server.server import LogServer  # noqa: PLC0415  # asyncio takes its time
 
     return LogServer(options.listen, options.spool or base_directory())
+
+
+def _tree(server: LogServer) -> Tree:
+    """Return how a log server logs what came to it, whichever way."""
+    from queuelog.server import logs  # noqa: PLC0415  # as above
+    from queuelog.sinks.route import Tree  # noqa: PLC0415
+
+    return Tree(logs.log, logs.put, server.kept)
 
 
 def setup() -> None:

@@ -39,6 +39,16 @@ def writer():
 # --- the owner
 
 
+def addresses():
+    """Return where this process receives records from others."""
+    return lifecycle.addresses()
+
+
+def queue_of(handler):
+    """Return the path of the spool that a queue handler writes to."""
+    return handler.queue.directory.path
+
+
 def sinks():
     """Return how many sinks this process knows: those that it owns, or that its owner has."""
     role = lifecycle._role
