@@ -46,6 +46,8 @@ class Address(NamedTuple):
         host = host[1:-1] if is_bracketed else host
         if (":" in host) != is_bracketed or not host or set(host) & set("[]/@ \0"):
             raise _not_one(text)
+        if host.isdecimal():  # a port alone; the C library takes it for an IPv4 address
+            raise _not_one(text)
         if not _is_number(port) or int(port) > _HIGHEST_PORT:
             raise _not_one(text)
         return cls(host, int(port))

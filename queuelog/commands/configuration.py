@@ -35,7 +35,7 @@ class Configuration(NamedTuple):
         except OSError as error:
             raise CommandError(f"cannot read {path}: {error.strerror}") from error
         except (ValueError, configparser.Error) as error:  # also what is not UTF-8
-            raise CommandError(f"{path} is wrong: {error}") from error
+            raise CommandError(f"{path} is wrong: {_said(error)}") from error
         except ImportError as error:
             raise CommandError(f"cannot read {path}: {error}") from error
         if isinstance(content, dict):
@@ -65,7 +65,7 @@ class Configuration(NamedTuple):
 def _said(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"there is no {error}"
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _reset() -> None:

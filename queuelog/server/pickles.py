@@ -48,22 +48,28 @@ def attributes(data: bytes) -> dict[str, Any]:
     Raises:
         RecordError: it is none, or not of plain data, or too large; the message says why.
     """
-    try:
-        if _is_flat(data):
-            found = pickle.loads(data)  # noqa: S301  # no operation is in it that calls anything
-        else:
-            found = load(data)
-            _measure(found)
-    except (UnpicklingError, pickle.UnpicklingError, KeyError, TypeError) as error:
-        raise RecordError(f"a pickle is refused: {error}") from None
-    if type(found) is not dict:
-        raise RecordError("a pickle holds no dictionary")
+    found = _loaded(data)
     for name in ("message", "asctime", "exc_info"):
         found.pop(name, None)
     args = found.pop("args", None)
     if args or type(found.get("msg")) is not str:
         found["msg"] = _merged(found.get("msg"), args)
     return checked(found)
+
+
+def _loaded(data: bytes) -> dict[str, Any]:
+    """Return the dictionary of plain data that a pickle holds."""
+    try:
+        if _is_flat(data):
+            flat: dict[str, Any] = pickle.loads(data)  # noqa: S301  # it has nothing that calls
+            return flat
+        found = load(data)
+    except (UnpicklingError, pickle.UnpicklingError) as error:
+        raise RecordError(f"a pickle is refused: {error}") from None
+    if type(found) is not dict or any(type(name) is not str for name in found):
+        raise RecordError("a pickle holds no dictionary of attributes")
+    _measure(found)
+    return found
 
 
 def _is_flat(data: bytes) -> bool:

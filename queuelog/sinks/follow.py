@@ -19,6 +19,7 @@ from queuelog.base import native, opened, report
 from queuelog.base.locks import Answer, Locked, lock_log_file
 from queuelog.base.processes import writers_of
 from queuelog.errors import FileInUseError
+from queuelog.sinks.strangers import Strangers
 from queuelog.spool.registry import reachable_owner, who_owns
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
@@ -127,6 +128,7 @@ class FollowedFile(Locked):
         self.path = path
         self.identity = (0, 0)  # device and inode of the descriptor
         self.end: int | None = None  # its size in bytes, when it was opened or written last
+        self._strangers = Strangers(path)
         self.truncate = False  # before the next write
         self.rotates = False
         self._locked_for: bool | None = None  # what `rotates` was then
@@ -142,6 +144,14 @@ class FollowedFile(Locked):
         """
         with suppress(FileNotFoundError):
             self._open_current(0)
+            self._look_for_strangers(os.fstat(self.fd).st_size)
+
+    def _look_for_strangers(self, size: int) -> None:
+        """Look who else writes the file if it has grown since the last look."""
+        grown = self.end is not None and size > self.end
+        self.end = size
+        if grown and self._answer is not Answer.SHARED:
+            self._strangers.look()
 
     def size(self) -> int:
         """Return the size in bytes of the file that has the path now, which is made if need be.
@@ -181,6 +191,7 @@ class FollowedFile(Locked):
         """
         while True:
             size = self.size()
+            self._look_for_strangers(size)
             save(Position(self.path, *self.identity, size))
             looked = time.monotonic()
             if self.is_moved():  # while the mark was saved

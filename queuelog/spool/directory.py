@@ -66,6 +66,11 @@ def new_path(parent: str) -> str:
     return os.path.join(parent, f"{os.getpid()}-{time.time_ns()}")
 
 
+def made_at(path: str) -> int:
+    """Return when a spool was made, in nanoseconds since the epoch, as its name says."""
+    return int(path.rpartition("-")[2])
+
+
 def spools(parent: str) -> list[str]:
     """Return the paths of all spools below a directory, the oldest first; none if it is not there.
 

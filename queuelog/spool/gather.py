@@ -34,14 +34,17 @@ class Chunk(NamedTuple):
 
 @contextlib.contextmanager
 def gathering() -> Iterator[list[Chunk]]:
-    """Gather what this thread puts inside; the yielded list has it afterwards."""
+    """Gather what this thread puts inside; the yielded list has it afterwards. It may be nested."""
     chunks: list[Chunk] = []
     thread = _get_ident()
+    outer = _by_thread.pop(thread, None)
     gathered = _by_thread[thread] = []
     try:
         yield chunks
     finally:
         del _by_thread[thread]
+        if outer is not None:
+            _by_thread[thread] = outer
         chunks += _chunks(gathered)
 
 

@@ -121,6 +121,8 @@ class Segments:
 
     def _is_acceptable(self, segment: Segment, path: str, uid: int) -> bool:
         found = os.fstat(segment.fd)
+        if not found.st_nlink and not found.st_size:  # its writer let go of it, unused
+            return False
         if not is_plain(found, uid):
             report("spool-refused", f"refused {path}: not a plain file of user {uid} with one name")
             return False

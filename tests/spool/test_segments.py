@@ -106,6 +106,24 @@ def test_what_is_no_plain_segment_is_refused(writer, reader, directory, capfd, k
     assert str(path) in capfd.readouterr().err
 
 
+def test_a_segment_that_its_writer_removes_unused_is_no_stranger(writer, reader, directory, capfd):
+    """It is opened here in the moment in which the writer lets go of it."""
+    path = own(directory, "1-1-0", b"")
+    writer.put(line(b"mine"))
+    opened = os.open
+
+    def open_and_remove(name, *arguments, **options):
+        fd = opened(name, *arguments, **options)
+        if name == str(path):
+            path.unlink()
+        return fd
+
+    with mock.patch("os.open", open_and_remove):
+        assert reader.read_to_the_end() == [b"mine"]
+    assert not path.exists()
+    assert "refused" not in capfd.readouterr().err
+
+
 def test_what_a_name_says_of_a_beginning_may_be_anything(writer, reader, directory, capfd):
     """A segment that was handed over begins behind an offset; a hostile one behind no byte."""
     data = segment_of(line(b"first"), line(b"second"))
