@@ -13,10 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from queuelog.attach.attachment import Client, client_from_environment
+from queuelog.attach.attachment import (
+    Client,
+    client_from_environment,
+    living_client_from_environment,
+)
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import base_directory, fork
+from queuelog.base import base_directory, fork, place_of_server
+from queuelog.base.address import local_names
 from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
@@ -145,6 +150,29 @@ def _become_owner(options: Options) -> None:
 def addresses() -> list[str]:
     """Return where this process receives records from others."""
     return [one.address for server in _servers for one in server.listeners]
+
+
+def is_log_server(address: str) -> bool:
+    """Tell if this process is the log server at an address, by whatever name of it."""
+    names = {name for one in addresses() for name in local_names(one)}
+    return place_of_server(address) in map(place_of_server, names)
+
+
+def join() -> None:
+    """Take over what is configured by now: as a client of the owner above, if one lives there.
+
+    Else this process owns its log files from now on.
+
+    Raises:
+        As `start`.
+    """
+    if _role is None:
+        client = living_client_from_environment()
+        if client is not None:
+            client.attach()
+            _take_on(client)
+            return
+    start()
 
 
 def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> None:

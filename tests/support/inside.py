@@ -44,6 +44,11 @@ def addresses():
     return lifecycle.addresses()
 
 
+def spools_of_this_process():
+    """Return how many spools this process owns."""
+    return len(listener().spools._all)
+
+
 def queue_of(handler):
     """Return the path of the spool that a queue handler writes to."""
     return handler.queue.directory.path
