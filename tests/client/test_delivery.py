@@ -36,6 +36,14 @@ def test_what_is_logged_is_at_the_server_as_it_was(program, log_server):
     assert third["msg"] == "alone"
 
 
+@pytest.mark.parametrize("kind", ["ini", "dictionary"])
+def test_a_configuration_names_it(program, log_server, kind):
+    """By its class, with arguments, as every handler; relative paths are those of the moment."""
+    server = log_server("ours")
+    program(server.start(), kind)
+    assert server.messages() == ["configured"]
+
+
 def test_a_server_that_comes_later_gets_all(background, log_server):
     """It is down at the start and for long; nothing is lost, and nothing doubled."""
     server = log_server()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 from contextlib import contextmanager
@@ -142,6 +143,13 @@ def waits_for_a_stalled_disk(seconds):
 def hooks_into_forks():
     """Tell if this process has registered anything to be called around forks."""
     return fork.register.cache_info().currsize > 0
+
+
+def be_on_another_host():
+    """Let a forked child be a process that nobody has forked, and that finds no server's spool."""
+    lifecycle._role = None
+    logging.getLogger().handlers.clear()
+    spool_registry.Owners.of_server = lambda *_: None
 
 
 def takes_part_in_forks():
