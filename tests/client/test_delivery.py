@@ -63,6 +63,7 @@ def test_what_waits_when_a_service_ends_is_sent_by_the_next(background, log_serv
     _, errors = client.communicate("end\n")
     assert "the records stay in the spool, and are written at the next start" in errors
     assert f"server:{server.address}" in errors
+    assert "Logging error" not in errors, "it is not sent without an owner"
     assert segments(the_spool(spool))
     server.start()
     after = background("log_numbers", server.address, "a", 100, 1, 1)
