@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 from contextlib import contextmanager
@@ -37,6 +38,21 @@ def writer():
 
 
 # --- the owner
+
+
+def addresses():
+    """Return where this process receives records from others."""
+    return lifecycle.addresses()
+
+
+def spools_of_this_process():
+    """Return how many spools this process owns."""
+    return len(listener().spools._all)
+
+
+def queue_of(handler):
+    """Return the path of the spool that a queue handler writes to."""
+    return handler.queue.directory.path
 
 
 def sinks():
@@ -134,6 +150,13 @@ def waits_for_a_stalled_disk(seconds):
 def hooks_into_forks():
     """Tell if this process has registered anything to be called around forks."""
     return fork.register.cache_info().currsize > 0
+
+
+def be_on_another_host():
+    """Let a forked child be a process that nobody has forked, and that finds no server's spool."""
+    lifecycle._role = None
+    logging.getLogger().handlers.clear()
+    spool_registry.Owners.of_server = lambda *_: None
 
 
 def takes_part_in_forks():
