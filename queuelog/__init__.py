@@ -28,10 +28,12 @@ if sys.platform != "linux":  # before all that imports what other systems lack
     )
 
 from queuelog.attach.check import Plan, describe
+from queuelog.base.listen import Listen
 from queuelog.base.version import __version__
 from queuelog.errors import (
     ConfigurationError,
     FileInUseError,
+    ListenError,
     NotStartedError,
     QueuelogError,
     SpoolError,
@@ -42,6 +44,8 @@ from queuelog.lifecycle import setup, start, stop
 __all__ = [
     "ConfigurationError",
     "FileInUseError",
+    "Listen",
+    "ListenError",
     "NotStartedError",
     "Plan",
     "PlatformError",

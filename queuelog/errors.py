@@ -27,6 +27,10 @@ class SpoolError(QueuelogError, OSError):
     """The spool cannot be used: not ours, no room, or another version of queuelog wrote it."""
 
 
+class ListenError(QueuelogError, OSError):
+    """A log server cannot listen where it shall: the message says where, and why."""
+
+
 class FileInUseError(QueuelogError, RuntimeError):
     """Another process owns a log file, this one cannot log through it, and one of them rotates it.
 
@@ -35,12 +39,14 @@ class FileInUseError(QueuelogError, RuntimeError):
     Attributes:
         path: the log file.
         owner: who that is, as far as anybody can tell.
+        spool: the path of that owner's spool, if this process may write there; else "".
     """
 
-    def __init__(self, path: str, owner: str) -> None:
-        super().__init__(path, owner)
+    def __init__(self, path: str, owner: str, spool: str = "") -> None:
+        super().__init__(path, owner, spool)
         self.path = path
         self.owner = owner
+        self.spool = spool
 
     def __str__(self) -> str:
         return (

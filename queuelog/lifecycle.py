@@ -10,17 +10,19 @@ import atexit
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from queuelog.attach.attachment import Client, client_from_environment
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork
+from queuelog.base import base_directory, fork
+from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
 if TYPE_CHECKING:
     from queuelog.owner.owner import Owner
+    from queuelog.server.server import LogServer
 
 BACKLOG = 256 << 20  # bytes
 
@@ -37,6 +39,7 @@ _HOW_TO_START_GUNICORN = (
 
 _role: Owner | Client | None = None
 _ending: list[Owner] = []  # the owner that is about to stop, if any
+_servers: list[LogServer] = []  # the log server of this process, if it is one
 
 
 def start(
@@ -49,12 +52,14 @@ def start(
     adopt: Any = (),
     queue: Any = None,
     user: int | str | None = None,
+    listen: str | Sequence[str] | Listen | None = None,
 ) -> None:
     """Let this process own all log files: call it in the arbiter, in `on_starting`.
 
     Every file handler in the logger tree is replaced by a `QueueHandler`, and a listener thread
     writes and rotates the files. Called again, it takes over what has been configured since;
-    options may be left out then, but not changed.
+    options may be left out then, but not changed. In a process below the one that has called it
+    (a module may be imported by both), it is `setup`, and the options are those of the first.
 
     Args:
         spool: directory in which a spool is made for records on their way, on a memory file
@@ -64,33 +69,33 @@ def start(
         full: what a log call does at that limit: "wait" (up to `wait` seconds, then drop) or
             "drop". Every dropped record is counted, and the count is logged.
         wait: seconds.
-        own: names of further handlers that the arbiter shall own: slow ones, such as mail.
+        own: names of further handlers that the arbiter shall own: slow ones, such as mail; "*" for
+            all that do not write to a stream.
         adopt: without effect. Workers may add log files wherever their user may write.
         queue: a `multiprocessing.Queue` or the like by which workers send their records to the
             spool, with its limits.
         user: user name or id of the workers. Default: Gunicorn's setting `user`.
+        listen: where this process receives records from others, as `logging.handlers.SocketHandler`
+            sends them: "127.0.0.1:9020", "[::1]:9020", "unix:/path", or several; all else that a
+            log server needs to know has `Listen`.
 
     Raises:
         ConfigurationError: an option is wrong, or another one than at the first call; or a handler
             cannot work.
         FileInUseError: another process owns one of the log files, and this one cannot log
             through it: it is of another user, or in another container.
+        ListenError: another server has the address, or this process may not have it.
         SpoolError: the directory for spools is not safe to use, or has no room.
-        WrongProcessError: called in a worker.
     """
     options = Options.checked(
         spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
-        user=user,
+        user=user, listen=listen,
     )  # fmt: skip
-    if isinstance(_role, Client):
-        raise WrongProcessError(
-            f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
-            f"which has called it already: call queuelog.setup() here"
-        )
     if _role is None:
         _become_owner(options)
     else:
-        _refuse_changes(_role.options, options)
+        if not isinstance(_role, Client):
+            _refuse_changes(_role.options, options)
         _role.attach()
 
 
@@ -118,11 +123,57 @@ def _become_owner(options: Options) -> None:
     # Here, since programs below a worker need nothing of it.
     from queuelog.owner.owner import Owner  # noqa: PLC0415
 
-    owner = Owner(options)
-    owner.start()
+    server = _log_server(options)
+    try:
+        owner = Owner(options)
+        owner.start()
+    except BaseException:
+        if server is not None:
+            server.finish()
+        raise
     _take_on(owner)
     atexit.register(_stop_at_exit)
     owner.listen()
+    if server is not None:
+        _servers.append(server)
+        server.resume()
+
+
+def addresses() -> list[str]:
+    """Return where this process receives records from others."""
+    return [one.address for server in _servers for one in server.listeners]
+
+
+def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> None:
+    """Let `configure` change all of logging, while nothing comes in that it could lose.
+
+    If it fails, or what it has configured cannot be owned, `restore` configures what was there.
+
+    Raises:
+        Exception: what `configure` has raised, or `setup`.
+    """
+    for server in _servers:
+        server.pause()
+    try:
+        try:
+            configure()
+            setup()
+        except Exception:
+            restore()
+            setup()
+            raise
+    finally:
+        for server in _servers:
+            server.resume()
+
+
+def _log_server(options: Options) -> LogServer | None:
+    """Return what listens, but does not answer yet; None without the option."""
+    if options.listen is None:
+        return None
+    from queuelog.server.server import LogServer  # noqa: PLC0415  # asyncio takes its time
+
+    return LogServer(options.listen, options.spool or base_directory())
 
 
 def setup() -> None:
@@ -173,6 +224,9 @@ def stop() -> None:
     if _role is not None:
         atexit.unregister(_stop_at_exit)
         _hook.remove()
+        while _servers:  # first: what it has received by now is written
+            _servers[0].finish()
+            _servers.pop()
         owner, _role = _role, None
         _ending.append(owner)
         try:
@@ -201,6 +255,8 @@ def _stop_at_exit() -> None:
 
 
 def _before_fork() -> None:
+    for server in _servers:
+        server.pause()
     if _role is not None:
         _role.before_fork()
 
@@ -208,12 +264,16 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     if _role is not None:
         _role.after_fork_in_parent()
+    for server in _servers:
+        server.resume()
 
 
 def _after_fork_in_child() -> None:
     global _role
     while _ending:  # another thread forks while stop() writes the last lines
         _ending.pop().after_fork_in_child()
+    while _servers:
+        _servers.pop().after_fork_in_child()
     if _role is not None:
         _role = _role.after_fork_in_child()
 

@@ -18,9 +18,11 @@ from queuelog.attach.environment import Connection
 from queuelog.attach.writers import Writers
 from queuelog.base import SinkSpec, class_name, detach_stream, obstacle, report, sink_id_of
 from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
-from queuelog.handlers import QueueHandler
+from queuelog.handlers import QueueHandler, ServerHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter
 
+EVERYTHING = "*"  # in `own`: every handler that is neither a console's nor only hands records on
+_KEPT = (handlers.MemoryHandler, handlers.QueueHandler, logging.StreamHandler, logging.NullHandler)
 _JUST_STARTED = 2.0  # seconds in which an owner says what it owns
 
 # Why every process keeps such a handler to itself; the first that fits.
@@ -139,7 +141,12 @@ def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
         path = handler.baseFilename
         usable = os.path.isfile(path) or not os.path.exists(path)
         return "" if usable else "its path is no regular file"
+    if isinstance(handler, ServerHandler):
+        is_ours = type(handler).emit is ServerHandler.emit
+        return "" if is_ours else "it has a method emit() of its own"
     if handler.name in own:
+        return ""
+    if EVERYTHING in own and not isinstance(handler, _KEPT):
         return ""
     return next(reason for kind, reason in _REASONS.items() if isinstance(handler, kind))
 
@@ -203,6 +210,8 @@ class Client:
 
     def _is_known(self, handler: logging.Handler) -> bool:
         if sink_id_of(handler) in self._connection.known:
+            return True
+        if isinstance(handler, ServerHandler):
             return True
         if not isinstance(handler, logging.FileHandler):
             return False

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from queuelog.base import User, report
+from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError
 
 _QUEUE = ("put", "get", "get_nowait")
@@ -52,9 +53,12 @@ class Options(NamedTuple):
     own: tuple[str, ...]
     queue: Any
     user: int | str | None
+    listen: Listen | None = None
 
     @classmethod
-    def checked(cls, *, spool: Any, own: Any, adopt: Any, **others: Any) -> Options:
+    def checked(
+        cls, *, spool: Any, own: Any, adopt: Any, listen: Any = None, **others: Any
+    ) -> Options:
         """Return the options as they were given: path objects and single strings, too.
 
         Raises:
@@ -62,7 +66,7 @@ class Options(NamedTuple):
         """
         if adopt:
             report("adopt", "adopt= has no effect: workers add files where their user may write")
-        options = cls(spool=path(spool), own=strings("own", own), **others)
+        options = cls(spool=path(spool), own=strings("own", own), listen=_listen(listen), **others)
         options._check()
         return options
 
@@ -100,6 +104,13 @@ class Options(NamedTuple):
             return User(uid, gid)
         groups = tuple(os.getgrouplist(name, config.gid)) if config.initgroups and name else None
         return User(uid, config.gid, groups)
+
+
+def _listen(value: Any) -> Listen | None:
+    try:
+        return None if value is None else Listen.of(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"listen={value!r}: {error}") from None
 
 
 def _uid(user: int | str) -> int:

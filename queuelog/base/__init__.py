@@ -28,6 +28,7 @@ from queuelog.base.spec import (
     SinkSpec,
     file_id,
     is_file,
+    is_named,
     obstacle,
     place_of,
     sink_id_of,
@@ -37,7 +38,8 @@ from queuelog.base.unpatched import native
 __all__ = [
     "ELSEWHERE", "NO_DESCRIPTOR", "WRITING", "Descriptor", "Place", "SinkSpec", "User", "acting_as",
     "base_directory", "class_name",
-    "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_stdlib",
+    "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_named",
+    "is_stdlib",
     "native", "obstacle", "opened", "own_directory", "place_of", "preamble", "report", "rotates",
     "shared_parent", "sink_id_of", "write_line", "writes_lines",
 ]  # fmt: skip

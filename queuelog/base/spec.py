@@ -9,6 +9,7 @@ whether its path is allowed is for the arbiter to say.
      "args": {"maxBytes": 1000000, "backupCount": 5, "encoding": "utf-8"}}
 
 A handler that is not a file, owned by the arbiter because the user named it: {"name": "mail"}.
+A log server, to which whoever takes over the spool can send: {"server": "127.0.0.1:9020"}.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import suppress
 from logging import handlers
 from typing import Any, NamedTuple
 
+from queuelog.base.address import LogServer
 from queuelog.base.filehandler import class_name, own_method, preamble
 
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 604800}
@@ -41,16 +43,22 @@ _CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
 
 
 class SinkSpec(NamedTuple):
-    """A checked specification: `path` is absolute, or "" and there is the `name` of a handler."""
+    """A checked specification of what one of three names.
+
+    `path` is absolute; `name` is that of a handler, `server` the address of a log server.
+    """
 
     path: str
     name: str
     cls: str
     args: dict[str, Any]
+    server: str = ""
 
     @property
     def sink_id(self) -> str:
-        """What the sink is known by: the path of its file, or "name:" and the handler's name."""
+        """What the sink is known by: the path of its file, or the kind of it and its name."""
+        if self.server:
+            return server_id(self.server)
         return file_id(self.path) if self.path else f"name:{self.name}"
 
     @classmethod
@@ -59,11 +67,15 @@ class SinkSpec(NamedTuple):
         class_ = class_name(handler)
         if isinstance(handler, logging.FileHandler):
             return cls(handler.baseFilename, "", class_, _arguments(handler))
+        server = getattr(handler, "server", None)
+        if isinstance(server, LogServer):
+            return cls("", "", class_, server.files, server.address)
         return cls("", handler.name or class_, class_, {})
 
     def encode(self) -> bytes:
         """Return the specification as JSON."""
-        where = {"path": self.path} if self.path else {"name": self.name}
+        fields = {"path": self.path, "name": self.name, "server": self.server}
+        where = {name: value for name, value in fields.items() if value}
         return json.dumps({**where, "class": self.cls, "args": self.args}, sort_keys=True).encode()
 
     @classmethod
@@ -77,17 +89,25 @@ class SinkSpec(NamedTuple):
             raise ValueError(f"the specification of a sink is longer than {_LONGEST} bytes")
         try:
             found = json.loads(data)
-            path, name = found.get("path", ""), found.get("name", "")
+            path, name, server = (found.get(one, "") for one in ("path", "name", "server"))
             class_, args = found["class"], found.get("args", {})
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"not the specification of a sink: {error!r}") from None
-        if [type(field) for field in (path, name, class_, args)] != [str, str, str, dict]:
+        if {*map(type, (path, name, server, class_))} != {str} or type(args) is not dict:
             raise ValueError("a field of the specification has the wrong type")
-        if bool(path) == bool(name):
-            raise ValueError("a specification has either a path or a name")
+        if [bool(path), bool(name), bool(server)].count(True) != 1:
+            raise ValueError("a specification has one of a path, a name and a server")
         if path and (not os.path.isabs(path) or os.path.normpath(path) != path or "\0" in path):
             raise ValueError(f"not a normal absolute path: {path!r}")
-        return cls(path, name, class_, args)
+        return cls(path, name, class_, args, server)
+
+    def log_server(self) -> LogServer:
+        """Return the log server that is described.
+
+        Raises:
+            ValueError: its address or an option is wrong.
+        """
+        return LogServer.checked(self.server, **self.args)
 
     def build(self) -> logging.FileHandler:
         """Make the handler that is described; opens nothing.
@@ -104,6 +124,9 @@ def sink_id_of(handler: logging.Handler) -> str:
     """Return what the sink is known by that `handler` writes to."""
     if isinstance(handler, logging.FileHandler):
         return file_id(handler.baseFilename)
+    server = getattr(handler, "server", None)
+    if isinstance(server, LogServer):
+        return server_id(server.address)
     return f"name:{getattr(handler, 'name', None) or class_name(handler)}"
 
 
@@ -111,6 +134,11 @@ def file_id(path: str) -> str:
     """Return one id for one file, through whatever links its directory is named."""
     directory, name = os.path.split(path)
     return os.path.join(os.path.realpath(directory), name)
+
+
+def server_id(address: str) -> str:
+    """Return what the log server at an address is known by."""
+    return f"server:{address}"
 
 
 class Place(NamedTuple):
@@ -136,8 +164,13 @@ def place_of(path: str) -> Place:
 
 
 def is_file(sink_id: str) -> bool:
-    """Tell if a sink is a log file, and not a handler that is known by its name."""
+    """Tell if a sink is a log file."""
     return os.path.isabs(sink_id)
+
+
+def is_named(sink_id: str) -> bool:
+    """Tell if a sink is a handler that only a process with the same configuration has."""
+    return sink_id.startswith("name:")
 
 
 def _build(spec: SinkSpec) -> logging.FileHandler:

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 import queuelog
-from queuelog.commands import check, tail
+from queuelog.commands import check, serve, tail
 from queuelog.commands.command import MEANING, CommandError, Exit
 from queuelog.errors import QueuelogError
 
-COMMANDS = (check, tail)
+COMMANDS = (check, serve, tail)
 
 _EXITS = "\n".join(f"  {code.value:<3}  {meaning}" for code, meaning in MEANING.items())
 _EPILOG = f"exit codes:\n{_EXITS}\n\nexample:\n  queuelog check -c gunicorn.conf.py app:app"

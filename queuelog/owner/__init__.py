@@ -6,6 +6,6 @@ their sinks; counts of what was dropped, in the logs. Workers need nothing of th
     owner      the parts of one owner       delivery   batches to the sinks that keep up ...
     spools     all spools of one owner     lagging    ... and to those that fail
     listener   what the thread does         transfer   one sink's part of a batch, exactly once
-    thread     when it runs                 ledger     what has reached the sinks
-    ownership  lock, doorbell and ledger    foreign    `queue=`: another queue's way to the spool
+    ledger     what has reached the sinks   ownership  lock, doorbell and ledger
+    foreign    `queue=`: another queue's way to the spool
 """

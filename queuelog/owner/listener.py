@@ -11,13 +11,14 @@ import os
 import time
 
 from queuelog.base import native
+from queuelog.base.thread import PausableThread
 from queuelog.owner.spools import OwnedSpools
-from queuelog.owner.thread import PausableThread
 from queuelog.spool.backlog import emptying
 from queuelog.spool.merge import Batch
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
 IDLE = 1.0  # seconds between two looks at a silent spool
+ANSWER = 3.0  # seconds for which stop() waits for a server that does not answer
 STANDBY = 0.2  # seconds between two attempts to become the owner of a spool
 
 
@@ -26,6 +27,9 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
 
     The seams are the stdlib's: `dequeue` returns the next batch, `handle` writes it.
     """
+
+    name = "listener"
+    waits = "All lines are kept in the spool"
 
     def __init__(self, spools: OwnedSpools) -> None:
         PausableThread.__init__(self)
@@ -57,8 +61,15 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
         """Write what is there, and try again what failed; tell if nothing new is left."""
         while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:
             self.handle(batch)
-        while self.spools.retry(at_once=True) and time.monotonic() < deadline:
-            pass
+        behind = -1
+        while time.monotonic() < deadline:
+            before, more = behind, self.spools.retry(at_once=True)
+            behind = len(self.spools.lagging())
+            if more or behind != before:  # of several spools one may wait for another
+                continue
+            if not self.spools.awaits(ANSWER):
+                break
+            self._sleep(PAUSE)
         return batch is None
 
     def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]
@@ -81,6 +92,11 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
             pass
         except OSError:  # somebody has closed all descriptors, as daemons do
             native("time", "sleep")(min(seconds, STANDBY))
+
+    def turns(self) -> None:
+        """Write batches; what it logs itself never waits for the room that it makes."""
+        with emptying():
+            super().turns()
 
     def work(self) -> None:
         """Write one batch and pause, or wait for one."""

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from queuelog.base import report
+from queuelog.base.thread import Interrupted
 from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.protocol import Items, Mark, interrupts
+from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.merge import Groups
-
-
-class Interrupted(BaseException):
-    """The listener has to stop before the batch is done; the batch comes again."""
 
 
 class Transfer:
@@ -80,11 +77,13 @@ class Transfer:
         except BaseException as error:  # a user's handler may raise anything, also SystemExit
             if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
-            report(
-                f"sink {sink_id}",
-                f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and tried "
-                f"again until they are written",
-            )
+            elsewhere = self._sinks.is_owned_elsewhere(sink_id, error)
+            if not elsewhere and not isinstance(error, Unanswered):
+                report(
+                    f"sink {sink_id}",
+                    f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and "
+                    f"tried again until they are written",
+                )
             self.errors[sink_id] = str(error) or repr(error)
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)

@@ -28,6 +28,21 @@ class Mark(NamedTuple):
 SaveMark = Callable[[Mark], None]
 
 
+class Unanswered(OSError):  # noqa: N818  # no error yet
+    """What was written is under way. Call `resume` when the sink `is_ready`."""
+
+
+class Awaited(NamedTuple):
+    """Where an answer comes: a descriptor, and for what to `poll` it.
+
+    `since` is when there was progress last, of the monotonic clock.
+    """
+
+    fd: int
+    events: int
+    since: float
+
+
 def interrupts(error: BaseException) -> bool:
     """Tell if somebody interrupts this process: all else that a user's code raises is its failure.
 
@@ -59,6 +74,7 @@ class Sink(ABC):
         """Write the items, and give out a mark before each piece.
 
         Raises:
+            Unanswered: it goes on by itself; `awaits` says where an answer comes.
             OSError: it failed for now. Call `resume` with the last mark later.
             Exception: as OSError; a user's handler may raise anything.
         """
@@ -70,6 +86,14 @@ class Sink(ABC):
         Raises:
             OSError: it failed for now; call it again later.
         """
+
+    def awaits(self) -> Awaited | None:
+        """Return where the answer comes to what was `Unanswered`; None if none is awaited."""
+        return None
+
+    def is_ready(self) -> bool:
+        """Go on with what was `Unanswered`, without waiting; tell if `resume` would get further."""
+        return False
 
     def claim(self) -> None:  # noqa: B027  # a handler of the user's own has no lock
         """Keep other processes from owning this; harmless if repeated.

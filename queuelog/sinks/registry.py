@@ -19,6 +19,7 @@ from queuelog.base import (
     detach_stream,
     file_id,
     is_file,
+    is_named,
     place_of,
     report,
     rotates,
@@ -26,9 +27,11 @@ from queuelog.base import (
     writes_lines,
 )
 from queuelog.errors import FileInUseError
+from queuelog.handlers import ServerHandler
 from queuelog.sinks.file import FileSink
-from queuelog.sinks.protocol import Items, Sink
+from queuelog.sinks.protocol import Awaited, Items, Sink
 from queuelog.sinks.record import RecordSink
+from queuelog.sinks.remote import RemoteSink
 from queuelog.spool import Target
 from queuelog.spool.merge import Groups
 from queuelog.spool.status import SinkStatus
@@ -58,13 +61,16 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `groups` are the further groups that the processes of a user have (see `User`), by user id, and
-    `elsewhere` the ids of those, known by name, that services have which are gone for now.
+    `groups` are the further groups that the processes of a user have (see `User`), by user id,
+    `elsewhere` the ids of those, known by name, that services have which are gone for now, and
+    `owners` the spools, by sink id, of other processes that own the file, found since somebody
+    asked for them.
     """
 
     def __init__(self) -> None:
         self.groups: dict[int, tuple[int, ...] | None] = {}
         self.elsewhere: set[str] = set()
+        self.owners: dict[str, str] = {}
         self.changes = 0  # how often a sink was added or forgotten
         self._sinks: dict[str, Sink] = {}
         self._places: dict[Place, str] = {}  # ids of the files
@@ -91,7 +97,9 @@ class Sinks:
         sink = self._sinks.get(sink_id)
         if isinstance(sink, RecordSink) and sink.handler is handler:
             return  # it hangs on a further logger now
-        if not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
+        if isinstance(handler, ServerHandler):
+            self._replace(sink_id, RemoteSink(handler.server, handler))
+        elif not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
             self._replace(sink_id, RecordSink(sink_id, handler))
         elif not isinstance(sink, FileSink):
             self._replace(sink_id, FileSink(handler))
@@ -158,24 +166,29 @@ class Sinks:
         if user is None:
             self._displace(sink_id)
         sink = self._sinks.get(sink_id)
-        if sink is None and not found.path:
+        if sink is None and found.name:
             if user is None or sink_id in self.elsewhere:
                 raise UnknownSinkError(sink_id)
             raise ValueError(f"{found.name} was named by a process of another user")
         if sink is None:
-            # As this process: that user may not be able to read Python's own files, which may be
-            # imported now, and what is not found once is not looked for again.
-            handler = _build(found._replace(path=sink_id), trusted=user is None)
-            added = FileSink(self._schedules.get(sink_id, handler), user)
-            added.use(handler)
-            added.claim()
-            self._add(sink_id, added)
+            self._add(sink_id, self._make(sink_id, found, user))
             self._added.add(sink_id)
-        elif sink_id in self._added and isinstance(sink, FileSink):
+        elif sink_id in self._added and isinstance(sink, (FileSink, RemoteSink)):
             self._admit(sink, user)
         return sink_id
 
-    def _admit(self, sink: FileSink, user: User | None) -> None:
+    def _make(self, sink_id: str, found: SinkSpec, user: User | None) -> Sink:
+        if found.server:
+            return RemoteSink(found.log_server(), user=user)
+        # As this process: that user may not be able to read Python's own files, which may be
+        # imported now, and what is not found once is not looked for again.
+        handler = _build(found._replace(path=sink_id), trusted=user is None)
+        made = FileSink(self._schedules.get(sink_id, handler), user)
+        made.use(handler)
+        made.claim()
+        return made
+
+    def _admit(self, sink: FileSink | RemoteSink, user: User | None) -> None:
         before = sink.user
         try:
             sink.admit(user)
@@ -195,12 +208,13 @@ class Sinks:
         for (target, kind), items in groups.items():
             try:
                 sink_id = self.resolve(target)
-                if not names and not is_file(sink_id):
+                if not names and is_named(sink_id):
                     raise UnknownSinkError(sink_id)
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self.id_of(target)
-                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                if not self.is_owned_elsewhere(sink_id, error):
+                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                 unknown[sink_id] = str(error)
             except Exception as error:  # a hostile description may make anything fail
                 self._refused += len(items)
@@ -210,6 +224,13 @@ class Sinks:
         for items in merged.values():
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
         return merged, unknown
+
+    def is_owned_elsewhere(self, sink_id: str, error: BaseException) -> bool:
+        """Tell if a sink failed since its file has an owner that can be reached; remember which."""
+        if isinstance(error, FileInUseError) and error.spool:
+            self.owners[sink_id] = error.spool
+            return True
+        return False
 
     def select(self, groups: Groups, wanted: Callable[[str], bool]) -> Groups:
         """Return those items whose sinks, by their ids, are `wanted`."""
@@ -240,8 +261,17 @@ class Sinks:
         return list(self._places)
 
     def names(self) -> list[str]:
-        """Return the ids of the sinks that are no files."""
-        return [sink_id for sink_id in self._sinks if not is_file(sink_id)]
+        """Return the ids of the sinks that only this process knows."""
+        return [sink_id for sink_id in self._sinks if is_named(sink_id)]
+
+    def awaited(self) -> list[Awaited]:
+        """Return where answers come to what was sent, and are not there yet."""
+        waiting = [sink for sink in self._sinks.values() if not sink.is_ready()]
+        return [found for sink in waiting if (found := sink.awaits()) is not None]
+
+    def is_ready(self, sink_id: str) -> bool:
+        """Tell if a sink has an answer to what was sent."""
+        return sink_id in self._sinks and self._sinks[sink_id].is_ready()
 
     def statuses(self, first: Iterable[str]) -> list[SinkStatus]:
         """Return what others may know of the sinks; begin with those whose ids are in `first`."""

@@ -13,7 +13,7 @@ knows, nor how a record is written.
     backlog    how much room there is        reserve     room that the owner keeps
     sources    which logger, at which level  onlooker    a segment, for those who are not its owner
     spoolfile  a file that is written here   registry    who owns it, and what
-    status     what the owner says of its work
+    status     what the owner says of it    gather      many records' frames at once
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """

@@ -44,15 +44,21 @@ class Doorbell(Descriptor):
             self.fd = os.open(self._path, _FLAGS)
 
 
-def wait(bells: Iterable[Doorbell], wake: int, timeout: float) -> None:
+def wait(
+    bells: Iterable[Doorbell], wake: int, timeout: float, others: Iterable[tuple[int, int]] = ()
+) -> None:
     """Wait up to `timeout` seconds until descriptor `wake` is readable, or one of the bells rings.
 
-    Rings are taken off, what is in `wake` is not.
+    Or until one of the `others` is ready: descriptors, and for what to poll them. Rings are taken
+    off, what is in `wake` is not.
     """
     poll = native("select", "poll")()
-    for fd in (wake, *(bell.fd for bell in bells if bell.is_open)):
+    ringing = {bell.fd for bell in bells if bell.is_open}
+    for fd in (wake, *ringing):
         poll.register(fd, select.POLLIN)
+    for fd, events in others:
+        poll.register(fd, events)
     for fd, _ in poll.poll(timeout * 1000):
-        if fd != wake:
+        if fd in ringing:
             with contextlib.suppress(OSError):
                 os.read(fd, 1 << 16)

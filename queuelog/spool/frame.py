@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 # The version of what one process leaves to another: segments, ledger, the variable QUEUELOG.
@@ -88,12 +88,17 @@ def sink_of(frame: bytes) -> int:
 
 def source_of(frame: bytes) -> int:
     """Return the source number of an encoded frame."""
-    return int.from_bytes(frame[20:24], "little")
+    return source_in(label_of(frame))
 
 
 def label_of(frame: bytes) -> bytes:
     """Return all numbers of an encoded frame together: the quickest way to know it is one more."""
     return frame[16:24]
+
+
+def source_in(label: bytes) -> int:
+    """Return the source number of such a label."""
+    return int.from_bytes(label[4:], "little")
 
 
 def decode(frame: bytes) -> tuple[int, float, bytes]:
@@ -104,6 +109,15 @@ def decode(frame: bytes) -> tuple[int, float, bytes]:
     """
     _, _, created, found = _HEADER.unpack_from(frame)
     return split_tag(found)[0], created, frame[HEADER_SIZE:]
+
+
+def split(frames: bytes) -> Iterator[bytes]:
+    """Yield each of the encoded frames that stand one behind the other; the last may be cut."""
+    position = 0
+    while position < len(frames):
+        end = position + HEADER_SIZE + int.from_bytes(frames[position + 4 : position + 8], "little")
+        yield frames[position:end]
+        position = end
 
 
 def scan(

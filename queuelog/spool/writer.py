@@ -20,6 +20,7 @@ import os
 import queue
 import resource
 import time
+from collections.abc import Iterable, Sequence
 from os import write
 from time import monotonic
 from typing import Any, NoReturn
@@ -30,6 +31,7 @@ from queuelog.spool.backlog import forget_who_empties, is_emptying, longest, roo
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
 from queuelog.spool.drops import DropCounters
+from queuelog.spool.gather import gather
 from queuelog.spool.sources import Sources
 from queuelog.spool.spoolfile import SpoolFile
 from queuelog.spool.tail import Tail, Tails
@@ -45,6 +47,14 @@ _NO_SINK = -1
 
 # A lack of room, by whatever limit: the record waits, or is dropped and counted.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
+
+
+class Torn(Exception):  # noqa: N818  # nor is this: the rest may have room later
+    """Of several frames only some had room; `rest` are the others."""
+
+    def __init__(self, rest: list[bytes]) -> None:
+        super().__init__(f"no room for {len(rest)} frames")
+        self.rest = rest
 
 
 class Shut(Exception):  # noqa: N818  # no error: `stop` is under way
@@ -115,7 +125,8 @@ class SpoolWriter:
         nested = self._is_nested()
         with self._lock, contextlib.suppress(OSError, queue.Full):
             try:
-                self._write(self.register(description), b"", nested)
+                sink = self.register(description)
+                self._write(sink, b"", {sink.to_bytes(4, "little")}, nested)
             finally:
                 self._leave(nested)
         self._ring()
@@ -138,13 +149,11 @@ class SpoolWriter:
             queue.Full: the backlog limit is reached.
             OSError: the spool cannot be written at all.
         """
-        now = monotonic()
-        rings = now - self._rung >= RING_INTERVAL
-        if rings:
-            self._rung = now
-            self._tails.finish_unusable()
+        if gather(self, item):
+            return
+        rings = self._shall_ring()
         try:
-            self._append(item)
+            self._append(item, {frame.label_of(item)})
         except queue.Full:
             if not block or not self._may_wait(item):
                 raise
@@ -152,6 +161,29 @@ class SpoolWriter:
         finally:
             if rings:
                 self._ring()
+
+    def put_many(self, items: Sequence[bytes]) -> None:
+        """Append frames, all for one sink, at once; never wait.
+
+        Raises:
+            Torn: some of them have no room.
+            Others as `put`.
+        """
+        rings = self._shall_ring()
+        try:
+            self._append(b"".join(items), {*map(frame.label_of, items)})
+        finally:
+            if rings:
+                self._ring()
+
+    def _shall_ring(self) -> bool:
+        """Tell if the reader has not heard of this process for a while; do what is due then."""
+        now = monotonic()
+        if now - self._rung < RING_INTERVAL:
+            return False
+        self._rung = now
+        self._tails.finish_unusable()
+        return True
 
     def _ring(self) -> None:
         with acting_as(self.directory.writing_as(self._uid)):
@@ -193,7 +225,7 @@ class SpoolWriter:
         while True:
             time.sleep(_FULL_CHECK)
             try:
-                self._append(item)
+                self._append(item, {frame.label_of(item)})
             except queue.Full:
                 if time.monotonic() > deadline:
                     self._gave_up.add(self._slot_of(item))
@@ -201,13 +233,13 @@ class SpoolWriter:
             else:
                 return
 
-    def _append(self, item: bytes) -> None:
+    def _append(self, item: bytes, labels: set[bytes]) -> None:
         nested = self._is_nested()
         with self._lock:
             try:
                 if self._shut:
                     raise Shut
-                self._write(frame.sink_of(item), item, nested)
+                self._write(frame.sink_of(item), item, labels, nested)
             except OSError as error:
                 where = f"cannot write to the spool {self.directory.path}"
                 reason = error.strerror or str(error)
@@ -221,8 +253,8 @@ class SpoolWriter:
             self._tails.let_go()
             self._drops.save()
 
-    def _write(self, sink: int, item: bytes, nested: bool) -> None:
-        """Write a frame whole, or not so that anybody reads it.
+    def _write(self, sink: int, item: bytes, labels: set[bytes], nested: bool) -> None:
+        """Write frames whole, or not so that anybody reads them.
 
         A nested call may write to the same segment at any point of this one; it goes on to another
         one only if it must, as behind a part of what this one writes. Should both write the
@@ -237,9 +269,8 @@ class SpoolWriter:
                 self._tails.finish(tail)
                 continue
             begins = not tail.size
-            label = frame.label_of(item)
-            known = label in tail.introduced
-            data = item if known else self._introduction(tail, sink, item) + item
+            new = labels - tail.introduced
+            data = self._introduction(tail, sink, new) + item if new else item
             size = tail.size
             tail.pending = len(data)
             try:
@@ -252,27 +283,40 @@ class SpoolWriter:
                 alone = tail.size == size  # else others have come in between
                 tail.size = size + written if alone else os.fstat(tail.fd).st_size
                 tail.pending = 0
-                if not known:
+                if new:
                     tail.described.add(sink)
-                    tail.introduced.add(label)
+                    tail.introduced |= new
                 return
             # A partial frame hides all later ones, but not at the end of a segment that nobody
             # holds. It cannot be cut off, since it may have been read.
             if 0 < written < len(data):
                 tail.tear()
             self._tails.finish(tail)
+            self._refuse_torn(data[len(data) - len(item) :], written - len(data) + len(item))
             if begins and written < len(data):
                 self._refuse(slot)
 
-    def _introduction(self, tail: Tail, sink: int, item: bytes) -> bytes:
-        """Return what comes in a segment before the first frame with the numbers of `item`."""
+    def _refuse_torn(self, item: bytes, written: int) -> None:
+        """Say which of several frames are not written, if some are: they must not come twice."""
+        if written < frame.HEADER_SIZE:
+            return
+        whole = 0
+        for one in frame.split(item):
+            if whole + len(one) > written:
+                break
+            whole += len(one)
+        if 0 < whole < len(item):
+            raise Torn([*frame.split(item[whole:])])
+
+    def _introduction(self, tail: Tail, sink: int, labels: Iterable[bytes]) -> bytes:
+        """Return what comes in a segment before the first frames with these numbers."""
         introduction = b"" if tail.described else frame.SEGMENT_HEADER
         if sink not in tail.described:
             introduction += frame.encode(frame.DESCRIPTION, sink, 0.0, self._descriptions[sink])
-        source = frame.source_of(item)
-        described = self.sources.description_of(source)
-        if described:
-            introduction += frame.encode(frame.SOURCE, sink, 0.0, described, source)
+        for source in map(frame.source_in, labels):
+            described = self.sources.description_of(source)
+            if described:
+                introduction += frame.encode(frame.SOURCE, sink, 0.0, described, source)
         return introduction
 
     def _next_segment(self, slot: int, length: int, nested: bool) -> Tail:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 from queuelog import lifecycle
 from queuelog.base import fork, locks, reporter
+from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
-from queuelog.owner import thread as _thread
-from queuelog.owner.transfer import Interrupted
+from queuelog.base.thread import Interrupted
 from queuelog.sinks import follow, registry, rollover
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame

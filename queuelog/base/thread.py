@@ -12,9 +12,8 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any
 
-from queuelog.base import native, report
-from queuelog.owner.transfer import Interrupted
-from queuelog.spool.backlog import emptying
+from queuelog.base.reporter import report
+from queuelog.base.unpatched import native
 
 THREAD_END = 0.05  # seconds for the kernel to remove a thread that has ended
 FORK_WAIT = 2.0  # seconds that a fork waits for a thread that a disk has stalled ...
@@ -22,8 +21,18 @@ STALLED_WAIT = 0.05  # ... and that the next ones wait, if it has not gone on si
 AFTER_A_FAILURE = 0.2  # seconds until it goes on
 
 
+class Interrupted(BaseException):
+    """The thread has to stop before its work is done; the work comes again."""
+
+
 class PausableThread(ABC):
-    """A real thread, also where gevent has patched them, that does its `work` over and over."""
+    """A real thread, also where gevent has patched them, that does its `work` over and over.
+
+    `name` is what reports call it, and `waits` what is kept until it goes on.
+    """
+
+    name = "thread"
+    waits = ""
 
     def __init__(self) -> None:
         self.stopping = False  # soon, between two writes
@@ -116,9 +125,9 @@ class PausableThread(ABC):
             self.start()
         except RuntimeError as error:
             report(
-                "listener",
-                f"the listener cannot go on: {error}. All lines are kept in the spool until the "
-                f"next fork, reload or stop",
+                self.name,
+                f"the {self.name} cannot go on: {error}. {self.waits} until the next fork, reload "
+                f"or stop",
             )
 
     def _is_current(self) -> bool:
@@ -132,11 +141,14 @@ class PausableThread(ABC):
     def _run(self, running: Any) -> None:
         """The thread's function."""
         self._tid = native("_thread", "get_native_id")()
-        with emptying():
-            while not self._ends():
-                self._turn += 1
-                self._work_safely()
+        self.turns()
         running.release()
+
+    def turns(self) -> None:
+        """Work until the thread shall end."""
+        while not self._ends():
+            self._turn += 1
+            self._work_safely()
 
     def _work_safely(self) -> None:
         try:
@@ -146,7 +158,7 @@ class PausableThread(ABC):
         except BaseException as error:  # whatever it is, the thread must go on
             if not self._closed:
                 with contextlib.suppress(BaseException):  # a handler gets this, too
-                    report("listener", f"the listener failed and goes on: {error!r}")
+                    report(self.name, f"the {self.name} failed and goes on: {error!r}")
                 native("time", "sleep")(AFTER_A_FAILURE)
 
     def _ends(self) -> bool:

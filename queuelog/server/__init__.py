@@ -1,0 +1,13 @@
+"""The log server: records of other processes and hosts, logged in this one.
+
+In: bytes from clients, as the standard library's `SocketHandler` sends them, or in our own protocol
+(`queuelog.wire`). Out: log calls, which put lines into the spool as any other does, and answers to
+those clients that wait for them. Nothing that a client sends is executed, makes this process wait,
+or takes more than a bounded share of it.
+
+    server      the thread and its event loop     listening  sockets, and who may come
+    hub         what all connections share        connection one of them
+    streams     what a client sends               clients    how much of it is here, by client
+    pickles     a pickled record, checked         unpickler  which executes nothing
+    logs        records into the logger tree      refusals   counted, and reported
+"""

@@ -1,0 +1,208 @@
+"""The log server: an event loop in a thread of its own, which pauses while its process forks."""
+
+from __future__ import annotations
+
+import _socket  # as in `listening`
+import asyncio
+import errno
+import os
+import resource
+import time
+from contextlib import suppress
+from typing import Any
+
+from queuelog.base import NO_DESCRIPTOR, native
+from queuelog.base.listen import Listen
+from queuelog.base.thread import PausableThread
+from queuelog.errors import ConfigurationError
+from queuelog.server.clients import Clients
+from queuelog.server.connection import Connection
+from queuelog.server.hub import Hub
+from queuelog.server.listening import Listener, listen
+from queuelog.server.refusals import say
+from queuelog.wire.connection import read_secret
+
+_AT_ONCE = 100  # connections that are accepted before others have their turn
+_AGAIN = 1.0  # seconds until one is accepted again, if no descriptor was left
+_HANDSHAKE = 10.0  # seconds for TLS
+_KEPT = 256  # descriptors for log files and segments
+_QUIET = 0.1  # seconds without a byte, at the end, until nothing is on its way any more
+_END = 5.0  # seconds that the end may take
+
+_inherited: list[Any] = []  # what a forked child must not let Python close: it is the parent's
+
+
+class LogServer(PausableThread):
+    """Receives records and logs them in this process. `directory` is that for spools."""
+
+    name = "log server"
+    waits = "Clients wait"
+
+    def __init__(self, options: Listen, directory: str) -> None:
+        """Listen; the kernel lets clients wait until `start`.
+
+        Raises:
+            ConfigurationError: as `listening.listen`; or there is no secret in the file for it.
+            ListenError: as there.
+            SpoolError: the directory cannot be used.
+        """
+        secret = _secret(options.secret_file)
+        self.listeners = listen(options)
+        try:
+            self._clients = Clients(directory)
+        except BaseException:
+            self._close_listeners()
+            raise
+        super().__init__()
+        self._selector = native("selectors", "DefaultSelector")()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._loop.set_exception_handler(_report)
+        self.hub = Hub(
+            self._loop, self._clients, secret=secret, rate=options.rate, most=_most_connections(),
+            pausing=self._is_pausing,
+        )  # fmt: skip
+        self._loop.add_reader(self.wake, self._woken)
+        self._handshakes: dict[asyncio.Task[Any], _socket.socket] = {}
+        self._last = False
+        self._resume_accepting()
+
+    def _is_pausing(self) -> bool:
+        return self.stopping
+
+    def _woken(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self.wake, 4096)
+        self._loop.stop()
+
+    def work(self) -> None:
+        """Serve, until the thread shall pause; at its end, read what is on its way."""
+        self._loop.run_forever()
+        if self._last:
+            self._loop.run_until_complete(self._finish())
+
+    def _resume_accepting(self) -> None:
+        for one in self.listeners:
+            self._loop.add_reader(one.socket.fileno(), self._accept, one)
+
+    def _accept(self, listener: Listener) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                fd, _ = listener.socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as in socket.py
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in {*NO_DESCRIPTOR, errno.ENOBUFS, errno.ENOMEM}:
+                    raise
+                say("server-accept", f"cannot accept connections: {error.strerror}")
+                self._loop.remove_reader(listener.socket.fileno())
+                self._loop.call_later(_AGAIN, self._resume_accepting)
+                return
+            sock = _socket.socket(fileno=fd)
+            sock.setblocking(False)
+            if len(self._handshakes) >= self.hub.most:
+                sock.close()
+                continue
+            task = self._loop.create_task(self._connect(listener, sock))
+            self._handshakes[task] = sock
+            task.add_done_callback(self._handshakes.pop)
+
+    async def _connect(self, listener: Listener, sock: Any) -> None:
+        connection = Connection(self.hub, listener, sock)
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: connection, sock, ssl=listener.tls,
+                ssl_handshake_timeout=_HANDSHAKE if listener.tls else None,
+            )  # fmt: skip
+        except OSError as error:  # ssl.SSLError is one
+            self.hub.refusals.add("tls", connection.name, f"no TLS: {error}")
+            sock.close()
+
+    async def _finish(self) -> None:
+        """Accept and read what clients have sent by now, and let them read their answers."""
+        deadline = time.monotonic() + _END
+        for one in self.listeners:
+            self._accept(one)
+            self._loop.remove_reader(one.socket.fileno())
+        seen = -1
+        while time.monotonic() < deadline and (seen != self.hub.bytes or not self.hub.has_room):
+            seen = self.hub.bytes
+            await asyncio.sleep(_QUIET)
+        self.hub.give_up()
+        for connection in [*self.hub.connections]:
+            connection.close()
+        while self.hub.connections and time.monotonic() < deadline:  # noqa: ASYNC110  # a moment
+            await asyncio.sleep(0.01)
+        for connection in [*self.hub.connections]:
+            connection.transport.abort()
+        for task in [*self._handshakes]:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    def finish(self) -> bool:
+        """Stop serving for good, when all that was sent is logged; tell if the thread has ended."""
+        self._last = True
+        ended = self.end(_END * 2)
+        if ended:
+            self._close_listeners()
+            self._clients.close()
+            self._loop.close()
+            self.close_pipe()
+        return ended
+
+    def _close_listeners(self) -> None:
+        for one in self.listeners:
+            one.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return what can be said of the server, as plain data."""
+        return {
+            "addresses": [one.address for one in self.listeners],
+            "connections": len(self.hub.connections),
+            "records": self.hub.records,
+            "refused": dict(self.hub.refusals.counts),
+        }
+
+    def after_fork_in_child(self) -> None:
+        """Hold none of the parent's sockets, and let nothing here touch them.
+
+        Their numbers lead to nowhere from now on: what Python closes some time is this process's
+        alone. The poll set comes first, since what one process takes out of it is gone for both.
+        """
+        self._clients.close()
+        fds = [self._selector.fileno()]
+        fds += [one.socket.fileno() for one in self.listeners]
+        fds += [key.fd for key in (self._selector.get_map() or {}).values()]
+        fds += [one.sock.fileno() for one in self.hub.connections]
+        fds += [sock.fileno() for sock in self._handshakes.values()]
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for fd in fds:
+            if fd >= 0:
+                os.dup2(nowhere, fd, inheritable=False)
+        os.close(nowhere)
+        self.close_pipe()
+        for one in self.listeners:
+            one.socket.close()
+        self._loop.close()
+        for connection in self.hub.connections:  # else Python says that nobody has closed it
+            vars(connection.transport).update(_sock=None)
+        _inherited.append(self)
+
+
+def _secret(path: str | None) -> bytes | None:
+    try:
+        return None if path is None else read_secret(path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the file for the secret is of no use: {error}") from error
+
+
+def _most_connections() -> int:
+    """Return how many of the descriptors that this process may have are for connections."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(limit // 2, limit - _KEPT)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what went wrong in a callback; a connection that is cut off is no news."""
+    error = context.get("exception")
+    if not isinstance(error, ConnectionError):
+        say("server-error", f"the log server: {context.get('message')} ({error!r})")

@@ -1,0 +1,145 @@
+"""Programs of test_delivery.py."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+import inside
+from prelude import ARGUMENTS, add, add_log, content, in_child, in_worker, root, start
+from waiting import wait_for
+
+import queuelog
+from queuelog.handlers import ServerHandler
+
+
+def send_to_the_server(**options):
+    handler = ServerHandler(ARGUMENTS[0], **options)
+    root.addHandler(handler)
+    return handler
+
+
+def what_is_logged_is_at_the_server_as_it_was():
+    send_to_the_server()
+    start()
+    extra = {
+        "user": "Ä",
+        "n": 3,
+        "ok": True,
+        "none": None,
+        "deep": {"a": [1, 2.5]},
+        "other": {1},
+    }
+    logging.getLogger("app.db").warning("%s in %d ms", "/", 7, extra=extra)
+
+    def fail():
+        try:
+            _ = 1 / 0
+        except ZeroDivisionError:
+            root.exception("failed", stack_info=True)
+
+    in_worker(fail)
+    queuelog.stop()
+    root.info("alone")
+
+
+def log_numbers():
+    """Log so many numbers from several processes, then stop: NAME FIRST COUNT PROCESSES."""
+    send_to_the_server()
+    _, name, first, count, processes = ARGUMENTS
+    numbers = range(int(first), int(first) + int(count))
+
+    def work(worker):
+        for number in numbers[worker :: int(processes)]:
+            root.info("%s %d", name, number)
+
+    start()
+    children = []
+    for worker in range(int(processes)):
+        pid = os.fork()
+        if pid == 0:
+            work(worker)
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    print("logged", flush=True)
+    if sys.stdin.readline() == "die\n":
+        os.kill(os.getpid(), signal.SIGKILL)
+    queuelog.stop()
+
+
+def a_server_that_never_answers_delays_no_file():
+    add_log()
+    send_to_the_server()
+    start()
+    root.info("first")
+    wait_for(inside.lagging, "the server lags")
+    for number in range(20):
+        root.info("%d", number)
+        line = f"\n{number}\n"
+        wait_for(lambda line=line: content("app.log").endswith(line), "the line is in the file")
+    print("written", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def what_waits_for_a_server_is_limited_and_what_is_dropped_is_counted():
+    send_to_the_server()
+    start(backlog=1 << 18, full="drop")
+    for number in range(1_000):
+        root.info("%d %s", number, "x" * 500)
+    print("logged", flush=True)
+    sys.stdin.readline()
+    wait_for(lambda: not inside.lagging(), "all is sent")
+    queuelog.stop()
+
+
+def a_server_of_another_secret_gets_nothing():
+    with open("secret", "w") as file:
+        file.write("right\n")
+    send_to_the_server(secret_file="secret")
+    start()
+    root.info("secret")
+    wait_for(inside.lagging, "the server lags")
+    queuelog.stop()
+
+
+def forked_children_and_threads_send_while_the_server_is_killed():
+    send_to_the_server()
+    start()
+
+    def work(name):
+        for number in range(300):
+            root.info("%s %d", name, number)
+            time.sleep(0.001)
+
+    threads = [threading.Thread(target=work, args=(f"thread{n}",)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(3):
+        in_child(lambda number=number: work(f"child{number}"))
+    for thread in threads:
+        thread.join()
+    print("logged", flush=True)
+    sys.stdin.readline()
+    queuelog.stop()
+
+
+def without_start_each_call_sends_its_record():
+    handler = add(ServerHandler(ARGUMENTS[0], timeout=20))
+    root.info("%d", 1)
+    in_child(lambda: root.info("2"))
+    root.info("3")
+    print("logged", flush=True)
+    sys.stdin.readline()
+    root.info("after a restart")
+    handler.close()
+
+
+def a_server_that_is_down_is_handle_errors():
+    handler = add(ServerHandler(ARGUMENTS[0]))
+    root.info("first")
+    root.info("second")
+    handler.close()
