@@ -299,13 +299,14 @@ class Stream:
             # Before it is read: what is there then is all.
             done = (asks or view.is_removed or len(views) > 1) and view.is_done()
             try:
-                piece = view.read(room)
+                piece = view.read(max(room, _LEAST_ROOM))
             except OtherVersionError:
                 self._trouble(view.path, "left alone in {} (another version of queuelog wrote it)")
                 self._close(view)
                 continue
             entries += piece.entries
-            if piece.more:
+            room -= piece.size
+            if piece.more or (done and room <= 0):
                 return entries, piece.latest
             if not done:
                 break

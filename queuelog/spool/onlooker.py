@@ -53,12 +53,13 @@ Entry = tuple[float, bytes, Label]
 class Piece(NamedTuple):
     """What was read of a segment at once.
 
-    `latest` is the time of the latest record, wanted or not, 0.0 if there is none; and `more` tells
-    if more is there already.
+    `latest` is the time of the latest record, wanted or not, 0.0 if there is none; `size` is how
+    many bytes were read, and `more` tells if more is there already.
     """
 
     entries: list[Entry]
     latest: float = 0.0
+    size: int = 0
     more: bool = False
 
 
@@ -127,7 +128,7 @@ class SegmentView(Descriptor):
         self._pass(scan)
         times = [items[-1][0] for items in scan.items.values()]
         more = scan.end > 0 and self.offset < self.size
-        return Piece(entries, max(times, default=0.0), more)
+        return Piece(entries, max(times, default=0.0), scan.end, more)
 
     def _pass(self, scan: frame.Scan) -> None:
         """Go on behind what was scanned."""

@@ -37,6 +37,7 @@ def serve():
     """Own the log; four processes log, and go on when this one is killed."""
     rotated()
     start()
+    inside.make_small_segments(10_000)
     for _ in range(int(ARGUMENTS[0])):
         if os.fork() == 0:
             log_until_told()
