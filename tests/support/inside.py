@@ -208,6 +208,11 @@ def spool_writer(directory, limit=1 << 20):
     return SpoolWriter(directory, limit)
 
 
+def make_small_segments(size):
+    """Let this process and its children go on to another segment after so many bytes."""
+    writer()._segment_size = size
+
+
 def before_the_next_write(function):
     """Let something happen in the middle of a log call, as a signal handler might."""
     real = _writer.write
