@@ -39,12 +39,14 @@ class FileInUseError(QueuelogError, RuntimeError):
     Attributes:
         path: the log file.
         owner: who that is, as far as anybody can tell.
+        spool: the path of that owner's spool, if this process may write there; else "".
     """
 
-    def __init__(self, path: str, owner: str) -> None:
-        super().__init__(path, owner)
+    def __init__(self, path: str, owner: str, spool: str = "") -> None:
+        super().__init__(path, owner, spool)
         self.path = path
         self.owner = owner
+        self.spool = spool
 
     def __str__(self) -> str:
         return (

@@ -58,7 +58,8 @@ def start(
 
     Every file handler in the logger tree is replaced by a `QueueHandler`, and a listener thread
     writes and rotates the files. Called again, it takes over what has been configured since;
-    options may be left out then, but not changed.
+    options may be left out then, but not changed. In a process below the one that has called it
+    (a module may be imported by both), it is `setup`, and the options are those of the first.
 
     Args:
         spool: directory in which a spool is made for records on their way, on a memory file
@@ -85,21 +86,16 @@ def start(
             through it: it is of another user, or in another container.
         ListenError: another server has the address, or this process may not have it.
         SpoolError: the directory for spools is not safe to use, or has no room.
-        WrongProcessError: called in a worker.
     """
     options = Options.checked(
         spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
         user=user, listen=listen,
     )  # fmt: skip
-    if isinstance(_role, Client):
-        raise WrongProcessError(
-            f"queuelog.start() was called in process {os.getpid()}, a process below {_role.owner}, "
-            f"which has called it already: call queuelog.setup() here"
-        )
     if _role is None:
         _become_owner(options)
     else:
-        _refuse_changes(_role.options, options)
+        if not isinstance(_role, Client):
+            _refuse_changes(_role.options, options)
         _role.attach()
 
 

@@ -13,11 +13,17 @@ import inside
 import pytest
 from disks import frozen, run
 from harness import APPS, Server
+from hypothesis import settings
 from spools import fresh_directory
 
 SUPPORT = Path(__file__).parent / "support"
 # Programs that tests start import what the tests share, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (SUPPORT, APPS)))
+
+# The same choices at every run, on however busy a machine; --hypothesis-profile=other makes others.
+settings.register_profile("other", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items):

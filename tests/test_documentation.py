@@ -53,3 +53,13 @@ def test_the_readme_names_the_command_that_continuous_integration_runs():
     command = "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox"
     assert command in (ROOT / "README.md").read_text()
     assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_code_of_the_recipes_is_that_of_the_examples():
+    """docs/processes.md shows what tests/processes run."""
+    page = (ROOT / "docs" / "processes.md").read_text()
+    examples = [path.read_text() for path in (ROOT / "examples" / "processes").glob("*.py")]
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 7
+    for block in blocks:
+        assert any(block in text for text in examples), block

@@ -6,17 +6,22 @@ import os
 from contextlib import suppress
 
 
-def writers_of(path: str, *, owner: bool = True) -> list[str]:
+def writers_of(path: str, *, owner: bool = True, output: bool = True) -> list[str]:
     """Return process id and name of each other process that has a file open for writing.
 
-    Without `owner`, only those that do not have the lock of a log file's owner on it.
+    Without `owner`, only those that do not have the lock of a log file's owner on it; without
+    `output`, only those whose standard output and error are not the file.
     """
     try:
         wanted = os.stat(path)
         others = [pid for pid in os.listdir("/proc") if pid.isdecimal() and int(pid) != os.getpid()]
     except OSError:
         return []
-    return [f"{pid} ({_name(pid)})" for pid in others if _writes(pid, wanted, owner=owner)]
+    return [
+        f"{pid} ({_name(pid)})"
+        for pid in others
+        if _writes(pid, wanted, owner=owner) and (output or not _prints(pid, wanted))
+    ]
 
 
 def _writes(pid: str, wanted: os.stat_result, *, owner: bool) -> bool:
@@ -27,6 +32,14 @@ def _writes(pid: str, wanted: os.stat_result, *, owner: bool) -> bool:
                 same = os.path.samestat(os.stat(f"{directory}/{number}"), wanted)
                 if same and _is_writable(f"/proc/{pid}/fdinfo/{number}", owner=owner):
                     return True
+    return False
+
+
+def _prints(pid: str, wanted: os.stat_result) -> bool:
+    for number in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), wanted):
+                return True
     return False
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import time
 from collections.abc import Callable
 
@@ -17,7 +18,9 @@ from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import Offsets
+from queuelog.spool import Offsets, SpoolDirectory
+from queuelog.spool.directory import offset_in
+from queuelog.spool.doorbell import ring
 from queuelog.spool.merge import Batch, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
@@ -33,6 +36,7 @@ class Lagging:
         self._sinks, self._transfer = sinks, transfer
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
         self._since: dict[str, float] = {}  # by sink id, in seconds since the epoch
+        self.handed_to: set[str] = set()  # paths of other owners' spools
 
     def __contains__(self, sink_id: object) -> bool:
         return sink_id in self._ledger.state.lagging
@@ -82,11 +86,11 @@ class Lagging:
 
         def position(segment: str) -> int:
             behind = [
-                cursor.offsets.get(segment, 0)
+                offset_in(cursor.offsets, segment)
                 for sink_id, cursor in lagging.items()
                 if concerns(segment, sink_id)
             ]
-            return min([main.offsets.get(segment, 0), *behind])
+            return min([offset_in(main.offsets, segment), *behind])
 
         return position
 
@@ -129,10 +133,11 @@ class Lagging:
         wanted = self._sinks.select(batch.items, lambda found: found in names)
         if self._transfer.write(cursor, wanted):
             self._delay(sink_id)
+            self._hand_over(sink_id, cursor)
             return False
         cursor.finish()
         ahead = self._of(sink_id, state.main.offsets)
-        behind = any(cursor.offsets.get(name, 0) < end for name, end in ahead.items())
+        behind = any(offset_in(cursor.offsets, name) < end for name, end in ahead.items())
         if behind and not batch.ends:  # no descriptor is left, say: the rest cannot be read now
             self._delay(sink_id)
             return False
@@ -141,6 +146,38 @@ class Lagging:
             del state.lagging[sink_id]
         self._ledger.save()
         return behind
+
+    def _hand_over(self, sink_id: str, cursor: Cursor) -> None:
+        """Let the other process that owns a file write what this spool has for it.
+
+        Its own workers find it when they have a handler for the file. Here are those that began
+        when nobody owned it yet.
+        """
+        spool = self._sinks.owners.pop(sink_id, "")
+        if not os.path.isdir(spool) or not cursor.give_up():
+            return
+        other = SpoolDirectory(spool, owner_uid=os.stat(spool).st_uid)
+        self._ledger.save()
+        names, segments = self._names(sink_id), self._reader.segments
+        left = set()
+        for segment in segments.names():
+            found = {self._sinks.id_of(target) for target in segments.sinks(segment) or ()}
+            if found.isdisjoint(names):
+                continue
+            at = offset_in(cursor.offsets, segment)
+            if not found.issubset(names) or not segments.hand_over(segment, at, other):
+                left.add(segment)
+                continue
+            for offsets in self._ledger.state.positions():
+                offsets.pop(segment, None)
+        if left:
+            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
+        else:
+            del self._ledger.state.lagging[sink_id]
+            self._tries.pop(sink_id, None)
+        self._ledger.save()
+        self.handed_to.add(spool)
+        ring(other.bell)
 
     def _next(self, sink_id: str, cursor: Cursor) -> Batch:
         if cursor.origin is not Origin.NEW:

@@ -70,6 +70,12 @@ class Cursor:
         self.offsets.update(self.ends)
         self.ends, self.marks, self.origin = {}, {}, Origin.NEW
 
+    def give_up(self) -> bool:
+        """Forget the batch, if nothing of it is written or may be; tell if there is none now."""
+        if all(mark == Mark() for mark in self.marks.values()):
+            self.ends, self.marks, self.origin = {}, {}, Origin.NEW
+        return self.origin is Origin.NEW
+
     def fields(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
         return {"offsets": self.offsets, "ends": self.ends, "marks": self.marks}

@@ -168,8 +168,9 @@ class Owner:
             if spool == path:
                 try:
                     self._sinks.add(handler, attachment.replaced())
-                except (FileInUseError, ValueError) as error:  # another one was faster
-                    report("taken over", f"{error}")
+                except (FileInUseError, ValueError) as error:
+                    if not getattr(error, "spool", ""):  # one that can be reached was faster
+                        report("taken over", f"{error}")
         self._elsewhere = [one for one in self._elsewhere if one[1] != path]
 
     def _take_over_later(self, handler: logging.Handler, queue: SpoolWriter) -> None:

@@ -19,12 +19,13 @@ from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import spools
+from queuelog.spool.directory import made_at, spools
 from queuelog.spool.doorbell import wait
 from queuelog.spool.merge import Batch
 from queuelog.spool.registry import Registry
 
 _AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now
+_STARTING = 10.0  # seconds in which whoever makes a spool owns it, and says so
 
 
 class OwnedSpools:
@@ -62,6 +63,8 @@ class OwnedSpools:
         Raises:
             SpoolError: there is no room for the ledger.
         """
+        if not self._own.held and not self._own.directory.is_there():
+            self._own.directory.create()  # who took it for a spool that nobody owns has removed it
         owned = [delivery.own() for delivery in self._all]
         return any(owned)
 
@@ -80,7 +83,7 @@ class OwnedSpools:
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
-            if directory.is_there() and not registry.is_owned(directory):
+            if _is_ownerless(directory):
                 self._take_over(directory)
                 self.publish()  # others may just be looking for the owner of a file
 
@@ -152,6 +155,8 @@ class OwnedSpools:
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
+        for delivery in self._all:
+            self.elsewhere |= delivery.lagging.handed_to
         return any(more)
 
     def _held(self) -> list[Delivery]:
@@ -224,6 +229,14 @@ class OwnedSpools:
         """In a forked child: hold nothing of it."""
         for delivery in self._all:
             delivery.close()
+
+
+def _is_ownerless(directory: SpoolDirectory) -> bool:
+    """Tell if a spool is there, nobody owns it, and nobody is just making it."""
+    is_new = abs(time.time_ns() - made_at(directory.path)) / 1e9 < _STARTING
+    is_used = os.path.exists(directory.registry) or any(directory.segments())
+    may_go = is_used or not is_new
+    return may_go and directory.is_there() and not registry.is_owned(directory)
 
 
 def _publish(delivery: Delivery, found: Registry) -> bool:

@@ -77,7 +77,8 @@ class Transfer:
         except BaseException as error:  # a user's handler may raise anything, also SystemExit
             if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
-            if not isinstance(error, Unanswered):
+            elsewhere = self._sinks.is_owned_elsewhere(sink_id, error)
+            if not elsewhere and not isinstance(error, Unanswered):
                 report(
                     f"sink {sink_id}",
                     f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and "

@@ -7,6 +7,6 @@ out a mark (`protocol`), by which it can tell after a crash what of the batch it
     protocol  what every sink can do         file      a log file
     registry  all sinks, and for which of    follow    its descriptor, which follows moved files
               them an item is                rollover  when and how it rolls over
-    convert   lines and records              record    a handler that writes itself
-                                             received  a record that it gets
+    strangers who writes it past its owner   record    a handler that writes itself
+    convert   lines and records              received  a record that it gets
 """

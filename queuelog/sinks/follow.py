@@ -6,6 +6,7 @@ uses must not be inherited by a forked worker.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -16,12 +17,16 @@ from typing import NamedTuple
 
 from queuelog.base import native, opened, report
 from queuelog.base.locks import Answer, Locked, lock_log_file
+from queuelog.base.processes import writers_of
 from queuelog.errors import FileInUseError
-from queuelog.spool.registry import is_reachable, who_owns
+from queuelog.sinks.strangers import Strangers
+from queuelog.spool.registry import reachable_owner, who_owns
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
+
+_ANNOUNCEMENT = 2.0  # seconds in which an owner says what it owns, at most
 
 _APPEND = os.O_WRONLY | os.O_APPEND
 
@@ -123,10 +128,12 @@ class FollowedFile(Locked):
         self.path = path
         self.identity = (0, 0)  # device and inode of the descriptor
         self.end: int | None = None  # its size in bytes, when it was opened or written last
+        self._strangers = Strangers(path)
         self.truncate = False  # before the next write
         self.rotates = False
         self._locked_for: bool | None = None  # what `rotates` was then
         self._answer = Answer.ALONE
+        self._shared_since = 0.0  # when it was first seen that others append, too
 
     def claim(self) -> None:
         """Own the file, if it is there; harmless if it is ours.
@@ -137,6 +144,14 @@ class FollowedFile(Locked):
         """
         with suppress(FileNotFoundError):
             self._open_current(0)
+            self._look_for_strangers(os.fstat(self.fd).st_size)
+
+    def _look_for_strangers(self, size: int) -> None:
+        """Look who else writes the file if it has grown since the last look."""
+        grown = self.end is not None and size > self.end
+        self.end = size
+        if grown and self._answer is not Answer.SHARED:
+            self._strangers.look()
 
     def size(self) -> int:
         """Return the size in bytes of the file that has the path now, which is made if need be.
@@ -176,6 +191,7 @@ class FollowedFile(Locked):
         """
         while True:
             size = self.size()
+            self._look_for_strangers(size)
             save(Position(self.path, *self.identity, size))
             looked = time.monotonic()
             if self.is_moved():  # while the mark was saved
@@ -234,14 +250,29 @@ class FollowedFile(Locked):
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)
-        # Nobody shares a file with an owner of whom he can be a client.
-        if answer is Answer.TAKEN or (answer is Answer.SHARED and is_reachable(self.path)):
-            self.close()
-            raise FileInUseError(self.path, who_owns(self.path))
+        if answer in (Answer.TAKEN, Answer.SHARED):
+            spool = reachable_owner(self.path)
+            # Nobody shares a file with an owner of whom he can be a client.
+            if answer is Answer.TAKEN or spool:
+                self.close()
+                raise FileInUseError(self.path, who_owns(self.path), spool)
+            self._wait_for_announcement()
         self._locked_for = self.rotates
         if answer not in (Answer.ALONE, self._answer):
             report(f"lock {self.path}", f"{self.path}: {answer.value}", logging.WARNING)
         self._answer = answer
+
+    def _wait_for_announcement(self) -> None:
+        """Give an owner that has just locked the same file time to say so.
+
+        Raises:
+            BlockingIOError: it still may; try again.
+        """
+        now = time.monotonic()
+        self._shared_since = self._shared_since or now
+        if now - self._shared_since < _ANNOUNCEMENT and writers_of(self.path):
+            self.close()
+            raise BlockingIOError(errno.EAGAIN, "another process has just opened it", self.path)
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.

@@ -61,13 +61,16 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `groups` are the further groups that the processes of a user have (see `User`), by user id, and
-    `elsewhere` the ids of those, known by name, that services have which are gone for now.
+    `groups` are the further groups that the processes of a user have (see `User`), by user id,
+    `elsewhere` the ids of those, known by name, that services have which are gone for now, and
+    `owners` the spools, by sink id, of other processes that own the file, found since somebody
+    asked for them.
     """
 
     def __init__(self) -> None:
         self.groups: dict[int, tuple[int, ...] | None] = {}
         self.elsewhere: set[str] = set()
+        self.owners: dict[str, str] = {}
         self.changes = 0  # how often a sink was added or forgotten
         self._sinks: dict[str, Sink] = {}
         self._places: dict[Place, str] = {}  # ids of the files
@@ -210,7 +213,8 @@ class Sinks:
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
                 sink_id = self.id_of(target)
-                report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
+                if not self.is_owned_elsewhere(sink_id, error):
+                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
                 unknown[sink_id] = str(error)
             except Exception as error:  # a hostile description may make anything fail
                 self._refused += len(items)
@@ -220,6 +224,13 @@ class Sinks:
         for items in merged.values():
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
         return merged, unknown
+
+    def is_owned_elsewhere(self, sink_id: str, error: BaseException) -> bool:
+        """Tell if a sink failed since its file has an owner that can be reached; remember which."""
+        if isinstance(error, FileInUseError) and error.spool:
+            self.owners[sink_id] = error.spool
+            return True
+        return False
 
     def select(self, groups: Groups, wanted: Callable[[str], bool]) -> Groups:
         """Return those items whose sinks, by their ids, are `wanted`."""

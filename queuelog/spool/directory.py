@@ -9,6 +9,7 @@
     SPOOL/bell          FIFO: a writer rings when it has written
     SPOOL/<uid>/        one directory a user that may write
         <pid>-<start>-<tag>-<n>     segments, each with one writer, for one slot (see `tail`)
+        ...-<n>+<offset>            one that another owner has read up to there, and handed over
         <pid>-<start>-<sink>.drops  how many records a process has dropped
 
 Each owner makes a spool of its own, whose name says only when that was. Segments of another user
@@ -36,12 +37,18 @@ from queuelog.errors import SpoolError
 
 _SPOOL_NAME = re.compile(r"\d{1,10}-\d{1,20}")
 # Without the tag in format 1, of which each has to be reported.
-_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}")
+_SEGMENT_NAME = re.compile(r"\d{1,10}-\d{1,20}(-[0-9a-f]{8})?-\d{1,10}(\+\d{1,10})?")
 _DROPS_NAME = re.compile(r"\d{1,10}-\d{1,20}-\d{1,10}\.drops")
 _MOST_FILES = 100_000  # of each user that anybody looks at: a million would take seconds
 
 
 Offsets = dict[str, int]  # segment, as "<uid>/<name>" -> offset in bytes
+
+
+def offset_in(offsets: Offsets, name: str) -> int:
+    """Return up to where a segment was read: its beginning, or what its name says, if never."""
+    found = offsets.get(name)
+    return int(name.partition("+")[2] or 0) if found is None else found
 
 
 class Target(NamedTuple):
@@ -57,6 +64,11 @@ class Target(NamedTuple):
 def new_path(parent: str) -> str:
     """Return where this process shall make its spool, below the directory for spools."""
     return os.path.join(parent, f"{os.getpid()}-{time.time_ns()}")
+
+
+def made_at(path: str) -> int:
+    """Return when a spool was made, in nanoseconds since the epoch, as its name says."""
+    return int(path.rpartition("-")[2])
 
 
 def spools(parent: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from queuelog.base import report
 from queuelog.spool import frame
-from queuelog.spool.directory import Offsets, SpoolDirectory, Target
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target, offset_in
 from queuelog.spool.segment import Part
 from queuelog.spool.segments import Segments
 
@@ -71,7 +71,7 @@ class SpoolReader:
         for name in sorted(ends, key=_order):
             segment = self.segments.get_again(name)
             if segment is not None:
-                parts.append(segment.read(start.get(name, 0), ends[name], sys.maxsize))
+                parts.append(segment.read(offset_in(start, name), ends[name], sys.maxsize))
         if len(parts) < len(ends):
             gone = ", ".join(ends.keys() - {part.segment.name for part in parts})
             report("spool-gone", f"what was not yet written of these segments is lost: {gone}")
@@ -126,7 +126,7 @@ class SpoolReader:
                 break  # what is in the next ones comes after it
             if segment is None:
                 continue
-            offset = start.get(name, 0)
+            offset = offset_in(start, name)
             part = segment.read(offset, stop, room, until)
             if part.end > offset:
                 parts.append(part)
@@ -155,7 +155,7 @@ class _Order(NamedTuple):
 
 @functools.lru_cache(1 << 14)
 def _order(name: str) -> _Order:
-    writer, _, number = name.rpartition("-")
+    writer, _, number = name.partition("+")[0].rpartition("-")
     return _Order(int(name.split("-")[1]) / 1e9, writer, int(number))
 
 

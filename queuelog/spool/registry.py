@@ -201,10 +201,14 @@ def _other_owners(path: str) -> Iterator[tuple[SpoolDirectory, Registry]]:
             yield directory, found
 
 
-def is_reachable(path: str) -> bool:
-    """Tell if another living owner has a log file, and this process could log through that one."""
+def reachable_owner(path: str) -> str:
+    """Return the spool of another living owner of a log file, if this process may write there.
+
+    Else "".
+    """
     uid = os.geteuid()
-    return any(directory.may_write(uid) is not None for directory, _ in _other_owners(path))
+    found = (one.path for one, _ in _other_owners(path) if one.may_write(uid) is not None)
+    return next(found, "")
 
 
 def who_owns(path: str) -> str:

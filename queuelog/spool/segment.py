@@ -80,7 +80,7 @@ class Segment(Descriptor):
 
     def _take(self, start: int, stop: int, room: int, until: float) -> Part:
         if start > self._known:  # the process that read the beginning was another one
-            self._scan(self._known, start)
+            self._scan(self._known, min(start, stop))  # what a name says may be anything
         items: dict[int, list[frame.Item]] = {}
         before, end, late = -1, start, False
         chunk = min(CHUNK, max(room, _LEAST))

@@ -13,7 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from queuelog.base import NO_DESCRIPTOR, opened, report
+from queuelog.base import NO_DESCRIPTOR, acting_as, opened, report
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
@@ -121,6 +121,8 @@ class Segments:
 
     def _is_acceptable(self, segment: Segment, path: str, uid: int) -> bool:
         found = os.fstat(segment.fd)
+        if not found.st_nlink and not found.st_size:  # its writer let go of it, unused
+            return False
         if not is_plain(found, uid):
             report("spool-refused", f"refused {path}: not a plain file of user {uid} with one name")
             return False
@@ -154,9 +156,7 @@ class Segments:
         for name in passed:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._directory.segment(name))
-            self._parked.pop(name, None)
-            if name in self._open:
-                self._open.pop(name).close()
+            self._forget(name)
         return passed
 
     def _size(self, segment: Segment) -> int:
@@ -165,6 +165,25 @@ class Segments:
                 return os.lstat(self._directory.segment(segment.name)).st_size
             return segment.size()
         return 0
+
+    def hand_over(self, name: str, position: int, other: SpoolDirectory) -> bool:
+        """Let the owner of another spool read on in a segment from `position`; tell if it can.
+
+        Its writer does not notice: it goes on in the same file.
+        """
+        new = f"{name.partition('+')[0]}+{position}"
+        try:
+            with acting_as(self._directory.writing_as(_uid(name))):
+                os.rename(self._directory.segment(name), other.segment(new))
+        except OSError:  # that user may not write there, or it is another file system
+            return False
+        self._forget(name)
+        return True
+
+    def _forget(self, name: str) -> None:
+        self._parked.pop(name, None)
+        if name in self._open:
+            self._open.pop(name).close()
 
     def remove_stale(self) -> None:
         """Remove the segments of writers that ended before they wrote the header.

@@ -30,10 +30,15 @@ def test_every_call_may_be_repeated(program, log):
     assert log.read_text() == "x\nx\n"
 
 
-@pytest.mark.parametrize("function", ["start", "stop"])
-def test_the_arbiters_functions_refuse_to_run_in_a_worker(program, function):
-    """They say what to call instead, and where."""
-    program(function)
+def test_start_in_a_worker_takes_over_what_it_has_configured(program, log):
+    """A module that calls it may be imported before a fork or after it; the files have an owner."""
+    program()
+    assert (log.parent / "late.log").read_text() == "x\n"
+
+
+def test_stop_refuses_to_run_in_a_worker(program):
+    """It says who may."""
+    program()
 
 
 def test_the_interpreters_exit_writes_everything(program, log):

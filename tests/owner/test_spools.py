@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import inside
 import pytest
 from filesinks import sized
 from spools import LIMIT, line, writer_of
+from waiting import wait_for
 
 from queuelog.base import place_of
 from queuelog.owner.spools import OwnedSpools
@@ -18,6 +20,7 @@ from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
 GONE = 1 << 22  # a process id that nobody has
+MINUTE = 60_000_000_000  # ns
 
 
 @pytest.fixture
@@ -129,6 +132,27 @@ def test_a_spool_whose_removal_was_cut_short_is_removed(owner, spool, log, gone)
         assert os.listdir(spool) == ["5-5"]
 
 
+def test_a_spool_that_is_just_being_made_is_left_to_who_makes_it(owner, spool, log):
+    """Four processes start at once: none takes another's spool, before that has said its name."""
+    made = [SpoolDirectory(os.path.join(spool, f"1-{time.time_ns() - age}")) for age in (0, MINUTE)]
+    for directory in made:
+        directory.create()
+    with owner(handler(log)) as spools:
+        spools.take_over()
+        spools.tidy()
+        assert [directory.is_there() for directory in made] == [True, False]
+
+
+def test_an_owner_whose_spool_was_removed_before_he_had_it_makes_it_again(owner, spool, log):
+    """He stood still for so long that it seemed to be nobody's."""
+    with owner(handler(log)) as spools:
+        own = SpoolDirectory(os.path.join(spool, "5-5"))
+        spools.release()
+        assert not own.is_there()
+        assert spools.own()
+        assert own.is_complete()
+
+
 def test_what_waits_is_written_though_nobody_can_be_told_who_writes_it(owner, spool, log):
     """The registry needs room in the spool, which is full of what waits."""
     left(spool, "1-1", line(b"x\n"), description=described(log), files=[log])
@@ -141,11 +165,12 @@ def test_what_waits_is_written_though_nobody_can_be_told_who_writes_it(owner, sp
 def test_a_spool_that_cannot_be_taken_over_now_is_tried_again(owner, spool, log):
     """There was no descriptor left, say."""
     left(spool, "1-1", line(b"x\n"), description=described(log))
-    Path(spool, "1-1", "lock").mkdir()
+    lock = Path(spool, "1-1", "lock")
+    lock.mkdir()
     with owner(handler(log)) as spools:
         write_all(spools)
         assert not log.exists()
-        Path(spool, "1-1", "lock").rmdir()
+        lock.rmdir()
         inside.let_pass(spools, seconds=60)
         write_all(spools)
         assert log.read_text() == "x\n"
@@ -262,3 +287,17 @@ def test_services_that_share_two_files_may_start_at_once(background, tmp_path):
     first = background("start_with_two_files", a, b, at_a, at_b)
     second = background("start_with_two_files", b, a, at_b, at_a)
     assert [one.stdout.readline() for one in (first, second)] == ["started\n"] * 2
+
+
+def test_a_file_that_another_process_was_faster_to_own_is_no_reason_to_worry(
+    background, owner, spool, log, capfd
+):
+    """Both take over a spool of a process that was killed; this one leaves its lines to that."""
+    other = background("own", log)
+    assert other.stdout.readline() == "started\n"
+    left(spool, "1-1", line(b"x\n"), description=described(log))
+    with owner(handler(log.with_name("other.log"))) as spools:
+        write_all(spools)
+        write_all(spools)
+        wait_for(lambda: log.read_text() == "x\n", "its owner writes it")
+    assert "queuelog[" not in capfd.readouterr().err

@@ -4,6 +4,8 @@ import logging
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from filesinks import contents, write, write_rest
 
 from queuelog.base import User
+from queuelog.sinks import follow
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.follow import Position
 from queuelog.sinks.protocol import Mark
@@ -181,3 +184,29 @@ def test_who_moved_the_file_away_makes_the_new_one(sink, path):
     os.close(made[0])
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
     assert contents(path) == {"app.log.1": "1\n", "app.log": "2\n"}
+
+
+@pytest.fixture
+def appender(path):
+    """Return a process that has the append lock on the file, and is no owner that can be found."""
+    code = (
+        "import sys; from queuelog.base.locks import lock_log_file; file = open(sys.argv[1], 'ab');"
+        "print(lock_log_file(file.fileno(), rotates=False).name, flush=True); input()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"ALONE\n"
+    yield process
+    process.communicate()
+
+
+def test_who_has_just_locked_a_file_may_say_that_he_owns_it(appender, sink, path, monkeypatch):
+    """Two owners that open a file at the same time; one that never says anything shares it."""
+    file = sink(logging.FileHandler(path))
+    with pytest.raises(BlockingIOError):
+        write(file, "1\n")
+    assert path.read_bytes() == b""
+    monkeypatch.setattr(follow, "_ANNOUNCEMENT", 0.0)
+    write(file, "1\n")
+    assert path.read_bytes() == b"1\n"

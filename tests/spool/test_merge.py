@@ -20,7 +20,7 @@ STREAMS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(STREAMS, st.integers(1, 400), st.integers(60, 300), st.integers(40, 300))
 def test_batches_are_complete_ordered_and_can_be_read_again(streams, room, chunk, segment_size):
     """However writers, batches and segments divide it: each record once, in order of time."""

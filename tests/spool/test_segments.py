@@ -27,7 +27,7 @@ NOBODY = 65534
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=6), st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_damaged_segment_costs_no_other_one(lines, data):
     """Whatever byte is changed, the reader goes on, and the writer's next segment is read."""
     with fresh_directory() as directory, mock.patch.object(reporter.os, "write"):
@@ -104,6 +104,39 @@ def test_what_is_no_plain_segment_is_refused(writer, reader, directory, capfd, k
     writer.put(line(b"mine"))
     assert reader.read_to_the_end() == [b"mine"]
     assert str(path) in capfd.readouterr().err
+
+
+def test_a_segment_that_its_writer_removes_unused_is_no_stranger(writer, reader, directory, capfd):
+    """It is opened here in the moment in which the writer lets go of it."""
+    path = own(directory, "1-1-0", b"")
+    writer.put(line(b"mine"))
+    opened = os.open
+
+    def open_and_remove(name, *arguments, **options):
+        fd = opened(name, *arguments, **options)
+        if name == str(path):
+            path.unlink()
+        return fd
+
+    with mock.patch("os.open", open_and_remove):
+        assert reader.read_to_the_end() == [b"mine"]
+    assert not path.exists()
+    assert "refused" not in capfd.readouterr().err
+
+
+def test_what_a_name_says_of_a_beginning_may_be_anything(writer, reader, directory, capfd):
+    """A segment that was handed over begins behind an offset; a hostile one behind no byte."""
+    data = segment_of(line(b"first"), line(b"second"))
+    whole = len(segment_of())
+    own(directory, f"7-7-00000000-0+{whole}", data)
+    own(directory, f"8-8-00000000-0+{len(segment_of(line(b'first')))}", data)
+    for number, offset in enumerate((1, whole + 1, 9_999_999_999)):
+        own(directory, f"9-9-00000000-{number}+{offset}", data)
+    offsets = {}
+    assert sorted(reader.read_to_the_end(offsets)) == [b"first", b"second", b"second"]
+    assert "passed over" in capfd.readouterr().err
+    assert len(reader.release(offsets)) == 5
+    assert not segments(directory)
 
 
 # --- the header

@@ -274,18 +274,20 @@ class Server:
 class Load:
     """Threads that send requests for numbered lines until stopped; failed requests are allowed.
 
+    The numbers begin with `first`, and end before `limit`.
+
     Each thread pauses `pause` seconds between two requests, and waits for an answer for `timeout`.
     """
 
     def __init__(
-        self, server, *, threads=4, per_request=20, limit=1_000_000, pause=0.02, timeout=10
+        self, server, *, threads=4, per_request=20, first=0, limit=1_000_000, pause=0.02, timeout=10
     ):  # fmt: skip
         self._server = server
         self._per_request = per_request
         self._limit = limit
         self._pause = pause
         self._timeout = timeout
-        self._next = 0
+        self._next = first
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._go = threading.Event()

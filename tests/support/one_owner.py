@@ -47,7 +47,7 @@ class OneOwner:
             known = pid in self._loggers  # before the look at its files, which takes a while
             paths = open_files(pid)
             if any(
-                re.search(rf"/{pid}-\d+-[0-9a-f]{{8}}-\d+$", p)
+                re.search(rf"/{pid}-\d+-[0-9a-f]{{8}}-\d+(\+\d+)?$", p)
                 for p in paths
                 if p.startswith(self._spool)
             ):

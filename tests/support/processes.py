@@ -55,7 +55,7 @@ def open_files(pid, *, below="/", ending=""):
 
 def segment_writer(path):
     """Return the process id of the writer of a segment, as text; "" if it is none."""
-    found = re.search(r"/(\d+)-\d+-[0-9a-f]{8}-\d+$", path)
+    found = re.search(r"/(\d+)-\d+-[0-9a-f]{8}-\d+(\+\d+)?$", path)
     return found[1] if found else ""
 
 

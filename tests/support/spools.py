@@ -13,7 +13,7 @@ from pathlib import Path
 from queuelog.base import User
 from queuelog.base.locks import try_lock
 from queuelog.spool import frame, registry
-from queuelog.spool.directory import SpoolDirectory, spools
+from queuelog.spool.directory import SpoolDirectory, offset_in, spools
 from queuelog.spool.merge import SpoolReader
 from queuelog.spool.writer import SpoolWriter
 
@@ -100,7 +100,7 @@ class Reader(SpoolReader):
 
     def release(self, *positions):
         """Remove the segments that are complete and behind all positions; return their names."""
-        return self.segments.release(lambda name: min(o.get(name, 0) for o in positions))
+        return self.segments.release(lambda name: min(offset_in(o, name) for o in positions))
 
     def sinks(self, name):
         """Return what is described in a segment."""

@@ -12,7 +12,7 @@ import sys
 import threading
 
 import inside
-from prelude import ARGUMENTS, add_log, in_child, in_worker, raises, root, start
+from prelude import ARGUMENTS, add_log, held, in_child, in_worker, raises, root, start
 from waiting import wait_for
 
 import queuelog
@@ -61,10 +61,23 @@ def every_call_may_be_repeated():
         queuelog.stop()
 
 
-def the_arbiters_functions_refuse_to_run_in_a_worker():
+def start_in_a_worker_takes_over_what_it_has_configured():
+    def log():
+        logging.getLogger("late").addHandler(logging.FileHandler("late.log"))
+        queuelog.start(own=["mail"])
+        logging.getLogger("late").info("x")
+        assert held() == []
+
+    add_log()
+    start()
+    in_child(log)
+    queuelog.stop()
+
+
+def stop_refuses_to_run_in_a_worker():
     def call():
         with raises(queuelog.WrongProcessError, str(os.getppid())):
-            getattr(queuelog, ARGUMENTS[0])()
+            queuelog.stop()
 
     add_log()
     start()

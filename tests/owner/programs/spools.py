@@ -9,6 +9,15 @@ from waiting import wait_for
 from queuelog.sinks.registry import Sinks
 
 
+def own():
+    """Own a file that rolls over."""
+    handler = logging.handlers.RotatingFileHandler(ARGUMENTS[0], maxBytes=1000)
+    logging.getLogger().addHandler(handler)
+    start()
+    print("started", flush=True)
+    input()
+
+
 def start_with_two_files():
     """Own one file, wait until the other service owns the other one, and go on with that."""
     first, second, mine, others = ARGUMENTS
