@@ -5,8 +5,8 @@ server after the other, in turns; the servers have the same loggers, one file an
 The cookbook's server is as it is written there (a thread for each connection):
 https://docs.python.org/3/howto/logging-cookbook.html#sending-and-receiving-logging-events-across-a-network
 
-What a client, a process, sends is made before, so that the processors are for the server; each record
-is one call of `send`, as with `SocketHandler`. CPU is user and system time of the server's process.
+What a client, a process, sends is made before, so that the processors are for the server; each
+record is one call of `send`, as with `SocketHandler`. CPU is user and system time of the server.
 
     python benchmarks/log_server.py --records 200000 --clients 4 --rounds 5
 """
@@ -55,6 +55,7 @@ class Handler(socketserver.StreamRequestHandler):
     """The cookbook's: reads a record, logs it, and so on."""
 
     def handle(self):
+        """Serve one connection."""
         while True:
             chunk = self.connection.recv(4)
             if len(chunk) < 4:
@@ -79,7 +80,7 @@ def cookbook():
 def records(number):
     """Return what `SocketHandler` sends of so many records."""
     handler = logging.handlers.SocketHandler("", 0)
-    logger = logging.Logger("serving.views")
+    logger = logging.getLogger("serving.views")
     made = []
     for index in range(number):
         record = logger.makeRecord(
@@ -119,6 +120,7 @@ def measure(command, data, number, clients):
 
 
 def send(port, data):
+    """Send the records, one by one."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         for record in data:
             connection.sendall(record)
@@ -138,6 +140,7 @@ def count(path):
 
 
 def main():
+    """Measure both, in turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=50_000, help="of each client")
     parser.add_argument("--clients", type=int, default=4)

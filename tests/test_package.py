@@ -19,7 +19,8 @@ def test_the_public_names_are_these():
     """Whoever adds one adds it here, too, and documents it."""
     assert queuelog.__all__ == sorted(queuelog.__all__)
     assert set(queuelog.__all__) == {
-        "ConfigurationError", "FileInUseError", "Listen", "ListenError", "NotStartedError", "Plan", "PlatformError",
+        "ConfigurationError", "FileInUseError", "Listen", "ListenError", "NotStartedError",
+        "Plan", "PlatformError",
         "QueuelogError", "SpoolError", "WrongProcessError", "__version__", "describe", "setup",
         "start", "stop",
     }  # fmt: skip
