@@ -164,6 +164,18 @@ def takes_part_in_forks():
     return lifecycle._role is not None
 
 
+# --- the log server
+
+
+def log_server_limits(**limits):
+    """Set limits of this process's log server, before it starts: constants of its hub."""
+    from queuelog.server import hub  # noqa: PLC0415  # most programs have no server
+
+    for name, value in limits.items():
+        assert hasattr(hub, name)
+        setattr(hub, name, value)
+
+
 # --- the spool
 
 
