@@ -12,6 +12,7 @@ import os
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from queuelog.base import native
@@ -186,4 +187,5 @@ class Connection:
 
     def close(self) -> None:
         """Close this process's descriptor; in a forked child, the connection lives on."""
-        self._socket.close()
+        with suppress(OSError):  # somebody has closed all descriptors, as daemons do
+            self._socket.close()
