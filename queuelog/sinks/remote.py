@@ -14,7 +14,7 @@ import secrets
 import time
 from contextlib import suppress
 
-from queuelog.base import User, acting_as, is_stdlib
+from queuelog.base import User, acting_as, is_stdlib, opened_small
 from queuelog.base.address import Address, LogServer
 from queuelog.sinks.convert import record_payload, sent_attributes
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink, Unanswered
@@ -62,7 +62,7 @@ class RemoteSink(Sink):
         elif self.user is None or self.user[:2] != user[:2]:
             with acting_as(user):
                 for path in self.server.files.values():
-                    with open(path, "rb"):
+                    with opened_small(path):
                         pass
 
     def accept(self, kind: int, items: Items) -> Items:
