@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from queuelog.attach.attachment import (
@@ -202,9 +202,7 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
     Raises:
         Exception: what `configure` has raised, or `setup`.
     """
-    for server in _servers:
-        server.pause()
-    try:
+    with _nothing_received():
         try:
             configure()
             setup()
@@ -212,9 +210,6 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
             restore()
             setup()
             raise
-    finally:
-        for server in _servers:
-            server.resume()
 
 
 def _log_servers(options: Options) -> list[LogServer]:
@@ -316,10 +311,29 @@ def _take_on(role: Owner | Client) -> None:
     _hook.install()
 
 
-def _configured() -> None:
-    """Somebody has called `dictConfig`."""
-    if _role is not None:
-        _role.attach()
+def _configure(configure: Callable[[], None]) -> None:
+    """Somebody has called `dictConfig`, which shall `configure` now."""
+    with _nothing_received():
+        configure()
+        if _role is not None:
+            _role.attach()
+
+
+@contextlib.contextmanager
+def _nothing_received() -> Iterator[None]:
+    """Log nothing of other processes' here meanwhile: loggers may have no handlers for a moment.
+
+    What comes over sockets is logged in a thread of the server's, and what comes through the spool
+    in that of the listener.
+    """
+    if not _servers:
+        yield
+        return
+    _before_fork()
+    try:
+        yield
+    finally:
+        _after_fork_in_parent()
 
 
 def _stop_at_exit() -> None:
@@ -353,4 +367,4 @@ def _after_fork_in_child() -> None:
         _role = _role.after_fork_in_child()
 
 
-_hook = ConfigurationHook(_configured)
+_hook = ConfigurationHook(_configure)
