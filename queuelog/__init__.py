@@ -40,6 +40,7 @@ from queuelog.errors import (
     WrongProcessError,
 )
 from queuelog.lifecycle import setup, start, stop
+from queuelog.loggers import get_logger
 
 __all__ = [
     "ConfigurationError",
@@ -54,6 +55,7 @@ __all__ = [
     "WrongProcessError",
     "__version__",
     "describe",
+    "get_logger",
     "setup",
     "start",
     "stop",

@@ -14,10 +14,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from queuelog.attach.attachment import Client, client_from_environment
+from queuelog.attach.attachment import (
+    Client,
+    client_from_environment,
+    living_client_from_environment,
+)
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import base_directory, fork
+from queuelog.base import base_directory, fork, place_of_server
+from queuelog.base.address import local_names
 from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from queuelog.outside.exporter import MetricsServer
     from queuelog.owner.owner import Owner
     from queuelog.server.server import LogServer
+    from queuelog.sinks.route import Tree
 
 BACKLOG = 256 << 20  # bytes
 
@@ -137,6 +143,8 @@ def _become_owner(options: Options) -> None:
         for exporter in exporters:
             begun.callback(exporter.finish)
         owner = Owner(options)
+        for server in servers:
+            owner.serve((one.address for one in server.listeners), _tree(server))
         owner.start()
         begun.pop_all()
     _take_on(owner)
@@ -161,6 +169,29 @@ def addresses() -> list[str]:
 def metrics_addresses() -> list[str]:
     """Return where this process serves metrics."""
     return [address for exporter in _exporters for address in exporter.addresses]
+
+
+def is_log_server(address: str) -> bool:
+    """Tell if this process is the log server at an address, by whatever name of it."""
+    names = {name for one in addresses() for name in local_names(one)}
+    return place_of_server(address) in map(place_of_server, names)
+
+
+def join() -> None:
+    """Take over what is configured by now: as a client of the owner above, if one lives there.
+
+    Else this process owns its log files from now on.
+
+    Raises:
+        As `start`.
+    """
+    if _role is None:
+        client = living_client_from_environment()
+        if client is not None:
+            client.attach()
+            _take_on(client)
+            return
+    start()
 
 
 def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> None:
@@ -205,6 +236,14 @@ def _metrics_servers(options: Options) -> list[MetricsServer]:
         return [] if _role is None or isinstance(_role, Client) else _role.spools()
 
     return [MetricsServer(options.metrics, spools, lambda: [one.status() for one in _servers])]
+
+
+def _tree(server: LogServer) -> Tree:
+    """Return how a log server logs what came to it, whichever way."""
+    from queuelog.server import logs  # noqa: PLC0415  # as above
+    from queuelog.sinks.route import Tree  # noqa: PLC0415
+
+    return Tree(logs.log, logs.put, server.kept)
 
 
 def setup() -> None:

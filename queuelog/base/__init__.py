@@ -32,6 +32,8 @@ from queuelog.base.spec import (
     is_named,
     obstacle,
     place_of,
+    place_of_server,
+    place_of_sink,
     sink_id_of,
 )
 from queuelog.base.unpatched import native
@@ -41,6 +43,7 @@ __all__ = [
     "base_directory", "can_roll_over", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_named",
     "is_stdlib",
-    "native", "obstacle", "opened", "own_directory", "place_of", "preamble", "report", "rotates",
+    "native", "obstacle", "opened", "own_directory", "place_of", "place_of_server",
+    "place_of_sink", "preamble", "report", "rotates",
     "shared_parent", "sink_id_of", "write_line", "writes_lines",
 ]  # fmt: skip

@@ -297,6 +297,15 @@ def _groups(uid: int) -> frozenset[int]:
     return frozenset(os.getgrouplist(name, gid))
 
 
+def may_have_records(name: str) -> bool:
+    """Tell by its file name if something is a segment that records may be written to.
+
+    One without a tag says only that its writer is there.
+    """
+    found = _SEGMENT_NAME.fullmatch(name)
+    return found is not None and found[1] is not None
+
+
 def is_plain(found: os.stat_result, uid: int) -> bool:
     """Tell if a file is a regular one of user `uid` with one name only: no link, no device."""
     return stat.S_ISREG(found.st_mode) and found.st_uid == uid and found.st_nlink == 1

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from queuelog.base import Place, base_directory, opened, own_directory, place_of
+from queuelog.base import Place, base_directory, opened, own_directory, place_of, place_of_server
 from queuelog.base.locks import MEMORY, is_locked, try_lock
 from queuelog.base.processes import writers_of
 from queuelog.errors import SpoolError
@@ -171,10 +171,16 @@ class Owners:
 
     def of(self, path: str) -> SpoolDirectory | None:
         """Return the spool of the owner of a log file; None if there is none."""
-        users = frozenset(_believed(path))
+        return self._at(place_of(path), frozenset(_believed(path)))
+
+    def of_server(self, address: str) -> SpoolDirectory | None:
+        """Return the spool of the log server at an address, of root's or this user's; or None."""
+        return self._at(place_of_server(address), frozenset((0, os.geteuid())))
+
+    def _at(self, place: Place, users: frozenset[int]) -> SpoolDirectory | None:
         if users not in self._found:
             self._found[users] = self._look(users)
-        return self._found[users].get(place_of(path))
+        return self._found[users].get(place)
 
     def _look(self, users: frozenset[int]) -> dict[Place, SpoolDirectory]:
         places: dict[Place, SpoolDirectory] = {}
