@@ -2,7 +2,7 @@
 
 The way of one record, room by room; arrows between them point one way, downwards in `base`:
 
-    lifecycle  start(), setup(), stop(): which role a process has
+    lifecycle  start(), setup(), stop(): which role a process has, and what `services` beside it
     attach     takes file handlers out of the logger tree, in the arbiter and in every worker,
     handlers   and puts a QueueHandler there: it formats the record in the worker,
     spool      packs it into a frame and appends that to the worker's own segment.
