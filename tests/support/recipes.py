@@ -21,6 +21,7 @@ from waiting import wait_for
 LOG = "services.log"
 STARTS = ("queuelog.start()", "queuelog.gunicorn.install(globals())")
 NUMBERS = 4_000_000  # that may be logged
+STOP = 10.0  # seconds that a program has to end
 # What the file consists of; a line that is not the load's has no number, and no more is known.
 LINE = re.compile(
     rb"[\d-]+ [\d:,]+ \d+ INFO load: number=(?P<number>\d{8}) x*|(?!.*number=\d{8}).*"
@@ -104,6 +105,13 @@ class Host:
         """Run a program to its end; it must not fail."""
         program = self.start(*command)
         assert program.process.wait(60) == 0, program.errors()
+
+    def finish(self):
+        """Run a cron job, which writes what those have left that were killed in the end.
+
+        A worker of Uvicorn always is: by the signal that has stopped it.
+        """
+        self.run("cleanup.py")
 
     def acknowledged(self):
         """Return how many numbers were acknowledged."""
@@ -207,8 +215,12 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, number=signal.SIGTERM, timeout=30):
-        """Send a signal to its first process when it obeys it; return its exit code."""
+    def stop(self, number=signal.SIGTERM):
+        """Send a signal to its first process when it obeys it, and SIGKILL to who has not ended.
+
+        So does a service manager. Celery needs it: the signal may come while it sends a task to a
+        child, which then waits for the rest of the task, and Celery for the child.
+        """
 
         def obeys():
             assert self.process.poll() is None, f"{self.command} ended: {self.errors()}"
@@ -216,7 +228,9 @@ class Program:
 
         wait_for(obeys, f"{self.command} obeys")
         os.kill(self.pid, number)
-        return self.process.wait(timeout)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP)
+        self.kill_all()
 
 
 class Kept:
