@@ -123,9 +123,9 @@ class Host:
         wait_for(lambda: self.acknowledged() >= goal, f"{goal} numbers; {self.errors()}")
 
     def owners(self, name=LOG):
-        """Return the processes that have a log file open, of all programs that were started."""
+        """Return the processes that have a log file or a backup open, of all that were started."""
         found = [pid for program in self._programs for pid in group(program.process.pid)]
-        return [pid for pid in found if open_files(pid, below=self.logs, ending=f"/{name}")]
+        return [pid for pid in found if open_files(pid, below=self.logs / name)]
 
     def owner(self, name=LOG):
         """Wait until one process has a log file open for half a moment; return it."""
