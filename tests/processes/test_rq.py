@@ -31,7 +31,7 @@ def test_workers_and_their_horses_are_killed_in_any_order(host, broker):
     host.run("jobload", 0, 300)
 
     def start():
-        return host.start("rq.cli", "worker", "-c", "rq_settings")
+        return host.start("rq.cli", "worker", "-c", "rq_settings").obeys()
 
     programs = [start(), start()]
     for _ in range(2):
@@ -49,4 +49,4 @@ def test_workers_and_their_horses_are_killed_in_any_order(host, broker):
     for program in programs:
         program.stop()  # when its job is done
     host.finish()
-    host.count().check(at_least=1_000)
+    host.check()

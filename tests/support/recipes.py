@@ -21,6 +21,8 @@ from waiting import wait_for
 LOG = "services.log"
 STARTS = ("queuelog.start()", "queuelog.gunicorn.install(globals())")
 NUMBERS = 4_000_000  # that may be logged
+BYTES = 50_000  # of a log file
+LONGEST = 10_000  # bytes of a record, with a traceback
 STOP = 10.0  # seconds that a program has to end
 # What the file consists of; a line that is not the load's has no number, and no more is known.
 LINE = re.compile(
@@ -84,8 +86,8 @@ class Host:
         self._spool = spool
         self._programs = []
         self.env = {
-            **os.environ, "ACKS": str(self.acks), "LOG_DIR": str(self.logs),
-            "LOG_BYTES": "50_000", "LOG_BACKUPS": "1000", "PYTHONPATH": f"{self.directory}:{APPS}",
+            **os.environ, "ACKS": str(self.acks), "PYTHONPATH": f"{self.directory}:{APPS}",
+            "LOG_DIR": str(self.logs), "LOG_BYTES": str(BYTES), "LOG_BACKUPS": "1000",
             "PYTHONDONTWRITEBYTECODE": "1", "C_FORCE_ROOT": "1",
         }  # fmt: skip
 
@@ -152,6 +154,18 @@ class Host:
         texts = [program.errors() for program in self._programs]
         return re.findall(r"^queuelog\[\d+\]: .*", "\n".join(texts), re.MULTILINE)
 
+    def check(self, at_least=1_000):
+        """Assert that the log file and its backups are as if one process had written them.
+
+        Each number is there once, and each backup as large as it may be: where several processes
+        roll a file over, most are small.
+        """
+        self.count().check(at_least)
+        sizes = [path.stat().st_size for path in self.logs.glob(f"{LOG}.*")]
+        assert sizes, "there was no rollover"
+        assert min(sizes) > BYTES - LONGEST, sizes
+        assert max(sizes) <= BYTES, sizes
+
     def count(self, name=LOG, line=LINE):
         """Count the numbers in the files that begin so against the acknowledgements."""
         return count(self.acks.read_bytes(), self.logs.glob(f"{name}*"), line)
@@ -215,18 +229,23 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
+    def obeys(self, number=signal.SIGTERM):
+        """Wait until its first process obeys a signal: it is up then; return the program."""
+
+        def catching():
+            assert self.process.poll() is None, f"{self.command} ended: {self.errors()}"
+            return catches(self.pid, number)
+
+        wait_for(catching, f"{self.command} obeys")
+        return self
+
     def stop(self, number=signal.SIGTERM):
         """Send a signal to its first process when it obeys it, and SIGKILL to who has not ended.
 
         So does a service manager. Celery needs it: the signal may come while it sends a task to a
         child, which then waits for the rest of the task, and Celery for the child.
         """
-
-        def obeys():
-            assert self.process.poll() is None, f"{self.command} ended: {self.errors()}"
-            return catches(self.pid, number)
-
-        wait_for(obeys, f"{self.command} obeys")
+        self.obeys(number)
         os.kill(self.pid, number)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP)
