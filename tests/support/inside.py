@@ -42,7 +42,7 @@ def writer():
 
 def addresses():
     """Return where this process receives records from others."""
-    return lifecycle.addresses()
+    return lifecycle.services().addresses()
 
 
 def spools_of_this_process():
