@@ -14,8 +14,8 @@ The way of one record, room by room; arrows between them point one way, downward
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it,
 and `loggers` get_logger(), which does all of it in one line; `attach.check` says beforehand what
-will happen to each handler, describe(); and `commands` is the command `queuelog`, for all that is
-seen and asked from outside.
+will happen to each handler, describe(); `outside` is what can be seen of all this by others, as
+metrics, too; and `commands` is the command `queuelog`.
 """
 
 import sys

@@ -10,6 +10,7 @@ from queuelog.base.descriptor import NO_DESCRIPTOR, Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, own_directory, shared_parent
 from queuelog.base.filehandler import (
     WRITING,
+    can_roll_over,
     class_name,
     detach_stream,
     encode_text,
@@ -39,7 +40,7 @@ from queuelog.base.unpatched import native
 
 __all__ = [
     "ELSEWHERE", "NO_DESCRIPTOR", "WRITING", "Descriptor", "Place", "SinkSpec", "User", "acting_as",
-    "base_directory", "class_name",
+    "base_directory", "can_roll_over", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_named",
     "is_stdlib",
     "native", "obstacle", "opened", "own_directory", "place_of", "place_of_server",

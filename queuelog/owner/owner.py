@@ -189,6 +189,10 @@ class Owner:
         """Let the thread do it, which a disk has stalled, when it goes on."""
         self._listener.spools.change_sinks(lambda: self._take_over(handler, queue))
 
+    def spools(self) -> list[str]:
+        """Return the paths of the spools that this process owns."""
+        return self._listener.spools.paths()
+
     def stop(self) -> None:
         """Write what is in the spool, and put the handlers back."""
         environment.withdraw()

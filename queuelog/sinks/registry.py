@@ -216,7 +216,7 @@ class Sinks:
             return RemoteSink(found.log_server(), user=user)
         # As this process: that user may not be able to read Python's own files, which may be
         # imported now, and what is not found once is not looked for again.
-        handler = _build(found._replace(path=sink_id), trusted=user is None)
+        handler = _build(found._replace(path=sink_id))
         made = FileSink(self._schedules.get(sink_id, handler), user)
         made.use(handler)
         made.claim()
@@ -308,6 +308,10 @@ class Sinks:
         """Tell if a sink has an answer to what was sent."""
         return sink_id in self._sinks and self._sinks[sink_id].is_ready()
 
+    def at(self, place: Place) -> str | None:
+        """Return the id of the sink whose file is there; None if there is none."""
+        return self._places.get(place)
+
     def statuses(self, first: Iterable[str]) -> list[SinkStatus]:
         """Return what others may know of the sinks; begin with those whose ids are in `first`."""
         ids = [*(sink_id for sink_id in first if sink_id in self._sinks), *self._sinks]
@@ -373,11 +377,12 @@ class Sinks:
                 sink.close()  # the application may use its handler again
 
 
-def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:
+def _build(found: SinkSpec) -> logging.FileHandler:
+    """Return a handler for the file of a specification; a plain one, if that is all one can make.
+
+    Of a class of the user's own, from an earlier run, the lines are complete without it.
+    """
     try:
         return found.build()
     except Exception:
-        if not trusted:
-            raise
-        # A class of the user's own, from an earlier run: its lines are complete without it.
         return logging.FileHandler(found.path, delay=True)

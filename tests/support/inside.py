@@ -111,6 +111,13 @@ def tidy_soon():
     listener()._next_tidy = 0.0
 
 
+def tidy():
+    """Do now what the listener of this process, an arbiter, does about once a second."""
+    listener().pause()
+    listener().spools.tidy()
+    listener().resume()
+
+
 def let_pass(spools, seconds):
     """Let an owner think that so much time has passed since it left a spool to others."""
     for path in spools._left_to_others:
@@ -173,6 +180,18 @@ def takes_part_in_forks():
     return lifecycle._role is not None
 
 
+# --- the log server
+
+
+def log_server_limits(**limits):
+    """Set limits of this process's log server, before it starts: constants of its hub."""
+    from queuelog.server import hub  # noqa: PLC0415  # most programs have no server
+
+    for name, value in limits.items():
+        assert hasattr(hub, name)
+        setattr(hub, name, value)
+
+
 # --- the spool
 
 
@@ -215,6 +234,11 @@ def segments(directory=None):
 def spool_writer(directory, limit=1 << 20):
     """Return a writer to a spool."""
     return SpoolWriter(directory, limit)
+
+
+def make_small_segments(size):
+    """Let this process and its children go on to another segment after so many bytes."""
+    writer()._segment_size = size
 
 
 def before_the_next_write(function):
@@ -309,13 +333,17 @@ def cut_the_next_write(after):
     follow._write_all = write
 
 
-def die_behind_the_next_write():
-    """Let this process be killed when a log file is written, and before the ledger says so."""
-    real = follow._write_all
+def die_behind_the_next_write(passed=0):
+    """Let this process be killed when a log file is written, and before the ledger says so.
+
+    So many writes are passed before.
+    """
+    real, left = follow._write_all, iter(range(passed))
 
     def write(fd, data):
         real(fd, data)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     follow._write_all = write
 
