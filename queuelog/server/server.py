@@ -66,6 +66,10 @@ class LogServer(PausableThread):
         self._last = False
         self._resume_accepting()
 
+    def kept(self, client: str) -> int:
+        """Return how many records of a client are here; for any thread."""
+        return self._clients.kept(client)
+
     def _is_pausing(self) -> bool:
         return self.stopping
 

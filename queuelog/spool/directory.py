@@ -7,6 +7,7 @@
     SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
     SPOOL/reserve       room, for when something else has filled the file system
     SPOOL/bell          FIFO: a writer rings when it has written
+    SPOOL/*.request     what a command asks the owner for, and SPOOL/*.answer (`requests`)
     SPOOL/<uid>/        one directory a user that may write
         <pid>-<start>-<tag>-<n>     segments, each with one writer, for one slot (see `tail`)
         ...-<n>+<offset>            one that another owner has read up to there, and handed over

@@ -90,8 +90,7 @@ def test_its_configuration_is_what_dict_config_reads(serve, ending, config):
 
 
 def test_a_record_that_was_received_survives_kills_of_the_server(serve):
-    """It is killed in a loop while four connections send numbers: each is there once at most, and
-    all are that have been in a file or the spool once; the connections go on with the next one."""
+    """It is killed in a loop while four connections send numbers: none is missing, none doubled."""
     server = serve().start()
     server.options[-1] = f"127.0.0.1:{server.port}"
     connections = [server.connect() for _ in range(4)]

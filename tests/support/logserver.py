@@ -77,8 +77,9 @@ class LogServer:
     def begin(self, *prefix, **options):
         """Start it, and wait for nothing."""
         with open(self.directory / "stderr", "ab") as errors:
+            python = [*prefix, sys.executable, "-W", "error"]
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-W", "error", COMMAND, "serve", self.config, *self.options],
+                [*python, COMMAND, "serve", self.config, *self.options],
                 cwd=self.directory, stdout=subprocess.PIPE, stderr=errors, text=True, **options,
             )  # fmt: skip
         return self
@@ -156,7 +157,7 @@ def close_loggers():
 
 def logger_of(name, host, port):
     """Return a logger with a `SocketHandler`, which nobody else has."""
-    logger = logging.Logger(name)
+    logger = logging.Logger(name)  # noqa: LOG001  # in no tree
     _loggers.append(logger)
     handler = SocketHandler(host, port)
     handler.retryStart = 0.01

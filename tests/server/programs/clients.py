@@ -1,0 +1,41 @@
+"""Programs of test_clients.py: servers with limits that a test can reach."""
+
+import logging
+import sys
+
+import inside
+from prelude import add_log, root, start
+
+import queuelog
+from queuelog import lifecycle
+
+
+def serve():
+    """Listen, say where, and serve until the test says something."""
+    start(listen="127.0.0.1:0")
+    print(lifecycle.addresses()[0].rpartition(":")[2], flush=True)
+    sys.stdin.readline()
+    queuelog.stop()
+
+
+def patient_server():
+    add_log()
+    inside.log_server_limits(COMPLETE=1.0)
+    serve()
+
+
+def server_with_little_memory():
+    add_log()
+    inside.log_server_limits(MEMORY=2 << 20)
+    serve()
+
+
+def knows_its_loggers():
+    root.setLevel(logging.WARNING)
+    logging.getLogger("a").setLevel(logging.DEBUG)
+    add_log()
+    start(listen="127.0.0.1:0")
+    print(lifecycle.addresses()[0].rpartition(":")[2], flush=True)
+    sys.stdin.readline()
+    queuelog.stop()
+    print(*(name for name in logging.root.manager.loggerDict if name.startswith("a")))
