@@ -12,8 +12,8 @@ The way of one record, room by room; arrows between them point one way, downward
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it;
-`attach.check` says beforehand what will happen to each handler, describe(); and `commands` is the
-command `queuelog`, for all that is seen and asked from outside.
+`attach.check` says beforehand what will happen to each handler, describe(); `outside` is what can be
+seen of all this by others, as metrics, too; and `commands` is the command `queuelog`.
 """
 
 import sys
@@ -40,6 +40,7 @@ from queuelog.errors import (
     WrongProcessError,
 )
 from queuelog.lifecycle import setup, start, stop
+from queuelog.loggers import get_logger
 
 __all__ = [
     "ConfigurationError",
@@ -54,6 +55,7 @@ __all__ = [
     "WrongProcessError",
     "__version__",
     "describe",
+    "get_logger",
     "setup",
     "start",
     "stop",

@@ -95,6 +95,8 @@ class ServerHandler(logging.Handler):
         """Send the record, and wait until the server has it; for a process without `start()`."""
         from queuelog.wire.sender import Sender  # noqa: PLC0415  # under start() nobody needs it
 
+        if record.name == "queuelog":  # at the end of stop(), say, that the server is down
+            return
         try:
             text = _exception_text(self, record)
             attributes = {**vars(record), "exc_text": text, "exc_info": None}

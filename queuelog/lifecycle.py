@@ -7,22 +7,30 @@ none ──setup()──► Client, below an owner        Client ──fork─�
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from queuelog.attach.attachment import Client, client_from_environment
+from queuelog.attach.attachment import (
+    Client,
+    client_from_environment,
+    living_client_from_environment,
+)
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import base_directory, fork
+from queuelog.base import base_directory, fork, place_of_server
+from queuelog.base.address import local_names
 from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 
 if TYPE_CHECKING:
+    from queuelog.outside.exporter import MetricsServer
     from queuelog.owner.owner import Owner
     from queuelog.server.server import LogServer
+    from queuelog.sinks.route import Tree
 
 BACKLOG = 256 << 20  # bytes
 
@@ -40,6 +48,7 @@ _HOW_TO_START_GUNICORN = (
 _role: Owner | Client | None = None
 _ending: list[Owner] = []  # the owner that is about to stop, if any
 _servers: list[LogServer] = []  # the log server of this process, if it is one
+_exporters: list[MetricsServer] = []  # what serves metrics here, if anything does
 
 
 def start(
@@ -53,6 +62,7 @@ def start(
     queue: Any = None,
     user: int | str | None = None,
     listen: str | Sequence[str] | Listen | None = None,
+    metrics: str | None = None,
 ) -> None:
     """Let this process own all log files: call it in the arbiter, in `on_starting`.
 
@@ -78,6 +88,8 @@ def start(
         listen: where this process receives records from others, as `logging.handlers.SocketHandler`
             sends them: "127.0.0.1:9020", "[::1]:9020", "unix:/path", or several; all else that a
             log server needs to know has `Listen`.
+        metrics: where this process serves Prometheus its metrics by HTTP, as "127.0.0.1:9410"; it
+            needs the package prometheus-client.
 
     Raises:
         ConfigurationError: an option is wrong, or another one than at the first call; or a handler
@@ -89,7 +101,7 @@ def start(
     """
     options = Options.checked(
         spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
-        user=user, listen=listen,
+        user=user, listen=listen, metrics=metrics,
     )  # fmt: skip
     if _role is None:
         _become_owner(options)
@@ -123,25 +135,63 @@ def _become_owner(options: Options) -> None:
     # Here, since programs below a worker need nothing of it.
     from queuelog.owner.owner import Owner  # noqa: PLC0415
 
-    server = _log_server(options)
-    try:
+    with contextlib.ExitStack() as begun:
+        servers = _log_servers(options)
+        for server in servers:
+            begun.callback(server.finish)
+        exporters = _metrics_servers(options)
+        for exporter in exporters:
+            begun.callback(exporter.finish)
         owner = Owner(options)
+        for server in servers:
+            owner.serve((one.address for one in server.listeners), _tree(server))
         owner.start()
-    except BaseException:
-        if server is not None:
-            server.finish()
-        raise
+        begun.pop_all()
     _take_on(owner)
     atexit.register(_stop_at_exit)
     owner.listen()
-    if server is not None:
-        _servers.append(server)
-        server.resume()
+    _servers.extend(servers)
+    _exporters.extend(exporters)
+    for thread in _threads():
+        thread.resume()
+
+
+def _threads() -> list[LogServer | MetricsServer]:
+    """Return what runs beside the owner's thread."""
+    return [*_servers, *_exporters]
 
 
 def addresses() -> list[str]:
     """Return where this process receives records from others."""
     return [one.address for server in _servers for one in server.listeners]
+
+
+def metrics_addresses() -> list[str]:
+    """Return where this process serves metrics."""
+    return [address for exporter in _exporters for address in exporter.addresses]
+
+
+def is_log_server(address: str) -> bool:
+    """Tell if this process is the log server at an address, by whatever name of it."""
+    names = {name for one in addresses() for name in local_names(one)}
+    return place_of_server(address) in map(place_of_server, names)
+
+
+def join() -> None:
+    """Take over what is configured by now: as a client of the owner above, if one lives there.
+
+    Else this process owns its log files from now on.
+
+    Raises:
+        As `start`.
+    """
+    if _role is None:
+        client = living_client_from_environment()
+        if client is not None:
+            client.attach()
+            _take_on(client)
+            return
+    start()
 
 
 def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> None:
@@ -167,13 +217,33 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
             server.resume()
 
 
-def _log_server(options: Options) -> LogServer | None:
-    """Return what listens, but does not answer yet; None without the option."""
+def _log_servers(options: Options) -> list[LogServer]:
+    """Return what listens, but does not answer yet; none without the option."""
     if options.listen is None:
-        return None
+        return []
     from queuelog.server.server import LogServer  # noqa: PLC0415  # asyncio takes its time
 
-    return LogServer(options.listen, options.spool or base_directory())
+    return [LogServer(options.listen, options.spool or base_directory())]
+
+
+def _metrics_servers(options: Options) -> list[MetricsServer]:
+    """Return what listens, but does not answer yet; none without the option."""
+    if options.metrics is None:
+        return []
+    from queuelog.outside.exporter import MetricsServer  # noqa: PLC0415  # needs an extra
+
+    def spools() -> list[str]:
+        return [] if _role is None or isinstance(_role, Client) else _role.spools()
+
+    return [MetricsServer(options.metrics, spools, lambda: [one.status() for one in _servers])]
+
+
+def _tree(server: LogServer) -> Tree:
+    """Return how a log server logs what came to it, whichever way."""
+    from queuelog.server import logs  # noqa: PLC0415  # as above
+    from queuelog.sinks.route import Tree  # noqa: PLC0415
+
+    return Tree(logs.log, logs.put, server.kept)
 
 
 def setup() -> None:
@@ -224,6 +294,9 @@ def stop() -> None:
     if _role is not None:
         atexit.unregister(_stop_at_exit)
         _hook.remove()
+        while _exporters:
+            _exporters[0].finish()
+            _exporters.pop()
         while _servers:  # first: what it has received by now is written
             _servers[0].finish()
             _servers.pop()
@@ -255,8 +328,8 @@ def _stop_at_exit() -> None:
 
 
 def _before_fork() -> None:
-    for server in _servers:
-        server.pause()
+    for thread in _threads():
+        thread.pause()
     if _role is not None:
         _role.before_fork()
 
@@ -264,8 +337,8 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     if _role is not None:
         _role.after_fork_in_parent()
-    for server in _servers:
-        server.resume()
+    for thread in _threads():
+        thread.resume()
 
 
 def _after_fork_in_child() -> None:
@@ -274,6 +347,8 @@ def _after_fork_in_child() -> None:
         _ending.pop().after_fork_in_child()
     while _servers:
         _servers.pop().after_fork_in_child()
+    while _exporters:
+        _exporters.pop().after_fork_in_child()
     if _role is not None:
         _role = _role.after_fork_in_child()
 

@@ -19,10 +19,9 @@ def test_the_public_names_are_these():
     """Whoever adds one adds it here, too, and documents it."""
     assert queuelog.__all__ == sorted(queuelog.__all__)
     assert set(queuelog.__all__) == {
-        "ConfigurationError", "FileInUseError", "Listen", "ListenError", "NotStartedError",
-        "Plan", "PlatformError",
-        "QueuelogError", "SpoolError", "WrongProcessError", "__version__", "describe", "setup",
-        "start", "stop",
+        "ConfigurationError", "FileInUseError", "Listen", "ListenError", "NotStartedError", "Plan",
+        "PlatformError", "QueuelogError", "SpoolError", "WrongProcessError", "__version__",
+        "describe", "get_logger", "setup", "start", "stop",
     }  # fmt: skip
     for module in (queuelog, queuelog.gunicorn):
         assert all(getattr(module, name).__doc__ for name in module.__all__)

@@ -19,7 +19,7 @@ from queuelog.attach.writers import Writers
 from queuelog.base import SinkSpec, class_name, detach_stream, obstacle, report, sink_id_of
 from queuelog.errors import ConfigurationError, FileInUseError, SpoolError
 from queuelog.handlers import QueueHandler, ServerHandler
-from queuelog.spool import SpoolDirectory, SpoolWriter
+from queuelog.spool import SpoolDirectory, SpoolWriter, registry
 
 EVERYTHING = "*"  # in `own`: every handler that is neither a console's nor only hands records on
 _KEPT = (handlers.MemoryHandler, handlers.QueueHandler, logging.StreamHandler, logging.NullHandler)
@@ -189,6 +189,10 @@ class Client:
             writers, connection, self._is_known, self._take_over, strict=False
         )
 
+    def is_owned(self) -> bool:
+        """Tell if the owner lives."""
+        return registry.is_owned(self._writers.own.directory)
+
     def attach(self) -> None:
         """Take over what is configured by now, and let programs below know."""
         self._attachment.attach()
@@ -257,3 +261,12 @@ def client_from_environment() -> Client | None:
         )
     own = SpoolWriter(directory, connection.backlog, os.geteuid())
     return Client(connection, Writers(own, connection.parent))
+
+
+def living_client_from_environment() -> Client | None:
+    """Return that role, if there is one and its owner lives; else None."""
+    try:
+        client = client_from_environment()
+    except (ConfigurationError, SpoolError):
+        return None
+    return client if client is not None and client.is_owned() else None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from queuelog.attach.attachment import reason_to_stay
 from queuelog.base import class_name, obstacle, sink_id_of, writes_lines
+from queuelog.handlers import ServerHandler
 
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
@@ -15,7 +16,8 @@ class Entry(NamedTuple):
     """One handler of one logger; `logger` is "" for the root.
 
     `kept` says why every process keeps the handler to itself, "" if the arbiter owns it, and
-    `policy` when its file rolls over and how long backups are kept, "" if it is no file.
+    `policy` when its file rolls over and how long backups are kept, or which log server gets it; ""
+    if it is neither.
     """
 
     logger: str
@@ -40,6 +42,8 @@ def entry(logger: str, handler: logging.Handler, own: tuple[str, ...], *, by_wor
     if isinstance(handler, logging.FileHandler):
         path, policy = handler.baseFilename, _policy(handler)
         kept = kept or (obstacle(handler) if by_worker else "")
+    elif isinstance(handler, ServerHandler):
+        policy = f"sent to the log server {handler.server.address}, and kept until it has it"
     elif by_worker:
         kept = kept or "the application configures it; only one of the conf file can be owned"
     elif name and not reason_to_stay(handler, (name,)):

@@ -54,6 +54,7 @@ class Options(NamedTuple):
     queue: Any
     user: int | str | None
     listen: Listen | None = None
+    metrics: str | None = None
 
     @classmethod
     def checked(

@@ -1,7 +1,8 @@
 """The ends of all spools that this process writes to: its service's own, and those of others.
 
 A log file is found through its owner: whoever has a handler for a file that another process owns
-logs through that one, with no option, as a management command does beside its server.
+logs through that one, with no option, as a management command does beside its server. So is a log
+server on the same host.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import queue
 from contextlib import suppress
 
+from queuelog.handlers import ServerHandler
 from queuelog.spool import SpoolDirectory, SpoolWriter, registry
 
 
@@ -31,16 +33,22 @@ class Writers:
         self._owners = registry.Owners(self._parent, (os.geteuid(), self.own.child_uid))
 
     def for_handler(self, handler: logging.Handler) -> SpoolWriter:
-        """Return where the records of a handler go: to the living owner of its file, if any."""
-        if isinstance(handler, logging.FileHandler):
-            found = self._owners.of(handler.baseFilename)
-            if found is not None and found.path != self.own.directory.path:
-                writer = self._to(found)
-                with suppress(OSError, queue.Full):
-                    writer.enter()  # from now on the spool stays ...
-                if registry.is_owned(found):  # ... and its owner was still there then
-                    return writer
+        """Return where the records of a handler go: to the living owner of its file or server."""
+        found = self._owner_of(handler)
+        if found is not None and found.path != self.own.directory.path:
+            writer = self._to(found)
+            with suppress(OSError, queue.Full):
+                writer.enter()  # from now on the spool stays ...
+            if registry.is_owned(found):  # ... and its owner was still there then
+                return writer
         return self.own
+
+    def _owner_of(self, handler: logging.Handler) -> SpoolDirectory | None:
+        if isinstance(handler, logging.FileHandler):
+            return self._owners.of(handler.baseFilename)
+        if isinstance(handler, ServerHandler):
+            return self._owners.of_server(handler.server.address)
+        return None
 
     def reaches(self, queue: SpoolWriter) -> bool:
         """Tell if this process and its workers, whose user may have changed, may write there."""

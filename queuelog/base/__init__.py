@@ -10,6 +10,7 @@ from queuelog.base.descriptor import NO_DESCRIPTOR, Descriptor, opened
 from queuelog.base.directories import ELSEWHERE, own_directory, shared_parent
 from queuelog.base.filehandler import (
     WRITING,
+    can_roll_over,
     class_name,
     detach_stream,
     encode_text,
@@ -31,15 +32,18 @@ from queuelog.base.spec import (
     is_named,
     obstacle,
     place_of,
+    place_of_server,
+    place_of_sink,
     sink_id_of,
 )
 from queuelog.base.unpatched import native
 
 __all__ = [
     "ELSEWHERE", "NO_DESCRIPTOR", "WRITING", "Descriptor", "Place", "SinkSpec", "User", "acting_as",
-    "base_directory", "class_name",
+    "base_directory", "can_roll_over", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_named",
     "is_stdlib",
-    "native", "obstacle", "opened", "own_directory", "place_of", "preamble", "report", "rotates",
+    "native", "obstacle", "opened", "own_directory", "place_of", "place_of_server",
+    "place_of_sink", "preamble", "report", "rotates",
     "shared_parent", "sink_id_of", "write_line", "writes_lines",
 ]  # fmt: skip

@@ -53,6 +53,13 @@ class Address(NamedTuple):
         return cls(host, int(port))
 
 
+def local_names(address: str) -> list[str]:
+    """Return the addresses by which processes of this host know a server that listens at one."""
+    host, port, _ = Address.parse(address)
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host)  # noqa: S104  # nobody listens here
+    return [address] if loopback is None else [address, str(Address(loopback, port))]
+
+
 class LogServer(NamedTuple):
     """Where a log server is, and the absolute paths of the files by which both sides are known.
 

@@ -46,6 +46,12 @@ def rotates(handler: logging.Handler) -> bool:
     return hasattr(handler, "rolloverAt") or getattr(handler, "maxBytes", 0) > 0
 
 
+def can_roll_over(handler: logging.Handler) -> bool:
+    """Tell if there is a way in which the handler rolls its file over, whenever that is due."""
+    keeps = getattr(handler, "backupCount", 0) > 0 or hasattr(handler, "rolloverAt")
+    return hasattr(handler, "doRollover") and (keeps or not is_stdlib(handler, "doRollover"))
+
+
 def detach_stream(handler: Any) -> None:
     """Close the file object of a file handler; the handler would open its file again to write."""
     handler.acquire()  # another thread may be writing its last line to it

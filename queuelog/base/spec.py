@@ -23,7 +23,7 @@ from contextlib import suppress
 from logging import handlers
 from typing import Any, NamedTuple
 
-from queuelog.base.address import LogServer
+from queuelog.base.address import Address, LogServer
 from queuelog.base.filehandler import class_name, own_method, preamble
 
 _SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86400, "MIDNIGHT": 86400, "W": 604800}
@@ -145,7 +145,7 @@ class Place(NamedTuple):
     """Where a file is, through whatever links and mounts it is named.
 
     Device and inode of its directory, and its name there; of a directory that is not there, its
-    path is in the name.
+    path is in the name. Of a log server, those of the network that it is in, and its address.
     """
 
     device: int
@@ -161,6 +161,24 @@ def place_of(path: str) -> Place:
     except OSError:
         return Place(0, 0, os.path.join(directory, name))
     return Place(found.st_dev, found.st_ino, name)
+
+
+def place_of_server(address: str) -> Place:
+    """Return the place of a log server; two containers may have each a 127.0.0.1 of its own."""
+    host, port, path = Address.parse(address)
+    if path:
+        return place_of(path)
+    network = os.stat("/proc/self/ns/net")
+    host = "127.0.0.1" if host == "localhost" else host
+    return Place(network.st_dev, network.st_ino, str(Address(host, port)))
+
+
+def place_of_sink(sink_id: str) -> Place | None:
+    """Return where the file or the log server is that a sink writes to; None of another one."""
+    if is_file(sink_id):
+        return place_of(sink_id)
+    kind, _, address = sink_id.partition(":")
+    return place_of_server(address) if kind == "server" else None
 
 
 def is_file(sink_id: str) -> bool:

@@ -7,16 +7,32 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import queuelog
-from queuelog.commands import check, serve
-from queuelog.commands.command import MEANING, CommandError, Exit
+from queuelog.commands import check, metrics, recover, rotate, serve, status, tail
+from queuelog.commands.command import MEANING, CommandError, Exit, shown
 from queuelog.errors import QueuelogError
 
-COMMANDS = (check, serve)
+COMMANDS = (check, metrics, recover, rotate, serve, status, tail)
 
 _EXITS = "\n".join(f"  {code.value:<3}  {meaning}" for code, meaning in MEANING.items())
 _EPILOG = f"exit codes:\n{_EXITS}\n\nexample:\n  queuelog check -c gunicorn.conf.py app:app"
+
+
+class _PrintCompletion(argparse.Action):
+    """``--print-completion``, for which shtab is imported only then."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None
+    ) -> None:
+        try:
+            import shtab
+        except ImportError as error:
+            message = "shtab is not installed: pip install 'queuelog[cli]'"
+            raise CommandError(message) from error
+        print(shtab.complete(parser, values))
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     )
     version = f"queuelog {queuelog.__version__}"
     made.add_argument("--version", action="version", version=version, help="show it, and exit")
+    made.add_argument(
+        "--print-completion", action=_PrintCompletion, choices=("bash", "zsh"),
+        help="print a completion script for a shell, and exit; needs shtab",
+    )  # fmt: skip
     commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in COMMANDS:
         module.add_to(commands)
@@ -49,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except (CommandError, QueuelogError) as error:
-        print(f"queuelog: {error}", file=sys.stderr)
+        print(f"queuelog: {shown(str(error))}", file=sys.stderr)
         return error.code if isinstance(error, CommandError) else Exit.TROUBLE
 
 

@@ -23,6 +23,10 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
+# How shells complete an argument, as shtab has it: action.complete.
+FILE = {"bash": "_shtab_compgen_files", "zsh": "_files"}
+DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/"}
+
 MEANING = {
     Exit.DONE: "done, and nothing is wrong",
     Exit.TROUBLE: "trouble was found, or not all is done: the output says what",
@@ -38,6 +42,11 @@ class CommandError(Exception):
     def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
         super().__init__(message)
         self.code = code
+
+
+def shown(text: str) -> str:
+    """Return a text of somebody else's for a terminal, which it must not be able to control."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def add_command(
@@ -59,3 +68,8 @@ def add_command(
     )
     parser.set_defaults(run=run, takes_all=False)
     return parser
+
+
+def completed_by(action: argparse.Action, how: dict[str, str]) -> None:
+    """Let shells complete the values of an argument with `FILE` or `DIRECTORY`."""
+    action.complete = how  # type: ignore[attr-defined]

@@ -53,6 +53,9 @@ def add_to(commands: Commands) -> None:
         "--rate", type=int, metavar="N",
         help="records a second from one host, 0 for any number; default: 20000 from other hosts",
     )  # fmt: skip
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="serve Prometheus its metrics by HTTP"
+    )
     parser.add_argument("--spool", metavar="DIR", help="see the option of queuelog.start()")
     parser.add_argument("--backlog", type=int, metavar="BYTES", help="likewise")
 
@@ -70,9 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
     options = {"backlog": arguments.backlog} if arguments.backlog is not None else {}
     listen = _listen(arguments, systemd.passed_descriptors())
     configuration.apply()
-    queuelog.start(listen=listen, own="*", spool=arguments.spool, **options)
+    queuelog.start(
+        listen=listen, own="*", spool=arguments.spool, metrics=arguments.metrics, **options
+    )
     try:
         print("\n".join(f"listening on {one}" for one in lifecycle.addresses()), flush=True)
+        for one in lifecycle.metrics_addresses():
+            print(f"metrics at http://{one}/metrics", flush=True)
         systemd.notify("READY=1")
         while signal.sigwait(_SIGNALS) == signal.SIGHUP:
             systemd.notify("RELOADING=1", at_time=True)

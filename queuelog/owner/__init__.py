@@ -7,5 +7,6 @@ their sinks; counts of what was dropped, in the logs. Workers need nothing of th
     spools     all spools of one owner     lagging    ... and to those that fail
     listener   what the thread does         transfer   one sink's part of a batch, exactly once
     ledger     what has reached the sinks   ownership  lock, doorbell and ledger
-    foreign    `queue=`: another queue's way to the spool
+    status     what others are told of it   requests   what commands ask for
+    recovery   owns left spools for a while foreign    `queue=`: another queue's way to the spool
 """

@@ -20,7 +20,7 @@ from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import RecordPayload, SpoolWriter, frame, registry
+from queuelog.spool import RecordPayload, SpoolWriter, frame, registry, requests
 from queuelog.spool.backlog import publish, tag_in
 from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
@@ -93,6 +93,11 @@ class Delivery:
         return self._ownership.is_published
 
     @property
+    def is_interrupted(self) -> bool:
+        """Whether a batch has been begun, and comes again."""
+        return self._ledger.state.main.origin is not Origin.NEW
+
+    @property
     def held(self) -> bool:
         """Whether this process owns the spool."""
         return self._ownership.held
@@ -160,11 +165,14 @@ class Delivery:
         return more
 
     def lagging_since(self) -> dict[str, tuple[float, str]]:
-        """Return since when each sink lags, in seconds since the epoch, and why, by its id."""
+        """Return since when sinks fail, in seconds since the epoch, and why, by their ids.
+
+        One that waits for a server's answer lags, but does not fail.
+        """
         since, errors = self.lagging.since(), self.transfer.errors
-        found = {sink_id: errors.get(sink_id, "it was not tried yet") for sink_id in since}
+        found = {sink_id: errors[sink_id] for sink_id in since if sink_id in errors}
         self.transfer.errors = found  # what is no longer behind needs none
-        return {sink_id: (at, found[sink_id]) for sink_id, at in since.items()}
+        return {sink_id: (since[sink_id], why) for sink_id, why in found.items()}
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
@@ -178,6 +186,7 @@ class Delivery:
         """
         if self.held and self._ownership.mend():
             self._reader.segments.remove_stale()
+            requests.remove_unread(self.directory)
             self._forget_removed()
             self._report_drops()
             self._release()

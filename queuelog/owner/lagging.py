@@ -54,6 +54,7 @@ class Lagging:
     def add(self, sink_id: str) -> None:
         """Let a sink that failed lag behind, from the batch on that is being written."""
         main = self._ledger.state.main
+        self._since[sink_id] = time.time()
         marks = {sink_id: main.marks.pop(sink_id)} if sink_id in main.marks else {}
         offsets, ends = self._of(sink_id, main.offsets), self._of(sink_id, main.ends)
         self._ledger.state.lagging[sink_id] = Cursor(offsets, ends, marks, Origin.INTERRUPTED)

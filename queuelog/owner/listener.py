@@ -106,6 +106,7 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
         if time.monotonic() >= self._next_tidy:
             self._next_tidy = time.monotonic() + IDLE
             self.spools.tidy()
+        self.spools.answer_requests()
         more = self.spools.retry()
         batch = self.dequeue(block=not more)
         if batch is not None:

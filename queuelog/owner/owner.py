@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from queuelog.attach import attachment, environment
 from queuelog.attach.attachment import Attachment, Client
@@ -13,11 +13,13 @@ from queuelog.attach.environment import Connection
 from queuelog.attach.options import Options
 from queuelog.attach.writers import Writers
 from queuelog.base import User, base_directory, detach_stream, report, sink_id_of
+from queuelog.base.address import local_names
 from queuelog.errors import FileInUseError
 from queuelog.owner.foreign import ForeignListener, ForeignQueue
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.route import Tree
 from queuelog.spool import SpoolDirectory, SpoolWriter, registry
 from queuelog.spool.directory import new_path
 
@@ -101,6 +103,15 @@ class Owner:
             self._sinks.groups[user.uid] = user.groups
             self._writers.own.child_uid = user.uid
 
+    def serve(self, addresses: Iterable[str], tree: Tree) -> None:
+        """Let processes on this host find the log server here, and log through the spool.
+
+        Called before `start`. It listens at these addresses, and logs as `tree` does.
+        """
+        for address in addresses:
+            for name in local_names(address):
+                self._sinks.serve(name, tree)
+
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.
 
@@ -158,7 +169,8 @@ class Owner:
                 self._listener.spools.publish()  # its owner may be waiting for one of ours
                 raise
             return
-        detach_stream(handler)
+        if isinstance(handler, logging.FileHandler):
+            detach_stream(handler)
         self._elsewhere.append((handler, queue.directory.path))
         self._listener.spools.elsewhere.add(queue.directory.path)
 
@@ -177,6 +189,10 @@ class Owner:
         """Let the thread do it, which a disk has stalled, when it goes on."""
         self._listener.spools.change_sinks(lambda: self._take_over(handler, queue))
 
+    def spools(self) -> list[str]:
+        """Return the paths of the spools that this process owns."""
+        return self._listener.spools.paths()
+
     def stop(self) -> None:
         """Write what is in the spool, and put the handlers back."""
         environment.withdraw()
@@ -185,6 +201,7 @@ class Owner:
             self._writers.close()
             report("stop", "the disk does not answer: what is left is written at the next start")
             return
+        self._end_serving()
         with self._originals():
             try:
                 unwritten = self._drain()
@@ -196,6 +213,13 @@ class Owner:
                     )
             finally:
                 self._close()
+
+    def _end_serving(self) -> None:
+        """Log what clients have sent through the spool, while the handlers still lead there."""
+        if self._sinks.serves:
+            with contextlib.suppress(OSError):  # it is tried again, and said
+                self._listener.drain(DRAIN_WAIT)
+            self._sinks.end_serving()
 
     @contextlib.contextmanager
     def _originals(self) -> Iterator[None]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from queuelog.base import report
 from queuelog.errors import SpoolError
+from queuelog.owner import requests
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
@@ -45,7 +46,9 @@ class OwnedSpools:
         self._all = [self._own]  # the one that is due next comes first
         self._current = self._own  # whose batch was returned last
         self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
+        self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
         self._left_to_others: dict[str, float] = {}  # paths: until when
+        self._left_for: dict[str, dict[str, tuple[float, str]]] = {}  # why, by path and sink
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
         self._status = StatusPublisher(sinks)
@@ -74,12 +77,16 @@ class OwnedSpools:
         if self._own.held and (ours != self._published or not self._own.is_published):
             self._published = ours if _publish(self._own, ours) else None
 
+    def _beside(self) -> Iterable[str]:
+        """Return the paths of all spools beside our own, and of those with what we have written."""
+        beside = spools(os.path.dirname(self._own.directory.path))
+        return dict.fromkeys([*beside, *self.elsewhere])
+
     def take_over(self) -> None:
-        """Take over the spools that nobody owns, beside our own or with what we have written."""
+        """Take over the candidates that nobody owns."""
         mine = {delivery.directory.path for delivery in self._all}
         now = time.monotonic()
-        beside = spools(os.path.dirname(self._own.directory.path))
-        for path in dict.fromkeys([*beside, *self.elsewhere]):
+        for path in self.candidates():
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
@@ -108,6 +115,7 @@ class OwnedSpools:
         self._all.append(delivery)
 
     def _leave(self, delivery: Delivery, seconds: float) -> None:
+        self._left_for[delivery.directory.path] = delivery.lagging_since()
         delivery.release()
         self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
 
@@ -152,6 +160,10 @@ class OwnedSpools:
         if self._sinks.changes != changes:  # others may just be looking for the owner of a new file
             self.publish()
 
+    def answer_requests(self) -> None:
+        """Do what commands ask for, between two batches."""
+        requests.answer(self._held(), self._sinks)
+
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
@@ -163,9 +175,18 @@ class OwnedSpools:
         """Return the spools that are still ours: somebody may have removed one, and own it now."""
         return [delivery for delivery in self._all if delivery.held]
 
+    def paths(self) -> list[str]:
+        """Return the paths of the spools; any thread may ask."""
+        return [delivery.directory.path for delivery in self._held()]
+
     def lagging(self) -> list[str]:
         """Return the ids of the sinks that lag behind."""
         return [sink_id for delivery in self._held() for sink_id in delivery.lagging.ids()]
+
+    def failures(self) -> dict[str, str]:
+        """Return why sinks fail, by their ids, also in spools that were left to others for that."""
+        found = [*self._left_for.values(), *(one.lagging_since() for one in self._held())]
+        return {sink_id: why for one in found for sink_id, (_, why) in one.items()}
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""

@@ -77,14 +77,8 @@ class Transfer:
         except BaseException as error:  # a user's handler may raise anything, also SystemExit
             if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
-            elsewhere = self._sinks.is_owned_elsewhere(sink_id, error)
-            if not elsewhere and not isinstance(error, Unanswered):
-                report(
-                    f"sink {sink_id}",
-                    f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and "
-                    f"tried again until they are written",
-                )
-            self.errors[sink_id] = str(error) or repr(error)
+            if not isinstance(error, Unanswered):
+                self._failed(sink_id, error)
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)
             if cursor.marks.get(sink_id, Mark()).token is not None:
@@ -97,6 +91,15 @@ class Transfer:
         self.records += len(items)
         sink.records += len(items)
         return True
+
+    def _failed(self, sink_id: str, error: BaseException) -> None:
+        self.errors[sink_id] = str(error) or repr(error)
+        if not self._sinks.is_owned_elsewhere(sink_id, error):
+            report(
+                f"sink {sink_id}",
+                f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and tried "
+                f"again until they are written",
+            )
 
     def _save(self, cursor: Cursor, sink_id: str, before: int, mark: Mark) -> None:
         # Between two pieces, since a batch with many rollovers takes longer than a fork may wait;

@@ -81,8 +81,14 @@ class Clients:
         """Return how many records of a client are kept; it is known from now on."""
         if client not in self._offsets:
             self._add(client, self._elsewhere(bytes.fromhex(client)))
-        (count,) = _COUNT.unpack_from(self._map, self._offsets[client] + _AT)
-        return int(count)
+        return self.kept(client)
+
+    def kept(self, client: str) -> int:
+        """Return how many records of a client are kept; changes nothing, for another thread."""
+        at = self._offsets.get(client)
+        if at is None:
+            return self._elsewhere(bytes.fromhex(client))
+        return int(_COUNT.unpack_from(self._map, at + _AT)[0])
 
     def keep(self, client: str, count: int) -> None:
         """Remember that so many records of a client are kept, whatever happens to this process."""

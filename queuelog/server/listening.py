@@ -12,7 +12,7 @@ import ipaddress
 import os
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from queuelog.base.address import Address
@@ -79,14 +79,26 @@ def _tls(options: Listen) -> ssl.SSLContext | None:
 
 
 def _tcp(options: Listen, tls: ssl.SSLContext | None, address: Address) -> Iterator[Listener]:
-    """Listen on each address of a host."""
+    for sock in open_tcp(address, lambda host: _check(options, address, host)):
+        yield _listener(options, sock, tls)
+
+
+def open_tcp(
+    address: Address, check: Callable[[str], None] | None = None
+) -> Iterator[_socket.socket]:
+    """Listen on each address of a host, if `check` lets each of them pass.
+
+    Raises:
+        ListenError: an address is in use, is not of this host, or needs rights.
+    """
     flags = _socket.AI_PASSIVE
     with _errors(str(address)):
         found = _socket.getaddrinfo(
             address.host, address.port, 0, _socket.SOCK_STREAM, _socket.IPPROTO_TCP, flags
         )
     for family, where in dict.fromkeys((family, where) for family, *_, where in found):
-        _check(options, address, str(where[0]))
+        if check is not None:
+            check(str(where[0]))
         sock = _socket.socket(family, _socket.SOCK_STREAM)
         try:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
@@ -98,12 +110,12 @@ def _tcp(options: Listen, tls: ssl.SSLContext | None, address: Address) -> Itera
         except BaseException:
             sock.close()
             raise
-        yield _listener(options, sock, tls)
+        sock.setblocking(False)
+        yield sock
 
 
 def _listener(options: Listen, sock: _socket.socket, tls: ssl.SSLContext | None) -> Listener:
     host, port, *_ = sock.getsockname()
-    sock.setblocking(False)
     proved = tls is not None and options.cafile is not None
     return Listener(sock, str(Address(host, port)), tls, _is_local(host) or proved)
 

@@ -84,6 +84,10 @@ class LogServer(PausableThread):
         if not self.listeners:
             self._loop.call_later(_AGAIN, self._listen_later)
 
+    def kept(self, client: str) -> int:
+        """Return how many records of a client are here; for any thread."""
+        return self._clients.kept(client)
+
     def _is_pausing(self) -> bool:
         return self.stopping
 

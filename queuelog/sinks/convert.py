@@ -7,11 +7,13 @@ that writes. Should a configuration have changed meanwhile, neither is lost.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from queuelog.base import encode_text, report
 from queuelog.sinks.protocol import interrupts
 from queuelog.sinks.received import ReceivedRecord
 from queuelog.spool import RecordPayload
+from queuelog.wire import plain
 
 
 def line_of(handler: logging.FileHandler, payload: bytes) -> bytes | None:
@@ -41,3 +43,15 @@ def record_payload(created: float, line: bytes) -> bytes:
     """Return a line as the payload of a record, whose message it is."""
     text = line.decode(errors="backslashreplace").rstrip("\n")
     return RecordPayload({"msg": text, "created": created}, text, text).encode()
+
+
+def sent_attributes(created: float, payload: bytes) -> dict[str, Any]:
+    """Return a record's payload as a log server takes it; what is none says so in its message."""
+    try:
+        sent = RecordPayload.decode(payload)
+    except (ValueError, RecursionError) as error:
+        message = f"a process has logged what is no record: {error}"
+        report("no record", message, log=False)
+        return plain({"name": "queuelog", "levelno": logging.ERROR, "created": created}, message)
+    texts = (sent.message, sent.text, str(sent.attributes.get("msg")))
+    return plain(sent.attributes, next(text for text in texts if text is not None))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from queuelog.base import (
     User,
     acting_as,
+    can_roll_over,
     detach_stream,
     opened,
     preamble,
@@ -73,6 +74,29 @@ class FileSink(Sink):
         size = self._file.end
         at, left = self._rollover.next(size or 0)
         return SinkStatus(sink_id, size, at, left, self.records, self._bytes)
+
+    @property
+    def can_roll_over(self) -> bool:
+        """Whether its handler can, whenever that is due."""
+        return can_roll_over(self.handler)
+
+    def roll_over(self) -> bool:
+        """Roll over now; what was logged before, and comes late, belongs to the backup.
+
+        Raises:
+            FileInUseError: another process owns the file.
+            OSError: it failed; nothing is lost.
+        """
+        with acting_as(self.user):
+            if not self._file.size():
+                return False
+            now, identity = time.time(), self._file.path_identity()
+            self._rollover.roll_over(now, identity, end=now)
+            self._file.close()
+            if self._rollover.waits:
+                raise OSError(self._rollover.error)
+            self._file.size()  # there is a new one, and its lock keeps others away
+        return True
 
     def claim(self) -> None:
         """Own the file, if it is there and can be opened; harmless if it is ours.

@@ -87,6 +87,20 @@ class Sink(ABC):
             OSError: it failed for now; call it again later.
         """
 
+    @property
+    def can_roll_over(self) -> bool:
+        """Whether there is a file, and a policy of how it rolls over."""
+        return False
+
+    def roll_over(self) -> bool:
+        """Roll the file over now, between two batches; return False if it is empty.
+
+        Raises:
+            OSError: it failed, or another process owns the file.
+            Exception: a user's handler may raise anything.
+        """
+        return False
+
     def awaits(self) -> Awaited | None:
         """Return where the answer comes to what was `Unanswered`; None if none is awaited."""
         return None

@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import detach_stream, is_stdlib, opened, report
+from queuelog.base import can_roll_over, detach_stream, is_stdlib, opened, report
 from queuelog.sinks.convert import record_payload
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink, interrupts
 from queuelog.sinks.received import ReceivedRecord
@@ -102,6 +102,20 @@ class RecordSink(Sink):
     def resume(self, items: Items, mark: Mark) -> int:
         """Go on at the record that was interrupted: nobody can know how far the handler was."""
         return mark.done
+
+    @property
+    def can_roll_over(self) -> bool:
+        """Whether its handler has a file, and can."""
+        return isinstance(self.handler, logging.FileHandler) and can_roll_over(self.handler)
+
+    def roll_over(self) -> bool:
+        """Let the handler roll over now; it decides what becomes of an empty file."""
+        self.handler.acquire()
+        try:
+            self.handler.doRollover()
+        finally:
+            self.handler.release()
+        return True
 
     def tick(self, now: float) -> None:
         """Close a file that was moved away: it is complete."""

@@ -20,18 +20,20 @@ from queuelog.base import (
     file_id,
     is_file,
     is_named,
-    place_of,
+    place_of_sink,
     report,
     rotates,
     sink_id_of,
     writes_lines,
 )
-from queuelog.errors import FileInUseError
+from queuelog.base.spec import server_id
+from queuelog.errors import ConfigurationError, FileInUseError
 from queuelog.handlers import ServerHandler
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Awaited, Items, Sink
 from queuelog.sinks.record import RecordSink
 from queuelog.sinks.remote import RemoteSink
+from queuelog.sinks.route import RouteSink, Tree
 from queuelog.spool import Target
 from queuelog.spool.merge import Groups
 from queuelog.spool.status import SinkStatus
@@ -98,7 +100,7 @@ class Sinks:
         if isinstance(sink, RecordSink) and sink.handler is handler:
             return  # it hangs on a further logger now
         if isinstance(handler, ServerHandler):
-            self._replace(sink_id, RemoteSink(handler.server, handler))
+            self._add_server(sink_id, handler)
         elif not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
             self._replace(sink_id, RecordSink(sink_id, handler))
         elif not isinstance(sink, FileSink):
@@ -109,6 +111,33 @@ class Sinks:
             sink.user = None
             sink.use(handler)
             sink.claim()
+
+    def _add_server(self, sink_id: str, handler: ServerHandler) -> None:
+        sink = self._sinks.get(sink_id)
+        if isinstance(sink, RouteSink):
+            raise ConfigurationError(
+                f"{handler!r} would send to the log server {handler.server.address}, which is this "
+                f"process: what it logs is here already. Leave the handler out"
+            )
+        if isinstance(sink, RemoteSink) and sink.server == handler.server:
+            sink.handler, sink.user = handler, None
+        else:
+            self._replace(sink_id, RemoteSink(handler.server, handler))
+
+    def serve(self, address: str, tree: Tree) -> None:
+        """Log here what other processes have for the log server at an address, this one."""
+        self._replace(server_id(address), RouteSink(tree))
+
+    @property
+    def serves(self) -> bool:
+        """Whether this process is a log server."""
+        return any(isinstance(sink, RouteSink) for sink in self._sinks.values())
+
+    def end_serving(self) -> None:
+        """Leave what comes from now on to another log server."""
+        for sink in self._sinks.values():
+            if isinstance(sink, RouteSink):
+                sink.end()
 
     def _replace(self, sink_id: str, new: Sink) -> None:
         old = self._sinks.pop(sink_id, None)
@@ -121,14 +150,19 @@ class Sinks:
     def _add(self, sink_id: str, sink: Sink) -> None:
         self._sinks[sink_id] = sink
         self.changes += 1
-        if is_file(sink_id):
-            self._places[place_of(sink_id)] = sink_id
+        place = self._place_of(sink_id)
+        if place is not None:
+            self._places[place] = sink_id
+
+    def _place_of(self, sink_id: str) -> Place | None:
+        """Return where a sink is that other processes find here; None if they don't."""
+        is_found = is_file(sink_id) or isinstance(self._sinks.get(sink_id), RouteSink)
+        return place_of_sink(sink_id) if is_found else None
 
     def _known_as(self, sink_id: str) -> str:
         """Return the id of the sink that writes the same file, if there is one."""
-        if sink_id in self._sinks or not is_file(sink_id):
-            return sink_id
-        return self._places.get(place_of(sink_id), sink_id)
+        place = None if sink_id in self._sinks else place_of_sink(sink_id)
+        return sink_id if place is None else self._places.get(place, sink_id)
 
     def _shared_by(self, user: User | None, sink_id: str) -> str:
         """Return the id of the sink that writes the same file, if `user` can rely on it.
@@ -182,7 +216,7 @@ class Sinks:
             return RemoteSink(found.log_server(), user=user)
         # As this process: that user may not be able to read Python's own files, which may be
         # imported now, and what is not found once is not looked for again.
-        handler = _build(found._replace(path=sink_id), trusted=user is None)
+        handler = _build(found._replace(path=sink_id))
         made = FileSink(self._schedules.get(sink_id, handler), user)
         made.use(handler)
         made.claim()
@@ -256,8 +290,9 @@ class Sinks:
 
     def places(self) -> list[Place]:
         """Return where the files of all sinks are by now: a directory may have been made anew."""
-        ids = sorted(filter(is_file, self._sinks), key=lambda known: known not in self._added)
-        self._places = {place_of(sink_id): sink_id for sink_id in ids}  # those of workers yield
+        ids = sorted(self._sinks, key=lambda known: known not in self._added)  # workers' yield
+        found = ((self._place_of(sink_id), sink_id) for sink_id in ids)
+        self._places = {place: sink_id for place, sink_id in found if place is not None}
         return list(self._places)
 
     def names(self) -> list[str]:
@@ -272,6 +307,10 @@ class Sinks:
     def is_ready(self, sink_id: str) -> bool:
         """Tell if a sink has an answer to what was sent."""
         return sink_id in self._sinks and self._sinks[sink_id].is_ready()
+
+    def at(self, place: Place) -> str | None:
+        """Return the id of the sink whose file is there; None if there is none."""
+        return self._places.get(place)
 
     def statuses(self, first: Iterable[str]) -> list[SinkStatus]:
         """Return what others may know of the sinks; begin with those whose ids are in `first`."""
@@ -338,11 +377,12 @@ class Sinks:
                 sink.close()  # the application may use its handler again
 
 
-def _build(found: SinkSpec, *, trusted: bool) -> logging.FileHandler:
+def _build(found: SinkSpec) -> logging.FileHandler:
+    """Return a handler for the file of a specification; a plain one, if that is all one can make.
+
+    Of a class of the user's own, from an earlier run, the lines are complete without it.
+    """
     try:
         return found.build()
     except Exception:
-        if not trusted:
-            raise
-        # A class of the user's own, from an earlier run: its lines are complete without it.
         return logging.FileHandler(found.path, delay=True)

@@ -13,15 +13,14 @@ import logging
 import secrets
 import time
 from contextlib import suppress
-from typing import Any
 
-from queuelog.base import User, acting_as, is_stdlib, report
+from queuelog.base import User, acting_as, is_stdlib
 from queuelog.base.address import Address, LogServer
-from queuelog.sinks.convert import record_payload
+from queuelog.sinks.convert import record_payload, sent_attributes
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink, Unanswered
 from queuelog.sinks.received import ReceivedRecord
-from queuelog.spool import RecordPayload, frame
-from queuelog.wire import encode, plain
+from queuelog.spool import frame
+from queuelog.wire import encode
 from queuelog.wire.connection import Connection, Credentials, Endpoint, endpoints
 
 PATIENCE = 0.02  # seconds that the other sinks wait for a server that is used to answer so soon
@@ -103,7 +102,7 @@ class RemoteSink(Sink):
         Raises:
             Unanswered, OSError: as `write`.
         """
-        if mark.token is None:
+        if not isinstance(mark.token, list):  # none, or that of a server that routed them: `route`
             return mark.done
         client, first = mark.token
         if mark.done < len(items):
@@ -174,7 +173,7 @@ class RemoteSink(Sink):
         records: list[bytes] = []
         size = 0
         for created, payload in items[connection.sent - first :]:
-            record = encode(_attributes(created, payload), connection.limit)
+            record = encode(sent_attributes(created, payload), connection.limit)
             if records and size + len(record) > most:
                 connection.send(connection.sent, records)
                 records, size = [], 0
@@ -255,15 +254,3 @@ class _Endpoints:
         self._found = self._found[1:] + self._found[:1]
         if time.monotonic() > self._again:
             self._found = []
-
-
-def _attributes(created: float, payload: bytes) -> dict[str, Any]:
-    """Return a record's payload as it is sent; what is none becomes a record that says so."""
-    try:
-        sent = RecordPayload.decode(payload)
-    except (ValueError, RecursionError) as error:
-        message = f"a process has logged what is no record: {error}"
-        report("remote", message, log=False)
-        return plain({"name": "queuelog", "levelno": logging.ERROR, "created": created}, message)
-    texts = (sent.message, sent.text, str(sent.attributes.get("msg")))
-    return plain(sent.attributes, next(text for text in texts if text is not None))

@@ -40,6 +40,7 @@ class Rollover:
         self._backups: deque[Backup] = deque(maxlen=64)
         self._begin = float("-inf")  # records created before belong to a backup
         self._next_try = 0.0
+        self.error = ""  # of the last try, while it waits
         self.use(handler)
 
     def use(self, handler: logging.FileHandler) -> None:
@@ -129,14 +130,18 @@ class Rollover:
                 return bisect_left(lines, end, start + 1, key=itemgetter(0))
         return len(lines)
 
-    def roll_over(self, created: float, identity: tuple[int, int]) -> None:
+    def roll_over(
+        self, created: float, identity: tuple[int, int], end: float | None = None
+    ) -> None:
         """Let the handler roll the closed file over, for a line that was created then.
 
-        `identity` is the file's device and inode. If it fails, that is reported, and tried again
-        later: the file becomes too long, but nothing is lost.
+        `identity` is the file's device and inode, and `end` when its period ends, if that is not
+        when its handler says. If it fails, that is reported, and tried again later: the file
+        becomes too long, but nothing is lost.
         """
         handler = self.handler
-        end = getattr(handler, "rolloverAt", 0.0)
+        end = getattr(handler, "rolloverAt", 0.0) if end is None else end
+        self._next_try = 0.0
         failed: list[tuple[str, str]] = []
         try:
             if not is_stdlib(handler, "doRollover"):
@@ -148,7 +153,8 @@ class Rollover:
                 raise
             self._next_try = time.monotonic() + _RETRY
             path = handler.baseFilename
-            report(f"rollover {path}", f"cannot roll over {path}: {error!r}")
+            self.error = f"cannot roll over {path}: {error!r}"
+            report(f"rollover {path}", self.error)
             return
         finally:
             self._unfinished = failed[0] if failed and is_stdlib(handler, "doRollover") else None

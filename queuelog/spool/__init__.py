@@ -11,9 +11,10 @@ knows, nor how a record is written.
     writer     appends to this process's     merge       batches of them
     tail       this process's segments       doorbell    wakes the reader
     backlog    how much room there is        reserve     room that the owner keeps
-    sources    which logger, at which level
+    sources    which logger, at which level  onlooker    a segment, for those who are not its owner
     spoolfile  a file that is written here   registry    who owns it, and what
     status     what the owner says of it    gather      many records' frames at once
+    requests   what commands ask it for
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """

@@ -7,6 +7,7 @@
     SPOOL/consumed      how many bytes of the segments there are have been dealt with (`backlog`)
     SPOOL/reserve       room, for when something else has filled the file system
     SPOOL/bell          FIFO: a writer rings when it has written
+    SPOOL/*.request     what a command asks the owner for, and SPOOL/*.answer (`requests`)
     SPOOL/<uid>/        one directory a user that may write
         <pid>-<start>-<tag>-<n>     segments, each with one writer, for one slot (see `tail`)
         ...-<n>+<offset>            one that another owner has read up to there, and handed over
@@ -294,6 +295,15 @@ def _groups(uid: int) -> frozenset[int]:
     except KeyError:
         return frozenset()
     return frozenset(os.getgrouplist(name, gid))
+
+
+def may_have_records(name: str) -> bool:
+    """Tell by its file name if something is a segment that records may be written to.
+
+    One without a tag says only that its writer is there.
+    """
+    found = _SEGMENT_NAME.fullmatch(name)
+    return found is not None and found[1] is not None
 
 
 def is_plain(found: os.stat_result, uid: int) -> bool:

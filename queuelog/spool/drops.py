@@ -143,11 +143,14 @@ class Dropped:
                 os.unlink(self._path)
 
 
-def collect(directory: SpoolDirectory) -> Iterator[Dropped]:
-    """Yield every file with a count; what is not one is passed over."""
+def collect(directory: SpoolDirectory, access: int = os.O_RDWR) -> Iterator[Dropped]:
+    """Yield every file with a count; what is not one is passed over.
+
+    Who only looks has `os.O_RDONLY` as `access`.
+    """
     for uid, name in directory.drops():
         path = os.path.join(directory.incoming(uid), name)
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = access | os.O_NOFOLLOW | os.O_NONBLOCK
         with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
             if is_plain(found, uid) and _HEADER.size < found.st_size < _MAX_SIZE:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from queuelog.base import Place, base_directory, opened, own_directory, place_of
+from queuelog.base import Place, base_directory, opened, own_directory, place_of, place_of_server
 from queuelog.base.locks import MEMORY, is_locked, try_lock
 from queuelog.base.processes import writers_of
 from queuelog.errors import SpoolError
@@ -80,6 +80,8 @@ def read(directory: SpoolDirectory) -> Registry | None:
         fields = json.loads(os.read(fd, _MOST))
         if fields.get("format") == FORMAT:
             found = Registry(**fields)
+            if not type(found.owner) is type(found.limit) is int:
+                return None
             return found._replace(files=[Place(*place) for place in found.files])
     return None
 
@@ -108,10 +110,10 @@ def visible(users: Collection[int] | None, parent: str | None = None) -> Iterato
             yield directory
 
 
-def _living(
-    users: Collection[int], parent: str | None = None
+def living(
+    users: Collection[int] | None, parent: str | None = None
 ) -> Iterator[tuple[SpoolDirectory, Registry]]:
-    """Yield the spools of living owners, and what they say that they own."""
+    """Yield the spools of living owners, and what they say that they own; users as of `visible`."""
     for directory in visible(users, parent):
         found = read(directory) if is_owned(directory) else None
         if found and not found.taken_over:
@@ -169,14 +171,20 @@ class Owners:
 
     def of(self, path: str) -> SpoolDirectory | None:
         """Return the spool of the owner of a log file; None if there is none."""
-        users = frozenset(_believed(path))
+        return self._at(place_of(path), frozenset(_believed(path)))
+
+    def of_server(self, address: str) -> SpoolDirectory | None:
+        """Return the spool of the log server at an address, of root's or this user's; or None."""
+        return self._at(place_of_server(address), frozenset((0, os.geteuid())))
+
+    def _at(self, place: Place, users: frozenset[int]) -> SpoolDirectory | None:
         if users not in self._found:
             self._found[users] = self._look(users)
-        return self._found[users].get(place_of(path))
+        return self._found[users].get(place)
 
     def _look(self, users: frozenset[int]) -> dict[Place, SpoolDirectory]:
         places: dict[Place, SpoolDirectory] = {}
-        for directory, found in _living(users, self._parent):
+        for directory, found in living(users, self._parent):
             if None not in map(directory.may_write, self._uids):
                 places = {**dict.fromkeys(found.files, directory), **places}
         return places
@@ -196,7 +204,7 @@ def _believed(path: str) -> set[int]:
 def _other_owners(path: str) -> Iterator[tuple[SpoolDirectory, Registry]]:
     """Yield the living owners of a log file that are other processes, and their spools."""
     place = place_of(path)
-    for directory, found in _living(_believed(path)):
+    for directory, found in living(_believed(path)):
         if place in found.files and found.owner != os.getpid():
             yield directory, found
 

@@ -7,6 +7,7 @@ import queue
 import pytest
 
 import queuelog
+from queuelog.handlers import ServerHandler
 
 
 @pytest.fixture
@@ -51,6 +52,18 @@ POLICIES = {
         HANDLERS.TimedRotatingFileHandler(path, when="W1", backupCount=4)
     ),
 }
+
+
+def test_a_log_server_is_named(tree):
+    """It needs no `own`: what is sent to it is the arbiter's, as a file is."""
+    logger, _ = tree
+    logger.addHandler(ServerHandler("[::1]:9020"))
+    (entry,), problems = described(logger)
+    assert str(entry) == (
+        "described: queuelog.handlers.ServerHandler: owned by the arbiter; "
+        "sent to the log server [::1]:9020, and kept until it has it"
+    )
+    assert not problems
 
 
 @pytest.mark.parametrize("policy", POLICIES)

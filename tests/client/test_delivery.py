@@ -36,6 +36,14 @@ def test_what_is_logged_is_at_the_server_as_it_was(program, log_server):
     assert third["msg"] == "alone"
 
 
+@pytest.mark.parametrize("kind", ["ini", "dictionary"])
+def test_a_configuration_names_it(program, log_server, kind):
+    """By its class, with arguments, as every handler; relative paths are those of the moment."""
+    server = log_server("ours")
+    program(server.start(), kind)
+    assert server.messages() == ["configured"]
+
+
 def test_a_server_that_comes_later_gets_all(background, log_server):
     """It is down at the start and for long; nothing is lost, and nothing doubled."""
     server = log_server()
@@ -55,6 +63,7 @@ def test_what_waits_when_a_service_ends_is_sent_by_the_next(background, log_serv
     _, errors = client.communicate("end\n")
     assert "the records stay in the spool, and are written at the next start" in errors
     assert f"server:{server.address}" in errors
+    assert "Logging error" not in errors, "it is not sent without an owner"
     assert segments(the_spool(spool))
     server.start()
     after = background("log_numbers", server.address, "a", 100, 1, 1)

@@ -68,7 +68,7 @@ def test_a_reader_who_goes_is_no_error():
     os.close(reads)
     try:
         done = subprocess.run(
-            [COMMAND, "--version"], stdout=writes, stderr=subprocess.PIPE, check=False
+            [COMMAND, "status", "--json"], stdout=writes, stderr=subprocess.PIPE, check=False
         )
     finally:
         os.close(writes)

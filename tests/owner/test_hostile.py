@@ -181,18 +181,31 @@ def snapshot(arbiter):
     [
         ("subprocess.Popen", "{}"), ("logging.handlers.SMTPHandler", "{}"), ("os.system", "{}"),
         ("logging.FileHandler", '{"mode": "w"}'), ("logging.FileHandler", '{"encoding": "rot13"}'),
-        ("logging.FileHandler", '{"encoding": 5}'), ("logging.FileHandler", "[]"),
+        ("logging.FileHandler", '{"encoding": 5}'),
         ("logging.handlers.RotatingFileHandler", '{"maxBytes": [1]}'),
         ("logging.handlers.RotatingFileHandler", '{"maxBytes": 1, "backupCount": 1000000000}'),
         ("logging.handlers.TimedRotatingFileHandler", '{"when": "X"}'),
         ("logging.handlers.TimedRotatingFileHandler", '{"when": "S", "interval": 0}'),
     ],
 )  # fmt: skip
-def test_a_class_or_an_argument_that_is_not_allowed_is_refused(arbiter, cls, args):
-    """Also in a directory that is."""
-    arbiter.segment(described(arbiter.allowed / "a.log", cls, args))
+def test_a_class_or_an_argument_that_is_not_allowed_becomes_a_plain_file(arbiter, cls, args):
+    """No such thing is made, and no line is lost: it may be a class of an earlier configuration."""
+    path = arbiter.allowed / "a.log"
+    arbiter.segment(described(path, cls, args))
     arbiter.check()
-    assert not (arbiter.allowed / "a.log").exists()
+    assert path.read_bytes() == b"evil\n"
+    assert path.stat().st_uid == NOBODY
+    arbiter.segment(described(arbiter.home / "b.log", cls, args), "1-1-2")
+    arbiter.check()
+    assert not (arbiter.home / "b.log").exists()
+
+
+def test_what_is_no_description_is_refused(arbiter):
+    """There is no file that it could be for."""
+    path = arbiter.allowed / "a.log"
+    arbiter.segment(described(path, args="[]"))
+    arbiter.check()
+    assert not path.exists()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 from contextlib import contextmanager
@@ -37,6 +38,21 @@ def writer():
 
 
 # --- the owner
+
+
+def addresses():
+    """Return where this process receives records from others."""
+    return lifecycle.addresses()
+
+
+def spools_of_this_process():
+    """Return how many spools this process owns."""
+    return len(listener().spools._all)
+
+
+def queue_of(handler):
+    """Return the path of the spool that a queue handler writes to."""
+    return handler.queue.directory.path
 
 
 def sinks():
@@ -78,6 +94,13 @@ def retry():
 def tidy_soon():
     """Let the listener do in its next turn what it does about once a second."""
     listener()._next_tidy = 0.0
+
+
+def tidy():
+    """Do now what the listener of this process, an arbiter, does about once a second."""
+    listener().pause()
+    listener().spools.tidy()
+    listener().resume()
 
 
 def let_pass(spools, seconds):
@@ -127,6 +150,13 @@ def waits_for_a_stalled_disk(seconds):
 def hooks_into_forks():
     """Tell if this process has registered anything to be called around forks."""
     return fork.register.cache_info().currsize > 0
+
+
+def be_on_another_host():
+    """Let a forked child be a process that nobody has forked, and that finds no server's spool."""
+    lifecycle._role = None
+    logging.getLogger().handlers.clear()
+    spool_registry.Owners.of_server = lambda *_: None
 
 
 def takes_part_in_forks():
@@ -188,6 +218,11 @@ def segments(directory=None):
 def spool_writer(directory, limit=1 << 20):
     """Return a writer to a spool."""
     return SpoolWriter(directory, limit)
+
+
+def make_small_segments(size):
+    """Let this process and its children go on to another segment after so many bytes."""
+    writer()._segment_size = size
 
 
 def before_the_next_write(function):
@@ -282,13 +317,17 @@ def cut_the_next_write(after):
     follow._write_all = write
 
 
-def die_behind_the_next_write():
-    """Let this process be killed when a log file is written, and before the ledger says so."""
-    real = follow._write_all
+def die_behind_the_next_write(passed=0):
+    """Let this process be killed when a log file is written, and before the ledger says so.
+
+    So many writes are passed before.
+    """
+    real, left = follow._write_all, iter(range(passed))
 
     def write(fd, data):
         real(fd, data)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     follow._write_all = write
 

@@ -12,9 +12,10 @@ from waiting import wait_for
 
 
 def alive(pid):
-    """Tell if a process runs; a zombie does not."""
+    """Tell if a process runs; a zombie does not, once all its threads, which hold files, are gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 

@@ -1,11 +1,13 @@
 """Programs of test_delivery.py."""
 
 import logging
+import logging.config
 import os
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import inside
 from prelude import ARGUMENTS, add, add_log, content, in_child, in_worker, root, start
@@ -143,3 +145,35 @@ def a_server_that_is_down_is_handle_errors():
     root.info("first")
     root.info("second")
     handler.close()
+
+
+CONFIG = """
+[loggers]
+keys=root
+[handlers]
+keys=server
+[formatters]
+keys=
+[logger_root]
+level=INFO
+handlers=server
+[handler_server]
+class=queuelog.handlers.ServerHandler
+args=({address!r},)
+kwargs={{"secret_file": "secret"}}
+"""
+
+
+def a_configuration_names_it():
+    Path("secret").write_text("ours\n")
+    if ARGUMENTS[1] == "ini":
+        Path("log.ini").write_text(CONFIG.format(address=ARGUMENTS[0]))
+        logging.config.fileConfig("log.ini")
+    else:
+        handler = {"address": ARGUMENTS[0], "secret_file": "secret", "level": "INFO"}
+        handlers = {"server": {"class": "queuelog.handlers.ServerHandler", **handler}}
+        root = {"level": "INFO", "handlers": ["server"]}
+        logging.config.dictConfig({"version": 1, "handlers": handlers, "root": root})
+    start()
+    logging.getLogger("app").info("configured")
+    queuelog.stop()

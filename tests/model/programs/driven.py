@@ -10,8 +10,9 @@ import sys
 import time
 from contextlib import suppress
 
+from processes import alive
 from service import ROLLING, Arbiter, run_and_exit
-from system import ANSWER, MAIL, WrongError, enter_container, is_alive, real, wait_until
+from system import ANSWER, MAIL, WrongError, enter_container, real, wait_until
 
 
 class Driven:
@@ -32,7 +33,7 @@ class Driven:
     @property
     def alive(self):
         """Whether the process runs."""
-        return is_alive(self.pid)
+        return alive(self.pid)
 
     def send(self, *call):
         """Tell the process to do something, and do not wait."""

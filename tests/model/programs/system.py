@@ -89,15 +89,6 @@ def enter_container():
     run("mount", "-t", "tmpfs", "-o", f"size={DISKS[MEMORY]},mode=1777", "tmpfs", MEMORY)
 
 
-def is_alive(pid):
-    """Tell if a process runs; a zombie does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def writers(path):
     """Return the process ids of those that have a file, or a backup of it, open for writing."""
     return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _writes(pid, path)]

@@ -1,0 +1,96 @@
+"""Programs of test_same_host.py."""
+
+import logging
+import os
+import signal
+import sys
+
+import inside
+from prelude import ARGUMENTS, add, add_log, content, in_child, raises, root, start
+from waiting import wait_for
+
+import queuelog
+from queuelog.handlers import ServerHandler
+
+ADDRESS = ARGUMENTS[0] if ARGUMENTS else ""
+
+
+def serve():
+    """Serve until a line comes: ADDRESS."""
+    add_log()
+    start(listen=ADDRESS)
+    print("serves", flush=True)
+    sys.stdin.readline()
+    queuelog.stop()
+
+
+def log_numbers():
+    """Log numbers from several processes, then end as told: ADDRESS NAME COUNT PROCESSES."""
+    _, name, count, processes = ARGUMENTS
+    root.addHandler(ServerHandler(ADDRESS))
+    start()
+    print(inside.queue_of(root.handlers[0]), flush=True)
+    children = []
+    for worker in range(int(processes)):
+        pid = os.fork()
+        if pid == 0:
+            for number in range(worker, int(count), int(processes)):
+                logging.getLogger(f"app.{name}").info("%s %d", name, number)
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    print("logged", flush=True)
+    if sys.stdin.readline() == "die\n":
+        os.kill(os.getpid(), signal.SIGKILL)
+    queuelog.stop()
+
+
+def levels_and_handlers_are_those_of_the_server():
+    logging.getLogger("app.db").setLevel(logging.ERROR)
+    add_log()
+    start(listen=ADDRESS)
+    (address,) = inside.addresses()
+
+    def client():
+        root.handlers[:] = [ServerHandler(address.replace("127.0.0.1", "localhost"))]
+        queuelog.setup()
+        logging.getLogger("app.db").setLevel(logging.NOTSET)
+        logging.getLogger("app.db").info("filtered by the server")
+        logging.getLogger("app.db.pool").error("passed")
+        logging.getLogger("app").info("passed, too")
+
+    in_child(client)
+    wait_for(lambda: content("app.log").count("\n") == 2, "both lines")
+    queuelog.stop()
+    print(content("app.log"), end="")
+
+
+def what_has_no_room_in_the_server_is_not_dropped():
+    add(logging.FileHandler(os.path.abspath("gone/app.log"), delay=True), "%(message)s")
+    start(listen=ADDRESS, backlog=1 << 18, wait=60.0)
+
+    def client():
+        root.handlers[:] = [ServerHandler(ADDRESS)]
+        queuelog.setup()
+        for number in range(1_000):
+            root.info("%d %s", number, "x" * 500)
+
+    pid = os.fork()
+    if pid == 0:
+        client()
+        os._exit(0)
+    wait_for(lambda: f"server:{ADDRESS}" in inside.lagging(), "the server has no room")
+    os.mkdir("gone")
+    os.waitpid(pid, 0)
+    queuelog.stop()
+
+
+def a_server_that_would_send_to_itself_is_refused():
+    root.addHandler(ServerHandler(ADDRESS))
+    with raises(queuelog.ConfigurationError, "is this process"):
+        start(listen=ADDRESS)
+    root.handlers.clear()
+    add_log()
+    start(listen=ADDRESS)
+    queuelog.stop()

@@ -1,0 +1,123 @@
+"""A log server on the same host is found through its spool, and whoever ends, nothing is lost."""
+
+import tempfile
+from collections import Counter
+
+import pytest
+from waiting import wait_for
+
+from queuelog.spool.directory import spools
+
+
+@pytest.fixture
+def address():
+    """Return an address for a server, a unix socket, whose path must be short."""
+    with tempfile.TemporaryDirectory() as short:
+        yield f"unix:{short}/log"
+
+
+@pytest.fixture
+def serving(background, address):
+    """Return a function that starts a server with the log file app.log."""
+
+    def start():
+        process = background("serve", address)
+        assert process.stdout.readline() == "serves\n", process.stderr.read()
+        return process
+
+    return start
+
+
+def expected(*services, count):
+    """Return the messages that `log_numbers` logs in these services."""
+    return Counter(f"{name} {number}" for name in services for number in range(count))
+
+
+def lines(log):
+    """Count the lines of the application in a log file, without queuelog's own."""
+    found = log.read_text().splitlines()
+    return Counter(line for line in found if not line.startswith("cannot write"))
+
+
+def test_a_client_logs_straight_through_the_spool_of_the_server(
+    serving, background, address, spool, log
+):
+    """What it logged is safe when the call returns, though it is killed at once."""
+    server = serving()
+    (spool_of_the_server,) = spools(spool)
+    client = background("log_numbers", address, "a", 200, 2)
+    assert client.stdout.readline().strip() == spool_of_the_server
+    client.stdout.readline()
+    client.communicate("die\n")
+    wait_for(lambda: lines(log) == expected("a", count=200), "all lines")
+    server.communicate("end\n")
+    assert lines(log) == expected("a", count=200)
+
+
+def test_levels_and_handlers_are_those_of_the_server(program):
+    """A record goes through the logger of its name there, under whatever name of this host."""
+    done = program("127.0.0.1:0")
+    assert sorted(done.stdout.splitlines()) == ["passed", "passed, too"]
+
+
+def test_four_services_of_four_processes_lose_and_double_nothing_over_kills(
+    serving, background, address, log
+):
+    """The server is killed while they log, and each time another one is started.
+
+    Some wrote into the spool of one that was killed: whoever takes that over sends or logs it.
+    """
+    server = serving()
+    names = ["a", "b", "c", "d"]
+    clients = [background("log_numbers", address, name, 2_000, 4) for name in names]
+    for turn in range(1, 6):
+        wait_for(lambda turn=turn: lines(log).total() > turn * 1_000, "lines")
+        server.kill()
+        server.communicate()
+        server = serving()
+    for client in clients:
+        client.stdout.readline()
+        assert client.stdout.readline() == "logged\n"
+    for client in clients[1:]:
+        client.communicate("end\n")
+    clients[0].communicate("die\n")
+    wait_for(lambda: lines(log).total() >= 8_000, "all lines")
+    server.communicate("end\n")
+    wrong = lines(log) - expected(*names, count=2_000)
+    missing = expected(*names, count=2_000) - lines(log)
+    assert not missing
+    assert wrong.total() <= 5, "at most one line a kill"
+
+
+def test_a_server_that_ends_leaves_its_clients_what_they_log(
+    serving, background, address, spool, log
+):
+    """They go on through the spool that one of them takes over, and the next server gets it."""
+    first = serving()
+    client = background("log_numbers", address, "a", 10, 1)
+    client.stdout.readline()
+    client.stdout.readline()
+    first.communicate("end\n")
+    other = background("log_numbers", address, "b", 10, 1)
+    assert other.stdout.readline().strip() in spools(spool)
+    other.stdout.readline()
+    second = serving()
+    wait_for(lambda: lines(log) == expected("a", "b", count=10), "all lines")
+    client.communicate("end\n")
+    other.communicate("end\n")
+    second.communicate("end\n")
+    assert lines(log) == expected("a", "b", count=10)
+    assert not spools(spool)
+
+
+def test_what_has_no_room_in_the_server_is_not_dropped(program, address, tmp_path):
+    """What came through the spool waits there until the file can be written."""
+    program(address)
+    text = (tmp_path / "gone" / "app.log").read_text()
+    found = [int(line.split()[0]) for line in text.splitlines() if line.endswith("x")]
+    assert found == [*range(1_000)]
+
+
+def test_a_server_that_would_send_to_itself_is_refused(program, address):
+    """Each record would go round for ever."""
+    program(address)
