@@ -12,8 +12,9 @@ The way of one record, room by room; arrows between them point one way, downward
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it;
-`attach.check` says beforehand what will happen to each handler, describe(); `outside` is what can be
-seen of all this by others, as metrics, too; and `commands` is the command `queuelog`.
+`server` lets records of other processes in at the top, and `wire` is how they come and go;
+`attach.check` says beforehand what will happen to each handler, describe(); `outside` is what can
+be seen of all this by others, as metrics, too; and `commands` is the command `queuelog`.
 """
 
 import sys
