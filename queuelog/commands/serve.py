@@ -30,7 +30,7 @@ def add_to(commands: Commands) -> None:
         "them to the loggers that CONFIG configures; each file has one owner, this process.\n\n"
         "SIGHUP reads CONFIG anew, SIGTERM and SIGINT end the server when all that was sent is "
         "written. It takes sockets that systemd passes (LISTEN_FDS), and tells it how it is "
-        "(Type=notify-reload).",
+        "(Type=notify).",
         example="queuelog serve /etc/log-server.ini --listen 127.0.0.1:9020",
     )
     parser.add_argument(
