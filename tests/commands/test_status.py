@@ -232,6 +232,20 @@ def test_names_cannot_control_a_terminal(directory, capsys):
     assert all(c == "\n" or c.isprintable() for c in text)
 
 
+def test_what_waits_for_others_than_files_is_told(directory, capsys):
+    """For a log server, and for a handler that is known by name."""
+    described = [
+        SinkSpec("", "mail", "logging.handlers.SMTPHandler", {}),
+        SinkSpec("", "", "queuelog.handlers.ServerHandler", {}, server="127.0.0.1:9020"),
+    ]
+    for number, spec in enumerate(described):
+        path = Path(directory.incoming(directory.owner_uid), f"1-1-00000000-{number}")
+        path.write_bytes(segment_of(line(b"line\n"), description=spec.encode()))
+    assert main(["status", "--json", directory.path]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["spools"]
+    assert {sink["id"] for sink in found["sinks"]} == {spec.sink_id for spec in described}
+
+
 def test_a_spool_of_another_version_is_told(directory, capsys):
     """How much is in it, and what to do; nothing of it is counted as records."""
     path = Path(directory.incoming(directory.owner_uid), "1-1-00000000-0")
