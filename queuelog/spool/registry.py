@@ -222,7 +222,7 @@ def reachable_owner(path: str) -> str:
 def reachable_server(address: str) -> str:
     """Return the spool of the log server at an address, as `reachable_owner` that of a file."""
     uid, place = os.geteuid(), place_of_server(address)
-    for directory, found in _living({0, uid}):
+    for directory, found in living({0, uid}):
         is_another = place in found.files and found.owner != os.getpid()
         if is_another and directory.may_write(uid) is not None:
             return directory.path
