@@ -77,8 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         listen=listen, own="*", spool=arguments.spool, metrics=arguments.metrics, **options
     )
     try:
-        print("\n".join(f"listening on {one}" for one in lifecycle.addresses()), flush=True)
-        for one in lifecycle.metrics_addresses():
+        services = lifecycle.services()
+        print(*(f"listening on {one}" for one in services.addresses()), sep="\n", flush=True)
+        for one in services.metrics_addresses():
             print(f"metrics at http://{one}/metrics", flush=True)
         systemd.notify("READY=1")
         while signal.sigwait(_SIGNALS) == signal.SIGHUP:

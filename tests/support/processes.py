@@ -12,7 +12,7 @@ from waiting import wait_for
 
 
 def alive(pid):
-    """Tell if a process runs; a zombie does not, once all its threads, which hold files, are gone."""
+    """Tell if a process runs; a zombie does while it has threads, which may hold files."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
