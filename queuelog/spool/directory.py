@@ -52,6 +52,11 @@ def offset_in(offsets: Offsets, name: str) -> int:
     return int(name.partition("+")[2] or 0) if found is None else found
 
 
+def number_of(name: str) -> int:
+    """Return the number of a segment among those that its writer has made, by its name or path."""
+    return int(name.rpartition("-")[2].partition("+")[0])
+
+
 class Target(NamedTuple):
     """Where an entry shall go: its sink's description, and the user that its writer is.
 
