@@ -73,8 +73,12 @@ def new_path(parent: str) -> str:
 
 
 def made_at(path: str) -> int:
-    """Return when a spool was made, in nanoseconds since the epoch, as its name says."""
-    return int(path.rpartition("-")[2])
+    """Return when a spool was made, in nanoseconds since the epoch, as its name says; 0: unknown.
+
+    A link may lead to one of any name.
+    """
+    name = os.path.basename(path)
+    return int(name.rpartition("-")[2]) if _SPOOL_NAME.fullmatch(name) else 0
 
 
 def spools(parent: str) -> list[str]:
