@@ -151,7 +151,7 @@ class WireStream(Stream):
                 if left:
                     return left
                 self._frame = None
-                self._wire.have(self._clients.have(self._client))
+                self._wire.have(self._clients.kept(self._client))
             event = self._wire.next_event()
             if event is None:
                 return []
@@ -164,11 +164,11 @@ class WireStream(Stream):
         if client in self._clients.waiting:
             raise wire.WireError("a record of this client still waits for room: come back later")
         self._client = client
-        self._wire.have(self._clients.have(client))
+        self._wire.have(self._clients.come(client))
 
     def _log_frame(self, records: Iterator[tuple[int, dict[str, Any]]]) -> list[Chunk]:
         """Log the records that are not here yet; return what has no room."""
-        have = self._clients.have(self._client)
+        have = self._clients.kept(self._client)
         for number, attributes in records:
             if number < have:
                 continue
