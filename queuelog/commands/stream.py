@@ -249,7 +249,8 @@ class Stream:
                 there |= {entry.path for entry in entries if may_have_records(entry.name)}
         for path in there - self._known:
             self._open(path, os.path.dirname(path))
-        self._known &= there
+        # Not that which could only not be listed: what is known is not shown a second time.
+        self._known = {path for path in self._known if path in there or os.path.lexists(path)}
 
     def _enter(self, spool: SpoolDirectory, uid: int) -> _Incoming:
         found = registry.read(spool)

@@ -171,11 +171,11 @@ class WireStream(Stream):
         if client in self._clients.waiting:
             raise wire.WireError("a record of this client still waits for room: come back later")
         self._client = client
-        self._wire.have(self._clients.have(client))
+        self._wire.have(self._clients.come(client))
 
     def _log_frame(self, end: float) -> list[Chunk]:
         """Log the records that are not here yet; return what has no room."""
-        have = self._clients.have(self._client)
+        have = self._clients.kept(self._client)
         for number, attributes in self._frame or ():
             if number < have:
                 continue
@@ -192,7 +192,7 @@ class WireStream(Stream):
                 return []
         if self._frame is not None:
             self._frame = None
-            self._wire.have(self._clients.have(self._client))
+            self._wire.have(self._clients.kept(self._client))
         return []
 
     def _keep(self, number: int) -> None:

@@ -122,9 +122,14 @@ def plain(attributes: dict[str, Any], message: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"name": "root", "levelno": 0, "created": 0.0}
     for name, value in {**attributes, "msg": message}.items():
-        if name in _NOT_SENT:
+        # As in `checked`.
+        if (type(value) is str and name not in _NOT_ANY_TEXT) or (
+            name in _NUMBERS and _is_in_range(name, value)
+        ):
+            found[name] = value
+        elif name in _NOT_SENT:
             continue
-        if _is_standard(name):
+        elif _is_standard(name):
             with suppress(ValueError):
                 found[name] = _fitted(name, value)
         else:

@@ -14,7 +14,7 @@ from queuelog import lifecycle
 def serve(listen="127.0.0.1:0"):
     """Listen, say where, and serve until the test says something."""
     start(listen=listen)
-    print(lifecycle.addresses()[0].rpartition(":")[2], flush=True)
+    print(lifecycle.services().addresses()[0].rpartition(":")[2], flush=True)
     sys.stdin.readline()
     queuelog.stop()
 
@@ -48,8 +48,8 @@ def knows_its_loggers():
     root.setLevel(logging.WARNING)
     logging.getLogger("a").setLevel(logging.DEBUG)
     add_log()
-    start(listen="127.0.0.1:0")
-    print(lifecycle.addresses()[0].rpartition(":")[2], flush=True)
+    start(listen=listen)
+    print(lifecycle.services().addresses()[0].rpartition(":")[2], flush=True)
     sys.stdin.readline()
     queuelog.stop()
     print(*(name for name in logging.root.manager.loggerDict if name.startswith("a")))
