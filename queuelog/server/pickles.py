@@ -40,7 +40,8 @@ _before_long_text = re.compile(b"(?s)%bX(?!.\x00\x00\x00)(....)" % _TEXT).match
 _put = re.compile(b"(?s)" + _PUT).match
 _LONG_TEXTS = 20  # in one record; more are read the other way
 
-# A field that is wider than any log needs, as in '%999999999d', which takes a gigabyte.
+# More fields, or a wider one, than any log needs: '%999999999d' takes a gigabyte.
+_FIELDS = 200
 _WIDE = re.compile(r"%[^%a-zA-Z]*(?:\*|\d{4})")
 
 
@@ -123,7 +124,8 @@ def _merged(msg: Any, args: Any) -> str:
     if not args:
         return text
     try:
-        if type(args) is not dict and not _WIDE.search(text):  # one of a dict may come many times
+        few = type(args) is not dict and text.count("%") <= _FIELDS  # that of a dict may come often
+        if few and not _WIDE.search(text):
             return text % (tuple(args) if type(args) is list else args)
     except (TypeError, ValueError, LookupError, OverflowError):
         pass
