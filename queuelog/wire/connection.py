@@ -12,7 +12,6 @@ import os
 import select
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from queuelog.base import native, opened_small
