@@ -87,7 +87,7 @@ def get_logger(
     logger = logging.getLogger(name)
     with _lock():
         logger.setLevel(level)
-        if not lifecycle.is_log_server(handler.server.address):
+        if not lifecycle.services().is_log_server(handler.server.address):
             _complete(logger, [handler, *([ConsoleHandler()] if console else [])])
         lifecycle.join()
     return logger

@@ -9,4 +9,5 @@ out a mark (`protocol`), by which it can tell after a crash what of the batch it
               them an item is                rollover  when and how it rolls over
     strangers who writes it past its owner   record    a handler that writes itself
     convert   lines and records              received  a record that it gets
+    remote    a log server                   route     the log server that this process is
 """

@@ -16,10 +16,12 @@ from contextlib import suppress
 
 from queuelog.base import User, acting_as, is_stdlib, opened_small
 from queuelog.base.address import Address, LogServer
+from queuelog.errors import FileInUseError
 from queuelog.sinks.convert import record_payload, sent_attributes
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink, Unanswered
 from queuelog.sinks.received import ReceivedRecord
 from queuelog.spool import frame
+from queuelog.spool.registry import reachable_server
 from queuelog.wire import encode
 from queuelog.wire.connection import Connection, Credentials, Endpoint, endpoints
 
@@ -87,15 +89,25 @@ class RemoteSink(Sink):
         """Send the records.
 
         Raises:
+            FileInUseError: the server is on this host, and takes them from its spool.
             Unanswered: the server has not said yet that it has them.
             OSError: it cannot be reached.
         """
         if not items:
             return
+        if self._connection is None:
+            self._look_on_this_host()
+        self._deliver(self._client, 0, [])  # what has no number yet can go another way
         first = self._next
         self._next += len(items)  # first: these numbers are given out, though saving may fail
         save_mark(Mark(0, [self._client, first]))
         self._deliver(self._client, first, items)
+
+    def _look_on_this_host(self) -> None:
+        address = self.server.address
+        spool = reachable_server(address)
+        if spool:
+            raise FileInUseError(address, "the log server there", spool)
 
     def resume(self, items: Items, mark: Mark) -> int:
         """Send what the server has not of the records behind `mark`; return how many there are.

@@ -219,6 +219,16 @@ def reachable_owner(path: str) -> str:
     return next(found, "")
 
 
+def reachable_server(address: str) -> str:
+    """Return the spool of the log server at an address, as `reachable_owner` that of a file."""
+    uid, place = os.geteuid(), place_of_server(address)
+    for directory, found in living({0, uid}):
+        is_another = place in found.files and found.owner != os.getpid()
+        if is_another and directory.may_write(uid) is not None:
+            return directory.path
+    return ""
+
+
 def who_owns(path: str) -> str:
     """Say who owns a log file that this process cannot have, as far as anybody can tell."""
     for directory, found in _other_owners(path):

@@ -12,7 +12,6 @@ import os
 import select
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from queuelog.base import native, opened_small
@@ -96,6 +95,7 @@ class Connection:
         self._outgoing = bytearray()
         self._tls = credentials.encrypted() if credentials.encrypted else None
         self._socket = _socket.socket(family, _socket.SOCK_STREAM)
+        self._identity = _identity(self._socket.fileno())
         try:
             self._socket.setblocking(False)
             failed = self._socket.connect_ex(where)
@@ -136,6 +136,8 @@ class Connection:
         Raises:
             OSError: the connection has ended; a `WireError` says what is wrong with the server.
         """
+        if not self._is_ours:
+            raise OSError(errno.EBADF, "somebody has closed the descriptor of the connection")
         if self._is_connecting:
             if not self.wait(0):
                 return self._check_time()
@@ -188,5 +190,20 @@ class Connection:
 
     def close(self) -> None:
         """Close this process's descriptor; in a forked child, the connection lives on."""
-        with suppress(OSError):  # somebody has closed all descriptors, as daemons do
+        if self._is_ours:
             self._socket.close()
+        else:
+            self._socket.detach()
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the descriptor is that of the socket: daemons close all, and may open others."""
+        return _identity(self._socket.fileno()) == self._identity
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return -1, -1
+    return found.st_dev, found.st_ino

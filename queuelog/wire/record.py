@@ -62,10 +62,13 @@ def _is_standard(name: str) -> bool:
 
 def _depth(value: Any, most: int) -> int:
     """Return how many containers are in each other, but at most `most`."""
-    if most <= 0 or type(value) not in _CONTAINERS:
-        return 0
-    inner = value.values() if type(value) is dict else value
-    return 1 + max((_depth(one, most - 1) for one in inner), default=0)
+    depth, level = 0, [value]
+    while depth < most and (containers := [one for one in level if type(one) in _CONTAINERS]):
+        depth += 1
+        level = [
+            inner for one in containers for inner in (one.values() if type(one) is dict else one)
+        ]
+    return depth
 
 
 def _is_in_range(name: str, value: Any) -> bool:
@@ -119,9 +122,14 @@ def plain(attributes: dict[str, Any], message: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"name": "root", "levelno": 0, "created": 0.0}
     for name, value in {**attributes, "msg": message}.items():
-        if name in _NOT_SENT:
+        # As in `checked`.
+        if (type(value) is str and name not in _NOT_ANY_TEXT) or (
+            name in _NUMBERS and _is_in_range(name, value)
+        ):
+            found[name] = value
+        elif name in _NOT_SENT:
             continue
-        if _is_standard(name):
+        elif _is_standard(name):
             with suppress(ValueError):
                 found[name] = _fitted(name, value)
         else:

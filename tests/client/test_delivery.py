@@ -155,6 +155,13 @@ def test_what_waits_for_a_server_is_limited_and_what_is_dropped_is_counted(
     assert len(set(sent)) == len(sent)
 
 
+def test_a_descriptor_that_became_another_file_is_not_written_to(program, log_server):
+    """Whoever makes a daemon of a process closes all descriptors, and opens others."""
+    server = log_server()
+    program(server.start())
+    assert server.messages() == ["first", "second"]
+
+
 def test_a_server_of_another_secret_gets_nothing(program, log_server):
     """What is wrong is said, and the record is kept."""
     server = log_server("wrong")

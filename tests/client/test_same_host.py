@@ -20,8 +20,8 @@ def address():
 def serving(background, address):
     """Return a function that starts a server with the log file app.log."""
 
-    def start():
-        process = background("serve", address)
+    def start(*secret):
+        process = background("serve", address, *secret)
         assert process.stdout.readline() == "serves\n", process.stderr.read()
         return process
 
@@ -52,6 +52,24 @@ def test_a_client_logs_straight_through_the_spool_of_the_server(
     wait_for(lambda: lines(log) == expected("a", count=200), "all lines")
     server.communicate("end\n")
     assert lines(log) == expected("a", count=200)
+
+
+def test_a_server_that_starts_later_is_found(serving, background, address, spool, log):
+    """What waits, and what the client goes on to log, is handed over to its spool.
+
+    On this host no secret is needed for that: who may write to the spool, is known.
+    """
+    secret = log.with_name("secret")
+    secret.write_text("ours")
+    client = background("log_numbers", address, "a", 200, 2)
+    client.stdout.readline()
+    client.stdout.readline()
+    server = serving(secret)
+    wait_for(lambda: lines(log) == expected("a", count=200), "all lines")
+    client.communicate("end\n")
+    server.communicate("end\n")
+    assert lines(log) == expected("a", count=200)
+    assert not spools(spool)
 
 
 def test_levels_and_handlers_are_those_of_the_server(program):

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from queuelog import lifecycle
 from queuelog.base import fork, locks, reporter
@@ -14,7 +14,7 @@ from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
-from queuelog.sinks import follow, registry, rollover
+from queuelog.sinks import follow, registry, remote, rollover
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
 from queuelog.spool import registry as spool_registry
@@ -43,12 +43,27 @@ def writer():
 
 def addresses():
     """Return where this process receives records from others."""
-    return lifecycle.addresses()
+    return lifecycle.services().addresses()
 
 
 def spools_of_this_process():
     """Return how many spools this process owns."""
     return len(listener().spools._all)
+
+
+def sockets():
+    """Return the descriptors of the sockets that this process has open."""
+    found = []
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                found.append(fd)
+    return found
+
+
+def written_by(sink_id):
+    """Return how many records a sink of this process, an arbiter, has written."""
+    return lifecycle._role._sinks[sink_id].records
 
 
 def queue_of(handler):
@@ -163,6 +178,7 @@ def be_on_another_host():
     lifecycle._role = None
     logging.getLogger().handlers.clear()
     spool_registry.Owners.of_server = lambda *_: None
+    remote.reachable_server = lambda _: ""
 
 
 def takes_part_in_forks():

@@ -198,3 +198,20 @@ def a_configuration_names_it():
     start()
     logging.getLogger("app").info("configured")
     queuelog.stop()
+
+
+def a_descriptor_that_became_another_file_is_not_written_to():
+    send_to_the_server()
+    start()
+    root.info("first")
+    wait_for(lambda: inside.written_by(f"server:{ARGUMENTS[0]}") == 1, "the first is sent")
+    inside.listener().pause()
+    for fd in inside.sockets():
+        other = os.open("other", os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(other, fd)
+        os.close(other)
+    inside.listener().resume()
+    root.info("second")
+    queuelog.stop()
+    assert content("other") == ""
+    assert os.fstat(fd)  # it is not closed either

@@ -18,9 +18,9 @@ ADDRESS = ARGUMENTS[0] if ARGUMENTS else ""
 
 
 def serve():
-    """Serve until a line comes: ADDRESS."""
+    """Serve until a line comes: ADDRESS, and a file with a secret."""
     add_log()
-    start(listen=ADDRESS)
+    start(listen=queuelog.Listen([ADDRESS], secret_file=(ARGUMENTS[1:] or [None])[0]))
     print("serves", flush=True)
     sys.stdin.readline()
     queuelog.stop()
