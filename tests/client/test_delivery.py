@@ -48,7 +48,7 @@ def test_what_is_logged_is_at_the_server_as_it_was(program, log_server):
 def test_a_handler_that_cannot_work_is_refused(options):
     """And nothing of it is left, which logging would close at the interpreter's exit."""
     known = len(logging._handlerList)
-    with pytest.raises(ValueError, match="address|file|level"):
+    with pytest.raises(ValueError, match=r"address|file|level"):
         ServerHandler(**options)
     assert len(logging._handlerList) == known
 
