@@ -15,7 +15,8 @@ Two clients log numbered lines, a few thousand a second together, to
 while one of these happens:
 
     kill      SIGKILL of the server, twice; it is started again half a second later
-    stall     the disk of the log files stands still for five seconds (an ext4 that is frozen)
+    stall     the disk of the log files, a frozen ext4, stands still for 15 seconds; of four times
+              as many lines
     rotation  the files roll over at 100 kB; those of rsyslog are moved, and it gets SIGHUP
     hostile   another client sends pickles that run code and that end the server, a length of 1 GB,
               and noise; it opens 200 connections that stay silent. Who ends is started again.
@@ -49,7 +50,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DOWN = 0.5  # seconds until a server that has ended is started again
-STALL = 5.0  # seconds
+STALL = 15.0  # seconds
 SIZE = 100_000  # bytes of a file
 PAUSE = 0.0005  # seconds between two lines of a client
 CLIENTS = 2
@@ -372,8 +373,9 @@ def main():
         columns = "way", "attack", "lines", "lost", "doubled", "longest, ms", "code ran"
         print(row.format(*columns))
         for attack in options.attacks.split(","):
+            records = options.records * (4 if attack == "stall" else 1)  # more than buffers hold
             for way in options.ways.split(","):
-                print(row.format(*measure(way, attack, options.records)), flush=True)
+                print(row.format(*measure(way, attack, records)), flush=True)
 
 
 if __name__ == "__main__":

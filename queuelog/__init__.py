@@ -2,7 +2,7 @@
 
 The way of one record, room by room; arrows between them point one way, downwards in `base`:
 
-    lifecycle  start(), setup(), stop(): which role a process has
+    lifecycle  start(), setup(), stop(): which role a process has, and what `services` beside it
     attach     takes file handlers out of the logger tree, in the arbiter and in every worker,
     handlers   and puts a QueueHandler there: it formats the record in the worker,
     spool      packs it into a frame and appends that to the worker's own segment.
@@ -13,9 +13,10 @@ The way of one record, room by room; arrows between them point one way, downward
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it,
-and `loggers` get_logger(), which does all of it in one line; `attach.check` says beforehand what
-will happen to each handler, describe(); `outside` is what can be seen of all this by others, as
-metrics, too; and `commands` is the command `queuelog`.
+and `loggers` get_logger(), which does all of it in one line; `server` lets records of other
+processes in at the top, and `wire` is how they come and go; `attach.check` says beforehand what
+will happen to each handler, describe(); `outside` is what others can see of all this, also as
+metrics; and `commands` is the command `queuelog`.
 """
 
 import sys

@@ -30,6 +30,9 @@ class SpoolError(QueuelogError, OSError):
 class ListenError(QueuelogError, OSError):
     """A log server cannot listen where it shall: the message says where, and why."""
 
+    def __str__(self) -> str:
+        return self.strerror or super().__str__()
+
 
 class FileInUseError(QueuelogError, RuntimeError):
     """Another process owns a log file, this one cannot log through it, and one of them rotates it.

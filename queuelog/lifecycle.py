@@ -7,7 +7,6 @@ none ──setup()──► Client, below an owner        Client ──fork─�
 from __future__ import annotations
 
 import atexit
-import contextlib
 import inspect
 import os
 import sys
@@ -21,16 +20,13 @@ from queuelog.attach.attachment import (
 )
 from queuelog.attach.options import Options
 from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import base_directory, fork, place_of_server
-from queuelog.base.address import local_names
+from queuelog.base import fork
 from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
+from queuelog.services import Services
 
 if TYPE_CHECKING:
-    from queuelog.outside.exporter import MetricsServer
     from queuelog.owner.owner import Owner
-    from queuelog.server.server import LogServer
-    from queuelog.sinks.route import Tree
 
 BACKLOG = 256 << 20  # bytes
 
@@ -47,8 +43,7 @@ _HOW_TO_START_GUNICORN = (
 
 _role: Owner | Client | None = None
 _ending: list[Owner] = []  # the owner that is about to stop, if any
-_servers: list[LogServer] = []  # the log server of this process, if it is one
-_exporters: list[MetricsServer] = []  # what serves metrics here, if anything does
+_services = Services()  # what this process does beside owning files
 
 
 def start(
@@ -132,49 +127,32 @@ def has_role() -> bool:
 
 
 def _become_owner(options: Options) -> None:
+    global _services
     # Here, since programs below a worker need nothing of it.
     from queuelog.owner.owner import Owner  # noqa: PLC0415
 
-    with contextlib.ExitStack() as begun:
-        servers = _log_servers(options)
-        for server in servers:
-            begun.callback(server.finish)
-        exporters = _metrics_servers(options)
-        for exporter in exporters:
-            begun.callback(exporter.finish)
+    services = Services.listening(options, _spools)
+    try:
         owner = Owner(options)
-        for server in servers:
-            owner.serve((one.address for one in server.listeners), _tree(server))
+        services.introduce(owner)
         owner.start()
-        begun.pop_all()
+    except BaseException:
+        services.finish()
+        raise
     _take_on(owner)
     atexit.register(_stop_at_exit)
     owner.listen()
-    _servers.extend(servers)
-    _exporters.extend(exporters)
-    for thread in _threads():
-        thread.resume()
+    _services = services
+    services.resume()
 
 
-def _threads() -> list[LogServer | MetricsServer]:
-    """Return what runs beside the owner's thread."""
-    return [*_servers, *_exporters]
+def _spools() -> list[str]:
+    return [] if _role is None or isinstance(_role, Client) else _role.spools()
 
 
-def addresses() -> list[str]:
-    """Return where this process receives records from others."""
-    return [one.address for server in _servers for one in server.listeners]
-
-
-def metrics_addresses() -> list[str]:
-    """Return where this process serves metrics."""
-    return [address for exporter in _exporters for address in exporter.addresses]
-
-
-def is_log_server(address: str) -> bool:
-    """Tell if this process is the log server at an address, by whatever name of it."""
-    names = {name for one in addresses() for name in local_names(one)}
-    return place_of_server(address) in map(place_of_server, names)
+def services() -> Services:
+    """Return what this process does beside owning files."""
+    return _services
 
 
 def join() -> None:
@@ -202,8 +180,7 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
     Raises:
         Exception: what `configure` has raised, or `setup`.
     """
-    for server in _servers:
-        server.pause()
+    _services.pause()
     try:
         try:
             configure()
@@ -213,37 +190,7 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
             setup()
             raise
     finally:
-        for server in _servers:
-            server.resume()
-
-
-def _log_servers(options: Options) -> list[LogServer]:
-    """Return what listens, but does not answer yet; none without the option."""
-    if options.listen is None:
-        return []
-    from queuelog.server.server import LogServer  # noqa: PLC0415  # asyncio takes its time
-
-    return [LogServer(options.listen, options.spool or base_directory())]
-
-
-def _metrics_servers(options: Options) -> list[MetricsServer]:
-    """Return what listens, but does not answer yet; none without the option."""
-    if options.metrics is None:
-        return []
-    from queuelog.outside.exporter import MetricsServer  # noqa: PLC0415  # needs an extra
-
-    def spools() -> list[str]:
-        return [] if _role is None or isinstance(_role, Client) else _role.spools()
-
-    return [MetricsServer(options.metrics, spools, lambda: [one.status() for one in _servers])]
-
-
-def _tree(server: LogServer) -> Tree:
-    """Return how a log server logs what came to it, whichever way."""
-    from queuelog.server import logs  # noqa: PLC0415  # as above
-    from queuelog.sinks.route import Tree  # noqa: PLC0415
-
-    return Tree(logs.log, logs.put, server.kept)
+        _services.resume()
 
 
 def setup() -> None:
@@ -294,12 +241,7 @@ def stop() -> None:
     if _role is not None:
         atexit.unregister(_stop_at_exit)
         _hook.remove()
-        while _exporters:
-            _exporters[0].finish()
-            _exporters.pop()
-        while _servers:  # first: what it has received by now is written
-            _servers[0].finish()
-            _servers.pop()
+        _services.finish()  # first: what a log server has received by now is written
         owner, _role = _role, None
         _ending.append(owner)
         try:
@@ -328,8 +270,7 @@ def _stop_at_exit() -> None:
 
 
 def _before_fork() -> None:
-    for thread in _threads():
-        thread.pause()
+    _services.pause()
     if _role is not None:
         _role.before_fork()
 
@@ -337,18 +278,14 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     if _role is not None:
         _role.after_fork_in_parent()
-    for thread in _threads():
-        thread.resume()
+    _services.resume()
 
 
 def _after_fork_in_child() -> None:
     global _role
     while _ending:  # another thread forks while stop() writes the last lines
         _ending.pop().after_fork_in_child()
-    while _servers:
-        _servers.pop().after_fork_in_child()
-    while _exporters:
-        _exporters.pop().after_fork_in_child()
+    _services.after_fork_in_child()
     if _role is not None:
         _role = _role.after_fork_in_child()
 

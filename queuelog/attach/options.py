@@ -80,6 +80,8 @@ class Options(NamedTuple):
             missing = [name for name in _QUEUE if not callable(getattr(self.queue, name, None))]
             if missing:
                 raise ConfigurationError(f"queue={self.queue!r} is no queue: no {missing[0]}()")
+            if self.listen is not None:
+                raise ConfigurationError("listen= needs the spool, and no other queue=")
         if isinstance(self.user, str):
             _uid(self.user)
 

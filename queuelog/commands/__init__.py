@@ -14,11 +14,14 @@ configuration, systemd    ... what it reads, and who starts it
 check       what a conf file and an application configure, before a server is started
 dryrun      ... as Gunicorn would configure it
 conffile    ... and what is wrong with a conf file's hooks
-
 tail        what is logged, in one stream, before it is in the files
 tailing     ... what was asked for of it, and how it gets to the terminal
 stream      ... of all spools, in order of time
 lines       ... as lines
+top         what is logged just now, once a second
+watching    ... on a terminal, with its keys and its size
+frames      ... as tables, for which there is room
+rates       ... and how much it is in a second
 
 Each module that is called as a subcommand has `add_to(commands)` and `run(arguments)`; what it
 needs beside argparse it imports in `run`, so that ``queuelog --help`` is quick.

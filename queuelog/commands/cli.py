@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import queuelog
-from queuelog.commands import check, metrics, recover, rotate, serve, status, tail
+from queuelog.commands import check, metrics, recover, rotate, serve, status, tail, top
 from queuelog.commands.command import MEANING, CommandError, Exit, shown
 from queuelog.errors import QueuelogError
 
-COMMANDS = (check, metrics, recover, rotate, serve, status, tail)
+COMMANDS = (check, metrics, recover, rotate, serve, status, tail, top)
 
 _EXITS = "\n".join(f"  {code.value:<3}  {meaning}" for code, meaning in MEANING.items())
 _EPILOG = f"exit codes:\n{_EXITS}\n\nexample:\n  queuelog check -c gunicorn.conf.py app:app"

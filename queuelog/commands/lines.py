@@ -6,14 +6,13 @@ import logging
 import re
 from functools import lru_cache
 
+from queuelog.commands.command import shown
 from queuelog.sinks.received import ReceivedRecord
 from queuelog.spool import frame
 from queuelog.spool.onlooker import Entry, Label
 
+_LINES = re.compile(r"[^\n\t]+")
 _FORMATTER = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-# What a terminal would act on: control characters but tab and newline, of ASCII and Latin 1, and
-# those that turn the direction in which text is read (Unicode's Bidi_Control), or end a line.
-_ACTS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def text_of(entry: Entry) -> str:
@@ -42,8 +41,8 @@ def _record_text(payload: bytes) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text that no terminal obeys."""
-    return _ACTS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Return a text that no terminal obeys, in its lines; tabs stay."""
+    return text if text.isprintable() else _LINES.sub(lambda found: shown(found[0]), text)
 
 
 class Lines:
@@ -74,8 +73,7 @@ class Lines:
         if self._verbose:
             level = logging.getLevelName(label.level) if label.logger else "-"
             text += f" {label.process} {level} {label.logger or '-'}"
-        text = escaped(text.replace("\n", "\\n").replace("\t", "\\t"))
-        return text.encode("utf-8", "backslashreplace") + b" | "
+        return shown(text).encode("utf-8", "backslashreplace") + b" | "
 
 
 def _is_wide(encoding: str) -> bool:

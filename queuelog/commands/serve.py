@@ -30,7 +30,7 @@ def add_to(commands: Commands) -> None:
         "them to the loggers that CONFIG configures; each file has one owner, this process.\n\n"
         "SIGHUP reads CONFIG anew, SIGTERM and SIGINT end the server when all that was sent is "
         "written. It takes sockets that systemd passes (LISTEN_FDS), and tells it how it is "
-        "(Type=notify-reload).",
+        "(Type=notify).",
         example="queuelog serve /etc/log-server.ini --listen 127.0.0.1:9020",
     )
     parser.add_argument(
@@ -77,8 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         listen=listen, own="*", spool=arguments.spool, metrics=arguments.metrics, **options
     )
     try:
-        print("\n".join(f"listening on {one}" for one in lifecycle.addresses()), flush=True)
-        for one in lifecycle.metrics_addresses():
+        services = lifecycle.services()
+        print(*(f"listening on {one}" for one in services.addresses()), sep="\n", flush=True)
+        for one in services.metrics_addresses():
             print(f"metrics at http://{one}/metrics", flush=True)
         systemd.notify("READY=1")
         while signal.sigwait(_SIGNALS) == signal.SIGHUP:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from queuelog.commands.command import Commands, Exit, add_command
+from queuelog.commands.command import FILE, Commands, Exit, add_command, completed_by
 
 LINES = 10
 
@@ -26,7 +26,9 @@ def add_to(commands: Commands) -> None:
         example="queuelog tail -f --level WARNING --logger app /var/log/app.log",
     )
     add = parser.add_argument
-    add("where", nargs="*", metavar="SPOOL|FILE", help="only these log files, or spools")
+    completed_by(
+        add("where", nargs="*", metavar="SPOOL|FILE", help="only these log files, or spools"), FILE
+    )
     either = parser.add_mutually_exclusive_group()
     either.add_argument("-f", "--follow", action="store_true", help="go on with what comes")
     either.add_argument(

@@ -50,7 +50,6 @@ class Recovery:
             SpoolError: there is no room for a spool of its own.
         """
         self._spools.own()
-        self._spools.publish()
         self._spools.take_over()
 
     def write(self, progress: Callable[[], None]) -> None:

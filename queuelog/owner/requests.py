@@ -14,7 +14,7 @@ from queuelog.spool.requests import Outcome, Request
 def answer(deliveries: Sequence[Delivery], sinks: Sinks) -> None:
     """Do what is asked for, between two batches; used by the owner's thread.
 
-    While a batch is open nothing rolls over: it is about to be compared with the files.
+    While a batch is open they wait: what was recovered is about to be compared with the files.
     """
     if any(delivery.is_interrupted for delivery in deliveries):
         return

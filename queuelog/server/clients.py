@@ -27,12 +27,12 @@ from queuelog.base import opened, own_directory, report
 from queuelog.base.locks import try_lock
 from queuelog.errors import SpoolError
 
-MOST = 1 << 14  # clients; of one more, that which came first the longest ago is forgotten
+MOST = 1 << 14  # clients; with one more, the one that has not come for the longest time goes
 _FILES = 64  # servers of a user, at most
 _HEADER = b"queuelog clients, format 1\n".ljust(32)
 _ENTRY = struct.Struct("<16sQQ")
 _COUNT = struct.Struct("<Q")
-_AT = 16  # offset of the count in an entry
+_AT, _LAST = 16, 24  # offsets in an entry
 _SIZE = len(_HEADER) + MOST * _ENTRY.size
 
 
@@ -47,7 +47,7 @@ class Clients:
         """
         self.waiting: set[str] = set()
         self._directory = directory
-        self._offsets: dict[str, int] = {}  # by client; those that came first come first
+        self._offsets: dict[str, int] = {}  # by client; the one that came last is last
         try:
             own_directory(directory, _mode(directory), os.geteuid())
             self._fd, self.path = self._open()
@@ -77,9 +77,12 @@ class Clients:
         ]
         self._offsets = {client: at for _, client, at in sorted(entries)}
 
-    def have(self, client: str) -> int:
-        """Return how many records of a client are kept; it is known from now on."""
-        if client not in self._offsets:
+    def come(self, client: str) -> int:
+        """A client has come; return how many of its records are kept."""
+        if client in self._offsets:
+            at = self._offsets[client] = self._offsets.pop(client)
+            _COUNT.pack_into(self._map, at + _LAST, int(time.time()))
+        else:
             self._add(client, self._elsewhere(bytes.fromhex(client)))
         return self.kept(client)
 
@@ -92,6 +95,8 @@ class Clients:
 
     def keep(self, client: str, count: int) -> None:
         """Remember that so many records of a client are kept, whatever happens to this process."""
+        if client not in self._offsets:  # so many others have come since
+            self._add(client, count)
         _COUNT.pack_into(self._map, self._offsets[client] + _AT, count)
 
     def _add(self, client: str, count: int) -> None:

@@ -173,9 +173,13 @@ def _passed(options: Listen, tls: ssl.SSLContext | None, descriptor: int) -> Lis
         sock = _socket.socket(fileno=descriptor)
         listens = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN)
     except OSError as error:
-        raise ListenError(f"descriptor {descriptor} is no socket: {error.strerror}") from error
+        raise ListenError(
+            error.errno, f"descriptor {descriptor} is no socket: {error.strerror}"
+        ) from error
     if sock.type != _socket.SOCK_STREAM or not listens:
-        raise ListenError(f"descriptor {descriptor} is no socket that listens: use ListenStream=")
+        raise ListenError(
+            errno.EINVAL, f"descriptor {descriptor} is no socket that listens: use ListenStream="
+        )
     sock.setblocking(False)
     if sock.family == _socket.AF_UNIX:
         return Listener(sock, f"unix:{os.fsdecode(sock.getsockname())}", None, takes_pickles=True)
@@ -195,4 +199,4 @@ def _errors(address: str) -> Iterator[None]:
             reason = "another server listens there: stop that, or choose another address"
         elif error.errno == errno.EADDRNOTAVAIL:
             reason = "it is no address of this host"
-        raise ListenError(f"cannot listen on {address}: {reason}") from error
+        raise ListenError(error.errno, f"cannot listen on {address}: {reason}") from error

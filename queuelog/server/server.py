@@ -14,7 +14,7 @@ from typing import Any
 from queuelog.base import NO_DESCRIPTOR, native
 from queuelog.base.listen import Listen
 from queuelog.base.thread import PausableThread
-from queuelog.errors import ConfigurationError
+from queuelog.errors import ConfigurationError, ListenError
 from queuelog.server.clients import Clients
 from queuelog.server.connection import Connection
 from queuelog.server.hub import Hub
@@ -47,7 +47,9 @@ class LogServer(PausableThread):
             SpoolError: the directory cannot be used.
         """
         secret = _secret(options.secret_file)
-        self.listeners = listen(options)
+        self._options = options
+        self.listeners: list[Listener] = []
+        self._listen()
         try:
             self._clients = Clients(directory)
         except BaseException:
@@ -65,6 +67,22 @@ class LogServer(PausableThread):
         self._handshakes: dict[asyncio.Task[Any], _socket.socket] = {}
         self._last = False
         self._resume_accepting()
+        if not self.listeners:
+            self._loop.call_later(_AGAIN, self._listen_later)
+
+    def _listen(self) -> None:
+        try:
+            self.listeners = listen(self._options)
+        except ListenError as error:
+            # The arbiter that this one takes over from, at SIGUSR2, may be there for long.
+            if error.errno != errno.EADDRINUSE or "GUNICORN_PID" not in os.environ:
+                raise
+
+    def _listen_later(self) -> None:
+        self._listen()
+        self._resume_accepting()
+        if not self.listeners:
+            self._loop.call_later(_AGAIN, self._listen_later)
 
     def kept(self, client: str) -> int:
         """Return how many records of a client are here; for any thread."""
@@ -128,7 +146,7 @@ class LogServer(PausableThread):
             self._accept(one)
             self._loop.remove_reader(one.socket.fileno())
         seen = -1
-        while time.monotonic() < deadline and (seen != self.hub.bytes or not self.hub.has_room):
+        while time.monotonic() < deadline and (seen != self.hub.bytes or not self.hub.is_done):
             seen = self.hub.bytes
             await asyncio.sleep(_QUIET)
         self.hub.give_up()
@@ -184,10 +202,14 @@ class LogServer(PausableThread):
                 os.dup2(nowhere, fd, inheritable=False)
         os.close(nowhere)
         self.close_pipe()
-        for one in self.listeners:
-            one.socket.close()
+        connections = self.hub.connections
+        for sock in [
+            *(one.socket for one in self.listeners), *(one.sock for one in connections),
+            *self._handshakes.values(),
+        ]:  # fmt: skip
+            sock.close()
         self._loop.close()
-        for connection in self.hub.connections:  # else Python says that nobody has closed it
+        for connection in connections:  # else Python says at the end that nobody has closed it
             vars(connection.transport).update(_sock=None)
         _inherited.append(self)
 

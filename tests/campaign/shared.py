@@ -81,8 +81,8 @@ def attack(kills, seed):
             ):
                 killed = kill(host, services, kills, random.Random(seed))
             for one in services.values():
-                one.program.stop(timeout=60)
-            host.run("cleanup.py")  # Uvicorn's last lines are written by who comes next
+                one.program.stop()
+            host.finish()
         counts = {name: host.count(name) for name in FILES}
     finally:
         host.end()

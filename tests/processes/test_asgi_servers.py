@@ -28,6 +28,6 @@ def test_servers_share_a_file_whoever_is_killed(host, names):
         host.wait_for_more()
     for one in services:
         one.program.stop()
-    host.run("cleanup.py")
-    host.count().check(at_least=1_000)
+    host.finish()
+    host.check()
     assert not host.reports()

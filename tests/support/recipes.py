@@ -21,6 +21,9 @@ from waiting import wait_for
 LOG = "services.log"
 STARTS = ("queuelog.start()", "queuelog.gunicorn.install(globals())")
 NUMBERS = 4_000_000  # that may be logged
+BYTES = 50_000  # of a log file
+LONGEST = 10_000  # bytes of a record, with a traceback
+STOP = 10.0  # seconds that a program has to end
 # What the file consists of; a line that is not the load's has no number, and no more is known.
 LINE = re.compile(
     rb"[\d-]+ [\d:,]+ \d+ INFO load: number=(?P<number>\d{8}) x*|(?!.*number=\d{8}).*"
@@ -83,8 +86,8 @@ class Host:
         self._spool = spool
         self._programs = []
         self.env = {
-            **os.environ, "ACKS": str(self.acks), "LOG_DIR": str(self.logs),
-            "LOG_BYTES": "50_000", "LOG_BACKUPS": "1000", "PYTHONPATH": f"{self.directory}:{APPS}",
+            **os.environ, "ACKS": str(self.acks), "PYTHONPATH": f"{self.directory}:{APPS}",
+            "LOG_DIR": str(self.logs), "LOG_BYTES": str(BYTES), "LOG_BACKUPS": "1000",
             "PYTHONDONTWRITEBYTECODE": "1", "C_FORCE_ROOT": "1",
         }  # fmt: skip
 
@@ -105,6 +108,13 @@ class Host:
         program = self.start(*command)
         assert program.process.wait(60) == 0, program.errors()
 
+    def finish(self):
+        """Run a cron job, which writes what those have left that were killed in the end.
+
+        A worker of Uvicorn always is: by the signal that has stopped it.
+        """
+        self.run("cleanup.py")
+
     def acknowledged(self):
         """Return how many numbers were acknowledged."""
         return self.acks.read_bytes().count(1)
@@ -115,9 +125,9 @@ class Host:
         wait_for(lambda: self.acknowledged() >= goal, f"{goal} numbers; {self.errors()}")
 
     def owners(self, name=LOG):
-        """Return the processes that have a log file open, of all programs that were started."""
+        """Return the processes that have a log file or a backup open, of all that were started."""
         found = [pid for program in self._programs for pid in group(program.process.pid)]
-        return [pid for pid in found if open_files(pid, below=self.logs, ending=f"/{name}")]
+        return [pid for pid in found if open_files(pid, below=self.logs / name)]
 
     def owner(self, name=LOG):
         """Wait until one process has a log file open for half a moment; return it."""
@@ -143,6 +153,18 @@ class Host:
         """Return all that queuelog said on stderr, by line."""
         texts = [program.errors() for program in self._programs]
         return re.findall(r"^queuelog\[\d+\]: .*", "\n".join(texts), re.MULTILINE)
+
+    def check(self, at_least=1_000):
+        """Assert that the log file and its backups are as if one process had written them.
+
+        Each number is there once, and each backup as large as it may be: where several processes
+        roll a file over, most are small.
+        """
+        self.count().check(at_least)
+        sizes = [path.stat().st_size for path in self.logs.glob(f"{LOG}.*")]
+        assert sizes, "there was no rollover"
+        assert min(sizes) > BYTES - LONGEST, sizes
+        assert max(sizes) <= BYTES, sizes
 
     def count(self, name=LOG, line=LINE):
         """Count the numbers in the files that begin so against the acknowledgements."""
@@ -207,16 +229,27 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, number=signal.SIGTERM, timeout=30):
-        """Send a signal to its first process when it obeys it; return its exit code."""
+    def obeys(self, number=signal.SIGTERM):
+        """Wait until its first process obeys a signal: it is up then; return the program."""
 
-        def obeys():
+        def catching():
             assert self.process.poll() is None, f"{self.command} ended: {self.errors()}"
             return catches(self.pid, number)
 
-        wait_for(obeys, f"{self.command} obeys")
+        wait_for(catching, f"{self.command} obeys")
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        """Send a signal to its first process when it obeys it, and SIGKILL to who has not ended.
+
+        So does a service manager. Celery needs it: the signal may come while it sends a task to a
+        child, which then waits for the rest of the task, and Celery for the child.
+        """
+        self.obeys(number)
         os.kill(self.pid, number)
-        return self.process.wait(timeout)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP)
+        self.kill_all()
 
 
 class Kept:

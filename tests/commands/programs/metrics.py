@@ -17,7 +17,7 @@ from queuelog.commands.cli import main
 
 def get(path="/metrics", method="GET"):
     """Send a request to this process; return status and body."""
-    (address,) = lifecycle.metrics_addresses()
+    (address,) = lifecycle.services().metrics_addresses()
     connection = http.client.HTTPConnection(address, timeout=10)
     try:
         connection.request(method, path)
@@ -37,12 +37,12 @@ def by_http_beside_forks():
     warnings.simplefilter("error")
     add_log()
     start(metrics="127.0.0.1:0")
-    (address,) = lifecycle.metrics_addresses()
+    (address,) = lifecycle.services().metrics_addresses()
     host, port = address.split(":")
 
     def work():
         assert sockets() == 0
-        assert not lifecycle.metrics_addresses()
+        assert not lifecycle.services().metrics_addresses()
         root.info("line")
 
     with socket.create_connection((host, int(port))) as slow:

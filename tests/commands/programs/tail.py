@@ -9,6 +9,7 @@ import time
 
 import inside
 from prelude import ARGUMENTS, SPOOL, add, in_child, logger_of, root, start
+from waiting import wait_for
 
 import queuelog
 
@@ -22,7 +23,8 @@ def rotated():
 
 
 def log_until_told():
-    """Log numbered records by two loggers until there is a file `stop`."""
+    """Log numbered records by two loggers from when there is a file `go` until there is `stop`."""
+    wait_for(lambda: os.path.exists("go"), "the start")
     began, number = time.monotonic(), 0
     while not os.path.exists("stop"):
         for _ in range(10):
