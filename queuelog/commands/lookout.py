@@ -15,7 +15,7 @@ from queuelog.base import NO_DESCRIPTOR
 from queuelog.base.inotify import Watcher
 from queuelog.owner import ledger
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import may_have_records
+from queuelog.spool.directory import may_have_records, offset_in
 from queuelog.spool.onlooker import Label, SegmentView
 
 UNSEEN = "passed unseen (what they had is in the files)"
@@ -132,8 +132,10 @@ class Lookout:
         uid, limit, state = self._incoming[directory]
         self._known.add(path)
         name = f"{uid}/{os.path.basename(path)}"
-        starts = {sink: cursor.offsets.get(name, 0) for sink, cursor in state.lagging.items()}
-        starts[""] = state.main.offsets.get(name, 0)
+        starts = {}
+        if self._waiting:
+            starts = {sink: offset_in(at.offsets, name) for sink, at in state.lagging.items()}
+            starts[""] = offset_in(state.main.offsets, name)
         try:
             view = SegmentView(path, uid, limit, self._wanted, starts)
         except FileNotFoundError:

@@ -8,6 +8,8 @@ to an open segment is looked for every few ms while there is something.
 
 from __future__ import annotations
 
+import itertools
+import os
 import select
 import sys
 import time
@@ -67,9 +69,7 @@ class Stream:
         if is_look:
             self._next_look = time.monotonic() + _LOOK
         for view in self._lookout.new_segments(everywhere=is_look):
-            queue = self._queues.setdefault(_queue_of(view.path), [])
-            queue.append(view)
-            queue.sort(key=attrgetter("number"))
+            self._enqueue(view)
         room = max(_LEAST_ROOM, _ROOM // max(1, len(self._queues)))
         until, behind = sys.float_info.max, False
         fresh: list[Entry] = []
@@ -88,6 +88,16 @@ class Stream:
             self.report()
         self.reached = until
         return self._ordered.take(until), behind
+
+    def _enqueue(self, view: SegmentView) -> None:
+        """Read a segment from now on, unless it is being read: by the name that it had before."""
+        others = itertools.chain.from_iterable(self._queues.values())
+        if "+" in view.path and any(os.path.samestat(view.file, one.file) for one in others):
+            view.close()
+            return
+        queue = self._queues.setdefault(_queue_of(view.path), [])
+        queue.append(view)
+        queue.sort(key=attrgetter("number"))
 
     def rest(self) -> list[Entry]:
         """Return what still waits for earlier records."""
