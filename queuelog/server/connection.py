@@ -24,8 +24,8 @@ _KEEPALIVE = {  # seconds: a peer that has vanished is noticed after about three
 class Connection(asyncio.BufferedProtocol):
     """A client of `hub`, which has come through `listener` by the socket `sock`.
 
-    It is held back while there is a reason for it: "room" in the spool, the "rate" of its address,
-    its "answers", which it does not read.
+    It is held back while there is a reason for it: "room" in the spool, the "turn" of others, the
+    "rate" of its address, its "answers", which it does not read.
     """
 
     transport: asyncio.Transport
@@ -78,10 +78,16 @@ class Connection(asyncio.BufferedProtocol):
                 return
             data = memoryview(self._first)
         self._stream.receive(data)
+        if self._holds & {"room", "turn"}:  # TLS hands on what it has read before
+            return
         if self._hub.pausing():
-            self._hub.defer(self)
+            self._wait_for_turn()
         else:
             self.go_on()
+
+    def _wait_for_turn(self) -> None:
+        self.hold("turn")
+        self._hub.defer(self)
 
     def _speaks(self) -> Stream | None:
         if self._first.startswith(wire.MAGIC):
@@ -103,8 +109,10 @@ class Connection(asyncio.BufferedProtocol):
         if left:
             self.hold("room")
             self._hub.wait_for_room(self, left)
+        elif self._stream.has_more:
+            self._wait_for_turn()
         else:
-            self.let_go("room")
+            self.let_go("room", "turn")
 
     def _answer(self) -> None:
         assert self._stream is not None
@@ -118,10 +126,10 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.pause_reading()
         self._holds.add(reason)
 
-    def let_go(self, reason: str) -> None:
+    def let_go(self, *reasons: str) -> None:
         """Read again, unless there is another reason not to."""
-        if reason in self._holds:
-            self._holds.discard(reason)
+        if not self._holds.isdisjoint(reasons):
+            self._holds.difference_update(reasons)
             if not self._holds and self.is_open:
                 self.transport.resume_reading()
                 self._hub.came(self, 0)
@@ -138,6 +146,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """It does."""
+        self._hub.forget(self)
         self.let_go("answers")
 
     def _refused(self, kind: str, what: str) -> None:
@@ -145,6 +154,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def refuse(self, kind: str, what: str) -> None:
         """End the connection, and say why."""
+        if not self.is_open:
+            return
         self._refused(kind, what)
         if self._stream is not None:
             self._stream.end(what)
@@ -155,6 +166,7 @@ class Connection(asyncio.BufferedProtocol):
         """End the connection; what was written before is still sent, if the client reads it."""
         if self.is_open:
             self.hold("end")
+            self.is_open = False
             self.transport.close()
             self._hub.end(self)
 

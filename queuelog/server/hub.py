@@ -53,6 +53,7 @@ class Hub:
         self._begun: dict[Connection, float] = {}
         self._sizes: dict[Connection, int] = {}  # bytes of what is not complete
         self._held_back = 0  # their sum
+        self._deferred: set[Connection] = set()
         self._no_room: dict[Connection, list[Chunk]] = {}
         self._local = {""}  # the hosts that are this one
         self._due: dict[str, float] = {}  # when the next record of an address is due
@@ -71,8 +72,13 @@ class Hub:
             first.refuse("many", f"there are {self.most} others, and it says nothing")
 
     def defer(self, connection: Connection) -> None:
-        """Let a connection log what has come, when the loop goes on."""
-        self._loop.call_soon(connection.go_on)
+        """Let a connection log what has come, behind others, or when the loop goes on."""
+        self._deferred.add(connection)
+        self._loop.call_soon(self._go_on, connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        self._deferred.discard(connection)
+        connection.go_on()
 
     def unread(self, connection: Connection) -> None:
         """A client does not read its answers: it has as much time as for what it sends."""
@@ -80,12 +86,13 @@ class Hub:
 
     def end(self, connection: Connection) -> None:
         """Do not wait for long until a client has read what it was told."""
+        self.forget(connection)
         self._loop.call_later(_LAST_WORDS, connection.transport.abort)
 
     def lost(self, connection: Connection) -> None:
         """One is gone."""
         self.connections.discard(connection)
-        self._forget(connection)
+        self.forget(connection)
 
     def buffer(self) -> memoryview:
         """Return where to read to: less for each if there are many, as all may have to wait."""
@@ -96,13 +103,13 @@ class Hub:
         self.records += records
         size = connection.incomplete
         if records or connection not in self._begun:
-            self._forget(connection)
+            self.forget(connection)
         if size and connection.is_open and not connection.is_held:
             self._begun.setdefault(connection, time.monotonic())
             self._held_back += size - self._sizes.get(connection, 0)
             self._sizes[connection] = size
             if self._held_back > MEMORY:
-                first = next(iter(self._begun))
+                first = next(iter(self._sizes))
                 first.refuse("memory", "it does not complete a record, and there are many like it")
         rate = self._rate_of(connection.host) if records else 0
         if rate:
@@ -114,7 +121,8 @@ class Hub:
             return 0 if host in self._local else RATE
         return self._rate if host else 0
 
-    def _forget(self, connection: Connection) -> None:
+    def forget(self, connection: Connection) -> None:
+        """It has begun nothing, or waits for what is not its fault."""
         self._begun.pop(connection, None)
         self._held_back -= self._sizes.pop(connection, 0)
 
@@ -125,6 +133,7 @@ class Hub:
         self._due[connection.host] = due
         if due > now:
             connection.hold("rate")
+            self.forget(connection)
             self._loop.call_later(due - now, connection.let_go, "rate")
 
     # Room
@@ -134,7 +143,7 @@ class Hub:
         if not self._no_room:
             self._loop.call_later(_LOOK, self._put_again)
         self._no_room[connection] = left
-        self._forget(connection)  # it is not slow
+        self.forget(connection)  # it is not slow
 
     def _put_again(self) -> None:
         waiting, self._no_room = self._no_room, {}
@@ -143,14 +152,14 @@ class Hub:
             if left:
                 self._no_room[connection] = left
             else:
-                self._loop.call_soon(connection.go_on)
+                self.defer(connection)
         if self._no_room:
             self._loop.call_later(_LOOK, self._put_again)
 
     @property
-    def has_room(self) -> bool:
-        """Whether nothing waits for room."""
-        return not self._no_room
+    def is_done(self) -> bool:
+        """Whether nothing that has come waits for room or its turn."""
+        return not self._no_room and not self._deferred
 
     def give_up(self) -> None:
         """Count what has no room as dropped, at the end of the server."""

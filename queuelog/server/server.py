@@ -146,7 +146,7 @@ class LogServer(PausableThread):
             self._accept(one)
             self._loop.remove_reader(one.socket.fileno())
         seen = -1
-        while time.monotonic() < deadline and (seen != self.hub.bytes or not self.hub.has_room):
+        while time.monotonic() < deadline and (seen != self.hub.bytes or not self.hub.is_done):
             seen = self.hub.bytes
             await asyncio.sleep(_QUIET)
         self.hub.give_up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
 from queuelog import wire
@@ -11,7 +12,8 @@ from queuelog.server import logs, pickles
 from queuelog.server.clients import Clients
 from queuelog.spool.gather import Chunk, gathering
 
-FRAME = wire.frames.LEAST  # bytes of a frame of our own protocol: about 15 ms of work
+FRAME = wire.frames.LEAST  # bytes of a frame of our own protocol
+TURN = 0.005  # seconds of work for one client before the others have their turn
 
 Refuse = Callable[[str, str], None]  # kind of the refusal, and what is wrong
 
@@ -19,12 +21,14 @@ Refuse = Callable[[str, str], None]  # kind of the refusal, and what is wrong
 class Stream(ABC):
     """One client's records. `refuse` is called for each one that is refused.
 
-    Call `log` after each `receive`, and again when what it has returned was put.
+    Call `log` after each `receive`, again when what it has returned was put, and again after others
+    have had their turn while it `has_more`.
     """
 
     def __init__(self, refuse: Refuse) -> None:
         self._refuse = refuse
         self.records = 0  # that came
+        self.has_more = False  # to log; its turn is over
 
     @property
     @abstractmethod
@@ -37,7 +41,7 @@ class Stream(ABC):
 
     @abstractmethod
     def log(self) -> list[Chunk]:
-        """Log what is complete; return what had no room.
+        """Log what is complete, for one turn; return what had no room.
 
         Raises:
             WireError: nothing that comes behind it can be understood; the client is to be told.
@@ -64,7 +68,6 @@ class PickleStream(Stream):
     def __init__(self, refuse: Refuse) -> None:
         super().__init__(refuse)
         self._buffer = bytearray()
-        self._needed = _LENGTH  # bytes, before anything is complete
         self._error: wire.WireError | None = None
 
     @property
@@ -77,19 +80,21 @@ class PickleStream(Stream):
         self._buffer += data
 
     def log(self) -> list[Chunk]:
-        """Log every record that is complete, and put all of them at once."""
+        """Log records that are complete, and put all of them at once."""
         self._check()
-        if len(self._buffer) < self._needed:
-            return []
+        end = monotonic() + TURN
         with gathering() as chunks:
-            for data in self._complete():
+            while (data := self._next()) is not None:
                 self.records += 1
                 try:
                     attributes = pickles.attributes(data)
-                except wire.RecordError as error:
+                except Exception as error:  # a `RecordError`; any other costs this record, too
                     self._refuse("record", str(error))
                 else:
                     self.log_one(attributes)
+                if monotonic() > end:
+                    break
+        self.has_more = data is not None
         left = logs.put(chunks)
         if not left:
             self._check()
@@ -99,23 +104,20 @@ class PickleStream(Stream):
         if self._error is not None:
             raise self._error
 
-    def _complete(self) -> Iterator[bytes]:
-        """Yield the records that are complete, and take them out of the buffer."""
-        data, position = bytes(self._buffer), 0
-        while len(data) - position >= _LENGTH:
-            start = position + _LENGTH
-            length = int.from_bytes(data[position:start], "big")
-            self._needed = _LENGTH + length
-            if length > pickles.LIMIT:
-                self._error = wire.FrameError(f"a record of {length:,} bytes")
-                break
-            if start + length > len(data):
-                break
-            position = start + length
-            yield data[start:position]
-        else:
-            self._needed = _LENGTH
-        del self._buffer[:position]
+    def _next(self) -> bytes | None:
+        """Take a record out of the buffer; None if there is none that is complete."""
+        if len(self._buffer) < _LENGTH:
+            return None
+        length = int.from_bytes(self._buffer[:_LENGTH], "big")
+        end = _LENGTH + length
+        if length > pickles.LIMIT:
+            self._error = wire.FrameError(f"a record of {length:,} bytes")
+            return None
+        if len(self._buffer) < end:
+            return None
+        data = bytes(self._buffer[_LENGTH:end])
+        del self._buffer[:end]
+        return data
 
 
 _LENGTH = 4  # bytes that say how long a pickle is
@@ -145,20 +147,25 @@ class WireStream(Stream):
         """Log records one by one, so that one at most comes twice if this process is killed."""
         if self._has_no_room is not None:
             self._keep(self._has_no_room)
-        while True:
-            if self._frame is not None:
-                left = self._log_frame(self._frame)
-                if left:
-                    return left
-                self._frame = None
-                self._wire.have(self._clients.kept(self._client))
-            event = self._wire.next_event()
-            if event is None:
+        end = monotonic() + TURN
+        while monotonic() < end:
+            if self._frame is None and not self._next():
+                self.has_more = False
                 return []
-            if isinstance(event, wire.Opened):
-                self._open(event.client)
-            else:
-                self._frame = iter([*enumerate(event.records, event.first)])
+            left = self._log_frame(end)
+            if left:
+                return left
+        self.has_more = True
+        return []
+
+    def _next(self) -> bool:
+        """Do what the client wants next; return False if nothing is complete."""
+        event = self._wire.next_event()
+        if isinstance(event, wire.Opened):
+            self._open(event.client)
+        elif event is not None:
+            self._frame = iter([*enumerate(event.records, event.first)])
+        return event is not None
 
     def _open(self, client: str) -> None:
         if client in self._clients.waiting:
@@ -166,10 +173,10 @@ class WireStream(Stream):
         self._client = client
         self._wire.have(self._clients.come(client))
 
-    def _log_frame(self, records: Iterator[tuple[int, dict[str, Any]]]) -> list[Chunk]:
+    def _log_frame(self, end: float) -> list[Chunk]:
         """Log the records that are not here yet; return what has no room."""
         have = self._clients.kept(self._client)
-        for number, attributes in records:
+        for number, attributes in self._frame or ():
             if number < have:
                 continue
             with gathering() as chunks:
@@ -181,6 +188,11 @@ class WireStream(Stream):
                 self._clients.waiting.add(self._client)
                 return left
             self._clients.keep(self._client, number + 1)
+            if monotonic() > end:
+                return []
+        if self._frame is not None:
+            self._frame = None
+            self._wire.have(self._clients.kept(self._client))
         return []
 
     def _keep(self, number: int) -> None:

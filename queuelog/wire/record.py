@@ -62,10 +62,13 @@ def _is_standard(name: str) -> bool:
 
 def _depth(value: Any, most: int) -> int:
     """Return how many containers are in each other, but at most `most`."""
-    if most <= 0 or type(value) not in _CONTAINERS:
-        return 0
-    inner = value.values() if type(value) is dict else value
-    return 1 + max((_depth(one, most - 1) for one in inner), default=0)
+    depth, level = 0, [value]
+    while depth < most and (containers := [one for one in level if type(one) in _CONTAINERS]):
+        depth += 1
+        level = [
+            inner for one in containers for inner in (one.values() if type(one) is dict else one)
+        ]
+    return depth
 
 
 def _is_in_range(name: str, value: Any) -> bool:

@@ -206,6 +206,60 @@ def test_an_address_that_sends_too_much_waits_and_loses_nothing(serve):
     assert lines == [f"root INFO n{index}" for index in range(number)]
 
 
+@pytest.mark.parametrize("protocol", ["pickles", "our own"])
+def test_a_client_with_much_to_do_lets_others_have_their_turn(background, log, protocol):
+    """Also where all of it has come at once, and each record takes a while."""
+    process = background("takes_its_time")
+    port = int(process.stdout.readline())
+    number = 700  # in one read, and more than the test has time for
+    records = [attributes(f"n{index}") for index in range(number)]
+    with (
+        socket.create_connection(("127.0.0.1", port), 30) as busy,
+        socket.create_connection(("127.0.0.1", port), 30) as other,
+    ):
+        if protocol == "pickles":
+            busy.sendall(b"".join(pickled(f"n{index}") for index in range(number)))
+        else:
+            client = greeted(busy)
+            client.send(0, [wire.encode(wire.plain(one, one["msg"]), 1 << 17) for one in records])
+            busy.sendall(client.data_to_send())
+        wait_for(lambda: log.exists() and "n0\n" in log.read_text(), "the first one logs")
+        other.sendall(pickled("other"))
+        wait_for(lambda: "other\n" in log.read_text(), "the other one logs")
+        assert f"n{number - 1}\n" not in log.read_text()
+    process.kill()
+
+
+def test_one_that_its_rate_holds_back_is_not_slow(background, log):
+    """However long: nothing that it has sent is lost."""
+    process = background("patient_server_with_a_rate")
+    port = int(process.stdout.readline())
+    with socket.create_connection(("127.0.0.1", port), 30) as fast:
+        first = b"".join(pickled(f"n{index}") for index in range(60))
+        fast.sendall(first + pickled("last")[:-1])
+        wait_for(lambda: log.exists() and "n59\n" in log.read_text(), "the first ones log")
+        fast.sendall(pickled("last")[-1:])  # it is read two seconds later
+        wait_for(lambda: "last\n" in log.read_text(), "the last one logs")
+    _, errors = process.communicate("end\n")
+    assert "refused" not in errors
+
+
+def test_silent_clients_hold_no_memory(background, log):
+    """They stay where that for what is not complete is short."""
+    process = background("server_with_little_memory")
+    port = int(process.stdout.readline())
+    silent = socket.create_connection(("127.0.0.1", port), 30)
+    greedy = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(10)]
+    for one in greedy:
+        one.sendall(pickled("x" * 500_000)[:-1])
+    assert is_closed(greedy[0])
+    silent.sendall(pickled("n0"))
+    wait_for(lambda: log.exists() and "n0\n" in log.read_text(), "the silent one logs")
+    for one in [silent, *greedy]:
+        one.close()
+    process.communicate("end\n")
+
+
 def test_a_client_that_reads_no_answers_gets_none_and_ends(background, log):
     """Its records are taken as long as there is room for the answers."""
     process = background("patient_server")

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 
 import inside
 from prelude import add_log, root, start
@@ -10,9 +11,9 @@ import queuelog
 from queuelog import lifecycle
 
 
-def serve():
+def serve(listen="127.0.0.1:0"):
     """Listen, say where, and serve until the test says something."""
-    start(listen="127.0.0.1:0")
+    start(listen=listen)
     print(lifecycle.services().addresses()[0].rpartition(":")[2], flush=True)
     sys.stdin.readline()
     queuelog.stop()
@@ -21,6 +22,19 @@ def serve():
 def patient_server():
     add_log()
     inside.log_server_limits(COMPLETE=1.0)
+    serve()
+
+
+def patient_server_with_a_rate():
+    add_log()
+    inside.log_server_limits(COMPLETE=1.0)
+    serve(queuelog.Listen(["127.0.0.1:0"], rate=20))
+
+
+def takes_its_time():
+    """A filter of the user's is slow: 10 ms a record."""
+    add_log()
+    root.handlers[0].addFilter(lambda _: time.sleep(0.01) is None)
     serve()
 
 
