@@ -18,7 +18,7 @@ from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import Offsets, SpoolDirectory
+from queuelog.spool import Offsets, SpoolDirectory, registry
 from queuelog.spool.directory import offset_in
 from queuelog.spool.doorbell import ring
 from queuelog.spool.merge import Batch, SpoolReader
@@ -156,9 +156,12 @@ class Lagging:
         when nobody owned it yet.
         """
         spool = self._sinks.owners.pop(sink_id, "")
-        if not os.path.isdir(spool) or not cursor.give_up():
+        if not os.path.isdir(spool):
             return
         other = SpoolDirectory(spool, owner_uid=os.stat(spool).st_uid)
+        owner = registry.read(other)
+        if owner is None or not cursor.give_up():
+            return
         self._ledger.save()
         names, segments = self._names(sink_id), self._reader.segments
         left = set()
@@ -168,7 +171,7 @@ class Lagging:
                 continue
             at = offset_in(cursor.offsets, segment)
             is_all = bool(found) and found.issubset(names)
-            if not is_all or not segments.hand_over(segment, at, other):
+            if not is_all or not segments.hand_over(segment, at, other, owner.limit):
                 left.add(segment)
                 continue
             for offsets in self._ledger.state.positions():
