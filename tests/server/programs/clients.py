@@ -48,7 +48,7 @@ def knows_its_loggers():
     root.setLevel(logging.WARNING)
     logging.getLogger("a").setLevel(logging.DEBUG)
     add_log()
-    start(listen=listen)
+    start(listen="127.0.0.1:0")
     print(lifecycle.services().addresses()[0].rpartition(":")[2], flush=True)
     sys.stdin.readline()
     queuelog.stop()
