@@ -13,7 +13,8 @@ The way of one record, room by room; arrows between them point one way, downward
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it,
-and `loggers` get_logger(), which does all of it in one line; `attach.check` says beforehand what
+and `loggers` get_logger(), which does all of it in one line; `server` lets records of other
+processes in at the top, and `wire` is how they come and go; `attach.check` says beforehand what
 will happen to each handler, describe(); `outside` is what others can see of all this, also as
 metrics; and `commands` is the command `queuelog`.
 """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from queuelog import lifecycle
+from queuelog.attach.tree import loggers
 from queuelog.base import native, sink_id_of
 from queuelog.base.address import DEFAULT
 from queuelog.handlers import QueueHandler, ServerHandler
@@ -38,6 +38,9 @@ class ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python
         """It is chosen anew with every record."""
 
 
+_OURS = (ConsoleHandler, ServerHandler)
+
+
 def get_logger(
     name: str | None = None,
     *,
@@ -56,9 +59,9 @@ def get_logger(
     a process above has done that; forked children, and those of `multiprocessing`, log on.
 
     The logger gets the level, a `ConsoleHandler` and a `ServerHandler`, but none of which it has
-    one already, itself or from a logger above to which it propagates. If it gets one, it does not
-    propagate any more: what a handler of the root logger writes would be there twice. A logger
-    below it that has no handlers propagates to it, as ever.
+    one already, itself or from a logger above to which it propagates. If no logger above has
+    handlers, it does not propagate any more: what somebody gives the root logger later, as
+    `logging.info()` does, would write everything twice. A logger below it propagates, as ever.
 
     In the process that is the log server at this address it returns the logger as it is, with the
     level: what is logged there is at the server already.
@@ -93,12 +96,23 @@ def get_logger(
 def _complete(logger: logging.Logger, handlers: list[logging.Handler]) -> None:
     """Give a logger those handlers like which none gets its records yet."""
     known = {_key(handler) for handler in _reached(logger)}
+    has_more_above = logger.propagate and any(True for _ in _reached(logger.parent))
     for handler in handlers:
         if _key(handler) in known:
             handler.close()
         else:
             logger.addHandler(handler)
-            logger.propagate = False
+            logger.propagate = has_more_above
+            _take_from_below(logger, handler)
+
+
+def _take_from_below(logger: logging.Logger, handler: logging.Handler) -> None:
+    """Remove what earlier calls have added to loggers whose records `handler` gets from now on."""
+    for _, below in loggers():
+        if below is not logger and handler in _reached(below):
+            for one in tuple(below.handlers):
+                if isinstance(_original(one), _OURS) and _key(one) == _key(handler):
+                    below.removeHandler(one)
 
 
 def _reached(logger: logging.Logger | None) -> Iterator[logging.Handler]:
@@ -110,21 +124,19 @@ def _reached(logger: logging.Logger | None) -> Iterator[logging.Handler]:
 
 def _key(handler: logging.Handler) -> object:
     """Return what is equal for two handlers one of which is enough."""
-    if isinstance(handler, QueueHandler):
-        handler = handler.handler
+    handler = _original(handler)
     if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
         return ConsoleHandler
     return sink_id_of(handler) if isinstance(handler, ServerHandler) else handler
 
 
-@functools.cache
-def _locks() -> list[Any]:
-    """Return a list of one lock, another one in a forked child: its parent's may be held."""
-    make = native("_thread", "RLock")
-    locks = [make()]
-    os.register_at_fork(after_in_child=lambda: locks.__setitem__(0, make()))
-    return locks
+def _original(handler: logging.Handler) -> logging.Handler:
+    return handler.handler if isinstance(handler, QueueHandler) else handler
 
 
 def _lock() -> Any:
-    return _locks()[0]
+    """Return the lock of this process: in a forked child its parent's may be held for ever."""
+    return _locks.setdefault(os.getpid(), native("_thread", "RLock")())
+
+
+_locks: dict[int, Any] = {}

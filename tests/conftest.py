@@ -127,6 +127,7 @@ def background(request, tmp_path, spool):
         started.append(process)
         return process
 
+    start.started = started
     yield start
     for process in started:
         process.kill()

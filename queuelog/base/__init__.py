@@ -6,7 +6,7 @@ has a file open (`processes`), and where an error message or a line goes that no
 (`reporter`).
 """
 
-from queuelog.base.descriptor import NO_DESCRIPTOR, Descriptor, opened
+from queuelog.base.descriptor import NO_DESCRIPTOR, Descriptor, opened, opened_small
 from queuelog.base.directories import ELSEWHERE, own_directory, shared_parent
 from queuelog.base.filehandler import (
     WRITING,
@@ -43,7 +43,7 @@ __all__ = [
     "base_directory", "can_roll_over", "class_name",
     "detach_stream", "encode_text", "encoder", "encoding", "file_id", "is_file", "is_named",
     "is_stdlib",
-    "native", "obstacle", "opened", "own_directory", "place_of", "place_of_server",
+    "native", "obstacle", "opened", "opened_small", "own_directory", "place_of", "place_of_server",
     "place_of_sink", "preamble", "report", "rotates",
     "shared_parent", "sink_id_of", "write_line", "writes_lines",
 ]  # fmt: skip

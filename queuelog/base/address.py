@@ -83,7 +83,8 @@ class LogServer(NamedTuple):
         if not isinstance(address, str):
             raise _not_one(address)
         for name, path in files.items():
-            if name not in cls._fields or not isinstance(path, (str, os.PathLike, type(None))):
+            is_path = path is None or (isinstance(path, (str, os.PathLike)) and os.fspath(path))
+            if name not in cls._fields or not is_path:  # "" would mean: without TLS, or secret
                 raise ValueError(f"{name}={path!r} must be the path of a file")
         if files.get("keyfile") and not files.get("certfile"):
             raise ValueError("keyfile= needs certfile=, the certificate that the key is for")

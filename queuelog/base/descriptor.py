@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}  # is left, for this process or on this machine
+SMALL = 1 << 20  # bytes of a secret, or of certificates
 
 
 @contextlib.contextmanager
@@ -21,6 +23,24 @@ def opened(path: str, flags: int, mode: int = 0o600) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def opened_small(path: str) -> Iterator[int]:
+    """Open a file for a moment, to read it; nothing for which, or in which, one could wait.
+
+    A pipe, or a device, that another user has named would keep this process for ever.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or longer than a secret may be.
+    """
+    with opened(path, os.O_RDONLY | os.O_NONBLOCK) as fd:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
+        if found.st_size > SMALL:
+            raise OSError(errno.EFBIG, f"it is longer than {SMALL:,} bytes", path)
+        yield fd
 
 
 class Descriptor:

@@ -14,7 +14,6 @@ configuration, systemd    ... what it reads, and who starts it
 check       what a conf file and an application configure, before a server is started
 dryrun      ... as Gunicorn would configure it
 conffile    ... and what is wrong with a conf file's hooks
-
 tail        what is logged, in one stream, before it is in the files
 tailing     ... what was asked for of it, and how it gets to the terminal
 stream      ... of all spools, in order of time

@@ -9,6 +9,7 @@ to an open segment is looked for every few ms while there is something.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import sys
@@ -23,7 +24,7 @@ from queuelog.base import NO_DESCRIPTOR
 from queuelog.base.inotify import Watcher
 from queuelog.owner import ledger
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import may_have_records
+from queuelog.spool.directory import may_have_records, offset_in
 from queuelog.spool.onlooker import Entry, Label, OtherVersionError, SegmentView
 
 ACTIVE, IDLE = 0.02, 0.1  # seconds between two looks at the open segments
@@ -268,8 +269,10 @@ class Stream:
         uid, limit, state = self._incoming[directory]
         self._known.add(path)
         name = f"{uid}/{os.path.basename(path)}"
-        starts = {sink: cursor.offsets.get(name, 0) for sink, cursor in state.lagging.items()}
-        starts[""] = state.main.offsets.get(name, 0)
+        starts = {}
+        if self._waiting:
+            starts = {sink: offset_in(at.offsets, name) for sink, at in state.lagging.items()}
+            starts[""] = offset_in(state.main.offsets, name)
         try:
             view = SegmentView(path, uid, limit, self._wanted, starts)
         except FileNotFoundError:
@@ -281,9 +284,17 @@ class Stream:
             else:
                 self._trouble(path, "passed over in {} (no plain files of its user)")
         else:
-            queue = self._queues.setdefault(_queue_of(path), [])
-            queue.append(view)
-            queue.sort(key=lambda one: one.number)
+            self._enqueue(view)
+
+    def _enqueue(self, view: SegmentView) -> None:
+        """Read a segment from now on, unless it is being read: by the name that it had before."""
+        others = itertools.chain.from_iterable(self._queues.values())
+        if "+" in view.path and any(os.path.samestat(view.file, one.file) for one in others):
+            view.close()
+            return
+        queue = self._queues.setdefault(_queue_of(view.path), [])
+        queue.append(view)
+        queue.sort(key=lambda one: one.number)
 
     # --- what is in them
 

@@ -12,7 +12,7 @@ import pwd
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from queuelog.base import SinkSpec, file_id, opened
+from queuelog.base import SinkSpec, opened
 from queuelog.base.locks import is_locked
 from queuelog.owner import ledger
 from queuelog.owner.ledger import State
@@ -206,9 +206,9 @@ class _Segments:
                 with contextlib.suppress(ValueError, RecursionError):
                     spec = SinkSpec.parse(items[0][1])
                     lagging = self._state.lagging
-                    if not spec.path or not lagging or spec.path in lagging:
-                        return spec.path or f"name:{spec.name}"
-                    return file_id(spec.path)
+                    # To follow links is to touch the log disk: only where it tells something.
+                    is_known = spec.path and (not lagging or spec.path in lagging)
+                    return spec.path if is_known else spec.sink_id
         return _UNKNOWN
 
     def _offset(self, name: str, sink_id: str) -> int:

@@ -130,6 +130,7 @@ class Lagging:
             self._delay(sink_id)
             return False
         self._transfer.begin()
+        self._sinks.owners.pop(sink_id, None)  # it may be another one by now, or none
         names = self._names(sink_id)
         wanted = self._sinks.select(batch.items, lambda found: found in names)
         if self._transfer.write(cursor, wanted):
@@ -163,10 +164,11 @@ class Lagging:
         left = set()
         for segment in segments.names():
             found = {self._sinks.id_of(target) for target in segments.sinks(segment) or ()}
-            if found.isdisjoint(names):
+            if found.isdisjoint(names) and segment not in segments.unread:
                 continue
             at = offset_in(cursor.offsets, segment)
-            if not found.issubset(names) or not segments.hand_over(segment, at, other):
+            is_all = bool(found) and found.issubset(names)
+            if not is_all or not segments.hand_over(segment, at, other):
                 left.add(segment)
                 continue
             for offsets in self._ledger.state.positions():

@@ -203,10 +203,11 @@ class OwnedSpools:
         With `bell`, or until a writer rings.
         """
         bells = [delivery.bell for delivery in self._held()] if bell else []
-        wait(bells, wake, timeout, [(one.fd, one.events) for one in self._sinks.awaited()])
+        answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
+        wait(bells, wake, timeout, answers)
 
     def awaits(self, silent: float) -> bool:
-        """Tell if an answer is there, or awaited of a server that is silent for less seconds."""
+        """Tell if an answer is there, or awaited of who is silent for less than so many seconds."""
         since = time.monotonic() - silent
         return any(map(self._sinks.is_ready, self._sinks.ids())) or any(
             one.since > since for one in self._sinks.awaited()

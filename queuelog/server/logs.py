@@ -60,8 +60,7 @@ def _record(attributes: dict[str, Any]) -> logging.LogRecord:
         return logging.makeLogRecord(attributes)
     # As that does it, without asking for thread and process, which were others.
     record = logging.LogRecord.__new__(logging.LogRecord)
-    vars(record).update(_DEFAULTS)
-    vars(record).update(attributes)
+    record.__dict__ = {**_DEFAULTS, **attributes}
     return record
 
 

@@ -10,7 +10,7 @@ import pickle
 import re
 from typing import Any
 
-from queuelog.server.unpickler import UnpicklingError, load
+from queuelog.server.unpickler import load
 from queuelog.wire import RecordError, checked
 
 LIMIT = 1 << 20  # bytes of one record
@@ -33,7 +33,9 @@ _TEXT = (
 )
 _SCALAR = b"h[^\x00]|N|K.|M..|J....|G.{8}|L-?[0-9]{1,20}L\n|I0[01]\n"
 _begin = re.compile(b"[}]q\x00[(]").match
-_pairs = re.compile(b"(?s)(?:%b(?:%b|%b)){0,100}" % (_TEXT, _TEXT, _SCALAR)).match
+_PAIRS = b"(?:%b(?:%b|%b)){0,100}" % (_TEXT, _TEXT, _SCALAR)
+_pairs = re.compile(b"(?s)" + _PAIRS).match
+_is_all = re.compile(b"(?s)[}]q\x00[(]%bu[.]" % _PAIRS).fullmatch
 _before_long_text = re.compile(b"(?s)%bX(?!.\x00\x00\x00)(....)" % _TEXT).match
 _put = re.compile(b"(?s)" + _PUT).match
 _LONG_TEXTS = 20  # in one record; more are read the other way
@@ -65,7 +67,7 @@ def _loaded(data: bytes) -> dict[str, Any]:
             flat: dict[str, Any] = pickle.loads(data)  # noqa: S301  # it has nothing that calls
             return flat
         found = load(data)
-    except (UnpicklingError, pickle.UnpicklingError) as error:
+    except (ValueError, pickle.UnpicklingError) as error:  # also what is no UTF-8
         raise RecordError(f"a pickle is refused: {error}") from None
     if type(found) is not dict or any(type(name) is not str for name in found):
         raise RecordError("a pickle holds no dictionary of attributes")
@@ -75,9 +77,12 @@ def _loaded(data: bytes) -> dict[str, Any]:
 
 def _is_flat(data: bytes) -> bool:
     """Tell if a pickle is a dictionary of texts and numbers, as `SocketHandler` writes it."""
+    if b"\xed" in data:  # begins lone surrogates, which cannot be encoded again; or Korean
+        return False
+    if _is_all(data):
+        return True
     found = _begin(data)
-    # The first byte of lone surrogates, which cannot be encoded again, and of some texts of Asia.
-    if found is None or b"\xed" in data:
+    if found is None:
         return False
     for _ in range(_LONG_TEXTS):
         pairs = _pairs(data, found.end())

@@ -88,7 +88,7 @@ class PickleStream(Stream):
                 self.records += 1
                 try:
                     attributes = pickles.attributes(data)
-                except wire.RecordError as error:
+                except Exception as error:  # a `RecordError`; any other costs this record, too
                     self._refuse("record", str(error))
                 else:
                     self.log_one(attributes)

@@ -19,7 +19,7 @@ from queuelog.base import (
 )
 from queuelog.sinks.convert import line_of
 from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
-from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
+from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink
 from queuelog.sinks.rollover import Backup, Rollover
 from queuelog.spool import frame
 from queuelog.spool.status import SinkStatus
@@ -183,6 +183,11 @@ class FileSink(Sink):
             self._file.append(data, self._preamble, save)
         else:
             append_to_backup(backup.path, (backup.device, backup.inode), data, save)
+
+    def awaits(self) -> Awaited | None:
+        """Tell since when another process that has just opened the file may say that it owns it."""
+        since = self._file.awaits_since
+        return Awaited(-1, 0, since) if since else None
 
     def resume(self, items: Items, mark: Mark) -> int:
         """Complete the line that was cut short behind `mark`; return how many are written.

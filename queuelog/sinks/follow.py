@@ -19,6 +19,7 @@ from queuelog.base import native, opened, report
 from queuelog.base.locks import Answer, Locked, lock_log_file
 from queuelog.base.processes import writers_of
 from queuelog.errors import FileInUseError
+from queuelog.sinks.protocol import Unanswered
 from queuelog.sinks.strangers import Strangers
 from queuelog.spool.registry import reachable_owner, who_owns
 
@@ -250,6 +251,8 @@ class FollowedFile(Locked):
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)
+        if answer is Answer.ALONE:
+            self._shared_since = 0.0
         if answer in (Answer.TAKEN, Answer.SHARED):
             spool = reachable_owner(self.path)
             # Nobody shares a file with an owner of whom he can be a client.
@@ -266,13 +269,18 @@ class FollowedFile(Locked):
         """Give an owner that has just locked the same file time to say so.
 
         Raises:
-            BlockingIOError: it still may; try again.
+            Unanswered: it still may; try again.
         """
-        now = time.monotonic()
-        self._shared_since = self._shared_since or now
-        if now - self._shared_since < _ANNOUNCEMENT and writers_of(self.path):
+        self._shared_since = self._shared_since or time.monotonic()
+        if self.awaits_since and writers_of(self.path):
             self.close()
-            raise BlockingIOError(errno.EAGAIN, "another process has just opened it", self.path)
+            raise Unanswered(errno.EAGAIN, "another process has just opened it", self.path)
+
+    @property
+    def awaits_since(self) -> float:
+        """Since when another owner may announce itself, of the monotonic clock; 0.0 if none may."""
+        is_recent = time.monotonic() - self._shared_since < _ANNOUNCEMENT
+        return self._shared_since if is_recent and self._locked_for is None else 0.0
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.

@@ -29,11 +29,14 @@ SaveMark = Callable[[Mark], None]
 
 
 class Unanswered(OSError):  # noqa: N818  # no error yet
-    """What was written is under way. Call `resume` when the sink `is_ready`."""
+    """What was written is under way, or somebody else has a say first. Call `resume` later.
+
+    That is when the sink `is_ready`, at the latest.
+    """
 
 
 class Awaited(NamedTuple):
-    """Where an answer comes: a descriptor, and for what to `poll` it.
+    """Where an answer comes: a descriptor, and for what to `poll` it; -1 if it does not ring.
 
     `since` is when there was progress last, of the monotonic clock.
     """

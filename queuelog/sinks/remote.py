@@ -14,7 +14,7 @@ import secrets
 import time
 from contextlib import suppress
 
-from queuelog.base import User, acting_as, is_stdlib
+from queuelog.base import User, acting_as, is_stdlib, opened_small
 from queuelog.base.address import Address, LogServer
 from queuelog.errors import FileInUseError
 from queuelog.sinks.convert import record_payload, sent_attributes
@@ -50,6 +50,7 @@ class RemoteSink(Sink):
         self._connection: Connection | None = None
         self._endpoints = _Endpoints(server.address)
         self._failed: OSError | None = None  # how the last connection ended
+        self._is_under_way = False  # something is, and nobody waits for the answer just now
         self._last_used = time.monotonic()
 
     def admit(self, user: User | None) -> None:
@@ -63,7 +64,7 @@ class RemoteSink(Sink):
         elif self.user is None or self.user[:2] != user[:2]:
             with acting_as(user):
                 for path in self.server.files.values():
-                    with open(path, "rb"):
+                    with opened_small(path):
                         pass
 
     def accept(self, kind: int, items: Items) -> Items:
@@ -98,8 +99,8 @@ class RemoteSink(Sink):
             self._look_on_this_host()
         self._deliver(self._client, 0, [])  # what has no number yet can go another way
         first = self._next
+        self._next += len(items)  # first: these numbers are given out, though saving may fail
         save_mark(Mark(0, [self._client, first]))
-        self._next = first + len(items)
         self._deliver(self._client, first, items)
 
     def _look_on_this_host(self) -> None:
@@ -127,15 +128,23 @@ class RemoteSink(Sink):
         try:
             self._exchange(client, first, items)
         except Unanswered:
+            self._is_under_way = True
             raise
         except OSError:
-            self.let_go()
+            self._fail()
             if not was_open:
                 raise
             self._deliver(client, first, items)  # the server may have been started anew
 
+    def _fail(self) -> None:
+        """End a connection that has failed; try the next address if nobody has answered there."""
+        if self._connection is not None and self._connection.have is None:
+            self._endpoints.fail()
+        self.let_go()
+
     def _exchange(self, client: str, first: int, items: Items) -> None:
         """Send what the server has not, and wait a moment for the answer."""
+        self._is_under_way = False
         connection = self._connected(client)
         end = first + len(items)
         until = time.monotonic() + PATIENCE * self._is_quick
@@ -202,19 +211,20 @@ class RemoteSink(Sink):
         return Awaited(*connection.events, connection.heard)
 
     def is_ready(self) -> bool:
-        """Go on with what is under way; tell if the server has it all, or the connection ended."""
-        if self._connection is not None and self._connection.is_awaited:
+        """Go on with what is under way; tell if the server has answered, or the connection ended.
+
+        That stays so until somebody calls `resume`, however often it is asked.
+        """
+        connection = self._connection
+        if connection is not None and connection.is_awaited:
             try:
-                self._connection.pump()
+                connection.pump()
             except OSError as error:
                 self._failed = error
-                self._endpoints.fail()
-                self.let_go()
-            else:
-                return self._connection.have is not None and (
-                    self._connection.have >= self._connection.sent
-                )
-        return self._failed is not None
+                self._fail()
+        if self._failed is not None:
+            return True
+        return self._is_under_way and connection is not None and not connection.is_awaited
 
     def tick(self, now: float) -> None:
         """Nothing is due by time."""

@@ -52,6 +52,11 @@ def offset_in(offsets: Offsets, name: str) -> int:
     return int(name.partition("+")[2] or 0) if found is None else found
 
 
+def number_of(name: str) -> int:
+    """Return the number of a segment among those that its writer has made, by its name or path."""
+    return int(name.rpartition("-")[2].partition("+")[0])
+
+
 class Target(NamedTuple):
     """Where an entry shall go: its sink's description, and the user that its writer is.
 
@@ -68,8 +73,12 @@ def new_path(parent: str) -> str:
 
 
 def made_at(path: str) -> int:
-    """Return when a spool was made, in nanoseconds since the epoch, as its name says."""
-    return int(path.rpartition("-")[2])
+    """Return when a spool was made, in nanoseconds since the epoch, as its name says; 0: unknown.
+
+    A link may lead to one of any name.
+    """
+    name = os.path.basename(path)
+    return int(name.rpartition("-")[2]) if _SPOOL_NAME.fullmatch(name) else 0
 
 
 def spools(parent: str) -> list[str]:

@@ -9,8 +9,7 @@ the frames of many records.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from queuelog.base import native
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 14  # bytes that are put at once; less than the smallest room of a sink
 
 _get_ident = native("_thread", "get_ident")
-_by_thread: dict[int, list[tuple[SpoolWriter, bytes]]] = {}
+_by_thread: dict[int, Gathered] = {}
 
 
 class Chunk(NamedTuple):
@@ -32,20 +31,47 @@ class Chunk(NamedTuple):
     frames: list[bytes]
 
 
+class Gathered:
+    """What a thread has put, by sink."""
+
+    def __init__(self) -> None:
+        self._frames: dict[tuple[SpoolWriter, int], list[bytes]] = {}
+
+    def add(self, writer: SpoolWriter, item: bytes) -> None:
+        """Take a frame."""
+        sink = writer, frame.sink_of(item)
+        if sink in self._frames:
+            self._frames[sink].append(item)
+        else:
+            self._frames[sink] = [item]
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the frames of each sink, in order, as they can be put."""
+        for (writer, _), frames in self._frames.items():
+            size = CHUNK
+            for item in frames:
+                if size + len(item) > CHUNK:
+                    chunk, size = Chunk(writer, []), 0
+                    yield chunk
+                chunk.frames.append(item)
+                size += len(item)
+
+
 @contextlib.contextmanager
 def gathering() -> Iterator[list[Chunk]]:
     """Gather what this thread puts inside; the yielded list has it afterwards. It may be nested."""
     chunks: list[Chunk] = []
     thread = _get_ident()
-    outer = _by_thread.pop(thread, None)
-    gathered = _by_thread[thread] = []
+    outer = _by_thread.get(thread)
+    gathered = _by_thread[thread] = Gathered()
     try:
         yield chunks
     finally:
-        del _by_thread[thread]
-        if outer is not None:
+        if outer is None:
+            del _by_thread[thread]
+        else:
             _by_thread[thread] = outer
-        chunks += _chunks(gathered)
+        chunks += gathered.chunks()
 
 
 def gather(writer: SpoolWriter, item: bytes) -> bool:
@@ -53,22 +79,5 @@ def gather(writer: SpoolWriter, item: bytes) -> bool:
     gathered = _by_thread.get(_get_ident()) if _by_thread else None
     if gathered is None:
         return False
-    gathered.append((writer, item))
+    gathered.add(writer, item)
     return True
-
-
-def _chunks(gathered: Iterable[tuple[SpoolWriter, bytes]]) -> Iterator[Chunk]:
-    """Put together the frames for each sink, in order."""
-
-    def sink(one: tuple[SpoolWriter, bytes]) -> tuple[int, int]:
-        return id(one[0]), frame.sink_of(one[1])
-
-    for _, found in groupby(sorted(gathered, key=sink), key=sink):
-        size = CHUNK
-        for writer, item in found:
-            if size + len(item) > CHUNK:
-                chunk = Chunk(writer, [])
-                size = 0
-                yield chunk
-            chunk.frames.append(item)
-            size += len(item)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from queuelog.base import report
 from queuelog.spool import frame
-from queuelog.spool.directory import Offsets, SpoolDirectory, Target, offset_in
+from queuelog.spool.directory import Offsets, SpoolDirectory, Target, number_of, offset_in
 from queuelog.spool.segment import Part
 from queuelog.spool.segments import Segments
 
@@ -155,8 +155,8 @@ class _Order(NamedTuple):
 
 @functools.lru_cache(1 << 14)
 def _order(name: str) -> _Order:
-    writer, _, number = name.partition("+")[0].rpartition("-")
-    return _Order(int(name.split("-")[1]) / 1e9, writer, int(number))
+    writer = name.rpartition("-")[0]
+    return _Order(int(name.split("-")[1]) / 1e9, writer, number_of(name))
 
 
 def _merge(parts: list[Part], *, more: bool) -> Batch:

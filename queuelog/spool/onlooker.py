@@ -15,7 +15,7 @@ from typing import NamedTuple
 from queuelog.base import Descriptor, SinkSpec, file_id
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame, sources
-from queuelog.spool.directory import is_plain
+from queuelog.spool.directory import is_plain, number_of
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _HEADER_SIZE = len(frame.SEGMENT_HEADER)
@@ -88,7 +88,7 @@ class SegmentView(Descriptor):
         starts: Mapping[str, int] = _FROM_THE_BEGINNING,
     ) -> None:
         self.path = path
-        self.number = int(path.rpartition("-")[2])
+        self.number = number_of(path)
         self.process = int(os.path.basename(path).partition("-")[0])
         self.damaged = 0  # frames that were passed over
         self.is_removed = False  # from the spool, when it was read last
@@ -98,7 +98,7 @@ class SegmentView(Descriptor):
         self._sources: dict[int, tuple[int, str]] = {}
         self._unusable = 0  # damaged frames since the last whole one
         self.fd = os.open(path, _READ)
-        found = os.fstat(self.fd)
+        found = self.file = os.fstat(self.fd)
         self.size = found.st_size  # bytes, when it was read last
         # A name less than one: the owner may have just removed it.
         if not is_plain(found, uid) and (found.st_nlink or found.st_uid != uid):

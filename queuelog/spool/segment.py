@@ -13,7 +13,6 @@ from queuelog.spool.directory import Target
 
 CHUNK = 1 << 18  # bytes that are scanned at once, at most ...
 _LEAST = 1 << 12  # ... and at least
-_BEGINNING = 1 << 12  # bytes in which a segment's first description begins
 
 
 class Part(NamedTuple):
@@ -60,9 +59,13 @@ class Segment(Descriptor):
         return self.complete
 
     def sinks(self) -> Collection[Target]:
-        """Return what is described in it, as far as it was read, or at its beginning."""
+        """Return what is described in it, as far as it was read, or all that is there."""
         if not self.targets and self.is_open:
-            self._scan(0, min(self.size(), _BEGINNING))
+            # What somebody has read before may have been described anywhere.
+            before, end = -1, self.size()
+            while before < self._known < end:
+                before = self._known
+                self._scan(before, min(end, before + CHUNK))
         return self.targets.values()
 
     def read(self, start: int, stop: int | None, room: int, until: float = frame.FOREVER) -> Part:

@@ -171,10 +171,16 @@ class Segments:
 
         Its writer does not notice: it goes on in the same file.
         """
-        new = f"{name.partition('+')[0]}+{position}"
+        uid, new = _uid(name), f"{os.path.basename(name).partition('+')[0]}+{position}"
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
-            with acting_as(self._directory.writing_as(_uid(name))):
-                os.rename(self._directory.segment(name), other.segment(new))
+            with (
+                acting_as(self._directory.writing_as(uid)),
+                opened(other.incoming(uid), flags) as directory,
+            ):
+                if os.fstat(directory).st_uid != uid:  # the other owner's trap, perhaps
+                    return False
+                os.rename(self._directory.segment(name), new, dst_dir_fd=directory)
         except OSError:  # that user may not write there, or it is another file system
             return False
         self._forget(name)

@@ -15,7 +15,7 @@ import os
 import resource
 from operator import attrgetter
 
-from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.directory import SpoolDirectory, number_of
 from queuelog.spool.spoolfile import SpoolFile
 
 _SLOTS = 32  # each takes a descriptor
@@ -31,7 +31,7 @@ class Tail(SpoolFile):
         self.slot = slot
         self.described: set[int] = set()  # sink numbers
         self.introduced: set[bytes] = set()  # labels of frames (see `frame`)
-        self.number = int(name.rpartition("-")[2])
+        self.number = number_of(name)
         self.capacity = capacity
         self.size = 0
         self.pending = 0  # what is being appended

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from queuelog.base import native
+from queuelog.base import native, opened_small
 from queuelog.base.address import Address, LogServer
+from queuelog.base.descriptor import SMALL
 from queuelog.wire.client import Client
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ def read_secret(path: str) -> bytes:
     """Return the secret in a file, without the end of its line.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
         ValueError: there is none.
     """
-    with open(path, "rb") as file:
-        secret = file.read().strip()
+    with opened_small(path) as fd:
+        secret = os.read(fd, SMALL).strip()
     if not secret:
         raise ValueError(f"there is no secret in {path}")
     return secret

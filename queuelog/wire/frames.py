@@ -124,10 +124,9 @@ def key_of(secret: bytes, client: str, nonces: Iterable[str]) -> bytes:
     return hmac.digest(secret, what.encode(), "sha256")
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise FrameError(f"a number of {len(digits):,} digits")
-    return int(digits)
+def _integer(digits: str) -> int | str:
+    """Return a number; its digits, if they are too many: who sent it would do so for ever."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
 
 
 def _parse(body: bytes) -> Message:

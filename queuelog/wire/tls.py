@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import ssl
 from collections.abc import Callable
 
+from queuelog.base import opened_small
 from queuelog.base.address import Address, LogServer
 
 _PIECE = 1 << 16  # bytes that are decrypted at a time
@@ -16,13 +18,24 @@ def encrypted(server: LogServer) -> Callable[[], Tls]:
     """Return what makes the client's side of a connection to a server; reads its certificates.
 
     Raises:
-        OSError: a file cannot be read, or has no certificate in it.
+        OSError: a file cannot be read, or has no certificate in it; or a key needs a password.
     """
-    context = ssl.create_default_context(cafile=server.cafile)
-    if server.certfile:
-        context.load_cert_chain(server.certfile, server.keyfile)
+    with contextlib.ExitStack() as opened:
+
+        def path_of(file: str | None) -> str | None:  # of what was looked at, whatever comes there
+            return file and f"/proc/self/fd/{opened.enter_context(opened_small(file))}"
+
+        context = ssl.create_default_context(cafile=path_of(server.cafile))
+        if server.certfile:
+            certificate, key = path_of(server.certfile), path_of(server.keyfile)
+            context.load_cert_chain(str(certificate), key, password=_no_password)
     host = Address.parse(server.address).host or "localhost"  # of a unix socket
     return functools.partial(Tls, context, host)
+
+
+def _no_password() -> str:
+    """Refuse what OpenSSL would ask the terminal for, in the middle of writing."""
+    raise PermissionError(errno.EACCES, "the key of the certificate is protected by a password")
 
 
 class Tls:

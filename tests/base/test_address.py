@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuelog.base.address import DEFAULT, Address
+from queuelog.base.address import DEFAULT, Address, LogServer
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,10 @@ def test_any_text_is_an_address_or_refused(text):
     except ValueError:
         return
     assert Address.parse(str(found)) == found
+
+
+@pytest.mark.parametrize("path", ["", 3, b"ca.pem"])
+def test_what_is_no_path_is_refused(path):
+    """The empty text of a variable that is not set would be a server without TLS."""
+    with pytest.raises(ValueError, match=r"cafile=.* must be the path of a file"):
+        LogServer.checked("localhost", cafile=path)

@@ -188,3 +188,14 @@ def test_a_server_that_is_down_is_handle_errors(program, log_server):
     errors = program(log_server().address).stderr
     assert "FileNotFoundError" in errors
     assert "is tried again every" in errors
+
+
+@pytest.mark.root
+def test_a_host_is_reached_at_the_address_that_answers(program, log_server, tmp_path):
+    """Of several, as one of IPv6 and one of IPv4; at the first somebody else listens."""
+    server = log_server(address="127.0.0.2:0")
+    (tmp_path / "hosts").write_text("127.0.0.1 twofold\n127.0.0.2 twofold\n")
+    script = 'mount --bind hosts /etc/hosts && exec "$0" "$@"'
+    port = server.start().rpartition(":")[2]
+    program(port, prefix=("unshare", "--mount", "sh", "-c", script))
+    assert server.messages() == ["found"]

@@ -67,11 +67,19 @@ def test_the_root_logger_has_what_libraries_log(run):
 
 
 def test_after_start_it_is_taken_over_as_well(run, log):
-    """The owner of the log files sends."""
+    """The owner of the log files sends, and the root logger's file has the records as before."""
     run.start()
     assert run.run().stdout == "QueueHandler\n"
     assert run.messages() == ["to the server"]
-    assert log.read_text() == "to the file\n"
+    assert log.read_text() == "to the server\nto the file\n"
+
+
+def test_what_is_configured_above_gets_the_records_as_well(run, log):
+    """Console, file and server have each record once, also if the root logger gets one later."""
+    run.start()
+    assert run.run().stderr == "first\nsecond\n"
+    assert log.read_text() == "first\nsecond\n"
+    assert run.messages() == ["first", "second"]
 
 
 def test_children_of_multiprocessing_log_on(run):

@@ -52,3 +52,8 @@ def test_the_owners_secret_serves_its_workers(program, log_server):
     server = log_server("ours")
     program(server.start())
     assert server.messages() == ["of a worker"]
+
+
+def test_a_file_that_never_ends_keeps_nobody(program):
+    """A worker names the files; a pipe or a device would keep the owner of all log files."""
+    program()

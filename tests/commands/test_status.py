@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from harness import Load
-from services import NOBODY
 from spools import line, segment_of
 from waiting import wait_for
 
@@ -233,6 +232,20 @@ def test_names_cannot_control_a_terminal(directory, capsys):
     assert all(c == "\n" or c.isprintable() for c in text)
 
 
+def test_what_waits_for_others_than_files_is_told(directory, capsys):
+    """For a log server, and for a handler that is known by name."""
+    described = [
+        SinkSpec("", "mail", "logging.handlers.SMTPHandler", {}),
+        SinkSpec("", "", "queuelog.handlers.ServerHandler", {}, server="127.0.0.1:9020"),
+    ]
+    for number, spec in enumerate(described):
+        path = Path(directory.incoming(directory.owner_uid), f"1-1-00000000-{number}")
+        path.write_bytes(segment_of(line(b"line\n"), description=spec.encode()))
+    assert main(["status", "--json", directory.path]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["spools"]
+    assert {sink["id"] for sink in found["sinks"]} == {spec.sink_id for spec in described}
+
+
 def test_a_spool_of_another_version_is_told(directory, capsys):
     """How much is in it, and what to do; nothing of it is counted as records."""
     path = Path(directory.incoming(directory.owner_uid), "1-1-00000000-0")
@@ -244,12 +257,11 @@ def test_a_spool_of_another_version_is_told(directory, capsys):
 
 
 @pytest.mark.root
-def test_a_user_cannot_look_into_anothers_spool(directory, queuelog):
+def test_a_user_cannot_look_into_anothers_spool(directory, queuelog, program):
     """And is told so; root can."""
-    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    done = queuelog("status", directory.path, prefix=as_nobody, code=2)
+    done = program(directory.path, name="look_as_nobody")
     assert "Permission denied" in done.stderr
-    assert directory.path not in queuelog("status", prefix=as_nobody, code=None).stdout
+    assert directory.path not in done.stdout
     queuelog("status", directory.path)
 
 

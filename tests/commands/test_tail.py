@@ -13,7 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from spools import file_description, fresh_directory, line, segment_of, the_spool, writer_of
+from spools import (
+    file_description,
+    fresh_directory,
+    line,
+    segment_of,
+    segments,
+    the_spool,
+    writer_of,
+)
 from waiting import wait_for
 
 from queuelog.commands import stream
@@ -179,6 +187,36 @@ def test_what_waits_is_shown_without_an_owner(program, spool, queuelog):
     every = ["one.log | one is written", "other.log | other waits", "one.log | one waits"]
     assert queuelog("tail", spool).stdout.splitlines() == every
     assert queuelog("tail", "--waiting", spool).stdout.splitlines() == every[1:]
+
+
+def hand_over(directory, offset):
+    """Rename the one segment of a spool as its owner does who has read it up to there."""
+    (path,) = segments(directory)
+    os.rename(path, f"{path}+{offset}")
+
+
+def test_a_segment_that_was_handed_over_is_shown_like_any_other(left, directory, spools, queuelog):
+    """Of what waits, it has only what is behind the offset that its name says."""
+    left("first")
+    (path,) = segments(directory)
+    first = path.stat().st_size
+    left("second")
+    hand_over(directory, first)
+    assert queuelog("tail", "-q", spools).stdout == "first\nsecond\n"
+    assert queuelog("tail", "-q", "--waiting", spools).stdout == "second\n"
+
+
+def test_following_shows_what_is_handed_over_meanwhile_once(left, directory, spools, follow):
+    """The writer goes on in the same segment, which has another name by then."""
+    left("first")
+    (path,) = segments(directory)
+    process = follow("-q", spools)
+    wait_for(process.shown, "the first record")
+    hand_over(directory, path.stat().st_size)
+    left("second")
+    left("third", file="other.log")  # in a segment that appears after the new name
+    wait_for(lambda: "third" in process.shown(), "the last record")
+    assert process.shown() == ["first", "second", "third"]
 
 
 def test_where_nothing_is_it_says_where_to_look(queuelog, directory, spools):

@@ -1,5 +1,6 @@
 """Lines for a file that another process owns, whom their writer did not find in time."""
 
+import errno
 import os
 import signal
 
@@ -166,12 +167,8 @@ def test_the_new_owner_reads_on_where_the_first_has_stopped(late, tmp_path, spoo
     assert not segments(SpoolDirectory(os.path.join(spool, "5-5")))
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_who_is_killed_while_it_hands_over_loses_and_doubles_nothing(
-    late, monkeypatch, tmp_path, moment
-):
-    """The next owner of the spool goes on."""
-    writer, make = late
+def break_off(make, monkeypatch, moment):
+    """Let an owner be killed before or after it hands its first segment over."""
     hand_over = Segments.hand_over
 
     def broken_off(self, *arguments):
@@ -185,6 +182,15 @@ def test_who_is_killed_while_it_hands_over_loses_and_doubles_nothing(
         with pytest.raises(BrokenOffError):
             write_all(killed)
     killed.release()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_who_is_killed_while_it_hands_over_loses_and_doubles_nothing(
+    late, monkeypatch, tmp_path, moment
+):
+    """The next owner of the spool goes on."""
+    writer, make = late
+    break_off(make, monkeypatch, moment)
     writer.put(line(b"3\n"))
     write_all(make())
     path = tmp_path / "app.log"
@@ -196,7 +202,7 @@ def test_what_cannot_be_handed_over_waits_and_is_reported(late, monkeypatch, tmp
     """The other's spool is on another file system."""
     _, make = late
 
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(18, "Invalid cross-device link")
 
     spools = make()
@@ -209,3 +215,42 @@ def test_what_cannot_be_handed_over_waits_and_is_reported(late, monkeypatch, tmp
     write_all(spools)
     wait_for_lines(path, 2)
     assert path.read_text() == "1\n2\n"
+
+
+def test_what_cannot_be_opened_now_is_handed_over_later(late, monkeypatch, tmp_path, spool):
+    """No descriptor is left: what may be in that segment is not forgotten."""
+    writer, make = late
+    break_off(make, monkeypatch, "before")
+    (path,) = segments(writer.directory)
+    other = writer_of(file_description(tmp_path / "app.log"), directory=writer.directory)
+    other.put(line(b"3\n"))
+    spools, open_ = make(), os.open
+
+    def open_others(name, *arguments, **options):
+        if name == str(path):
+            raise OSError(errno.EMFILE, "no descriptor is left")
+        return open_(name, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", open_others)
+        write_all(spools)
+    write_all(spools)
+    wait_for_lines(tmp_path / "app.log", 3)
+
+
+def test_what_fails_after_its_owner_has_gone_is_not_handed_over_to_that(
+    late, tmp_path, spool, background
+):
+    """It would wait in the spool that it has left."""
+    writer, make = late
+    spools = make()
+    spools.deliver(spools.next())
+    background.started[-1].kill()
+    background.started[-1].wait()
+    write_all(spools)
+    assert (tmp_path / "app.log").read_text() == "1\n2\n"
+    (tmp_path / "app.log").unlink()
+    (tmp_path / "app.log").mkdir()
+    writer.put(line(b"3\n"))
+    write_all(spools)
+    assert segments(writer.directory)

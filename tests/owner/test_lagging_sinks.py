@@ -3,8 +3,11 @@
 import os
 import re
 import signal
+from pathlib import Path
 
-from spools import segments, the_spool
+from spools import file_description, line, segment_of, segments, the_spool
+
+from queuelog.spool import frame
 
 
 def test_what_cannot_be_read_for_a_sink_that_lags_is_not_asked_for_all_the_time(
@@ -64,3 +67,27 @@ def test_many_files_that_fail_do_not_keep_the_listener_from_its_work(program, lo
     """
     assert "the disk does not answer" not in program().stderr
     assert "honest\n" in log.read_text()
+
+
+def test_what_waits_for_a_sink_that_is_described_late_in_a_segment_outlives_its_owner(
+    deliver, directory, tmp_path
+):
+    """The last slot is for many sinks: the next owner must not look at its beginning only."""
+    good, failing = tmp_path / "good.log", tmp_path / "gone" / "failing.log"
+    text = "".join(f"{number:3} {'x' * 1_000}\n" for number in range(600))
+    data = segment_of(
+        *[line(b"good\n")] * 1_000,
+        frame.encode(frame.DESCRIPTION, 1, 0.0, file_description(failing)),
+        *(line(one.encode(), sink=1) for one in text.splitlines(keepends=True)),
+        description=file_description(good),
+    )
+    Path(directory.incoming(os.geteuid()), "5-5-00000000-0").write_bytes(data)
+    with deliver(directory) as killed:
+        while (batch := killed.next()) is not None:
+            killed.deliver(batch)
+        failing.parent.mkdir()
+        assert killed.retry(at_once=True)  # a part of it
+    with deliver(directory) as last:
+        while last.retry(at_once=True) or last.lagging.ids():
+            pass
+    assert failing.read_text() == text

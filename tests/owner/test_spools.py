@@ -143,6 +143,16 @@ def test_a_spool_that_is_just_being_made_is_left_to_who_makes_it(owner, spool, l
         assert [directory.is_there() for directory in made] == [True, False]
 
 
+def test_a_spool_of_any_name_may_end_to_which_others_have_written(owner, spool, log):
+    """It was found by a link."""
+    left(spool, "elsewhere", line(b"x\n"), description=described(log), files=[log])
+    with owner(handler(log)) as spools:
+        spools.elsewhere.add(os.path.join(spool, "elsewhere"))
+        spools.take_over()
+        write_all(spools)
+    assert log.read_text() == "x\n"
+
+
 def test_an_owner_whose_spool_was_removed_before_he_had_it_makes_it_again(owner, spool, log):
     """He stood still for so long that it seemed to be nobody's."""
     with owner(handler(log)) as spools:

@@ -198,6 +198,13 @@ def test_lone_surrogates_become_text():
     assert pickles.attributes(data)["msg"] == "\\xed\\xa0\\x80 한"
 
 
+def test_a_text_that_is_no_utf_8_is_refused():
+    """In a record that is read by either way."""
+    data = pickle.dumps({**RECORD, "msg": "text"}, 1)
+    with pytest.raises(RecordError):
+        pickles.attributes(data.replace(b"text", b"te\xffxt"[:4]))
+
+
 def test_what_python_2_sends_is_read():
     """Its texts are bytes."""
     pairs = ((b"name", b"U\x03app"), (b"msg", b"T\x02\0\0\0\xc3\xa4"), (b"levelno", b"K\x14"))

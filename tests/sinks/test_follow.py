@@ -17,7 +17,7 @@ from queuelog.base import User
 from queuelog.sinks import follow
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.follow import Position
-from queuelog.sinks.protocol import Mark
+from queuelog.sinks.protocol import Mark, Unanswered
 
 NOBODY = 65534
 
@@ -204,9 +204,15 @@ def appender(path):
 def test_who_has_just_locked_a_file_may_say_that_he_owns_it(appender, sink, path, monkeypatch):
     """Two owners that open a file at the same time; one that never says anything shares it."""
     file = sink(logging.FileHandler(path))
-    with pytest.raises(BlockingIOError):
+    with pytest.raises(Unanswered):
         write(file, "1\n")
     assert path.read_bytes() == b""
     monkeypatch.setattr(follow, "_ANNOUNCEMENT", 0.0)
     write(file, "1\n")
     assert path.read_bytes() == b"1\n"
+
+
+def test_a_command_that_ends_at_once_writes_beside_who_says_nothing(appender, program, path):
+    """It gives the other one time to say so, but leaves nothing for its next start."""
+    assert "cannot write" not in program(path).stderr
+    assert path.read_text() == "from the command\n"

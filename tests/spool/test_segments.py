@@ -282,3 +282,21 @@ def test_a_segment_that_cannot_be_opened_counts_as_unread(writer, reader):
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert reader.read_to_the_end() == [b"kept"]
     assert not reader.segments.unread
+
+
+@pytest.mark.root
+def test_nothing_is_handed_over_through_a_strangers_link(writer, reader, directory, tmp_path):
+    """Root would put a file of its own wherever the stranger likes."""
+    writer.put(line(b"mine"))
+    (name,) = [f"{uid}/{name}" for uid, name in directory.segments()]
+    with fresh_directory() as other, fresh_directory() as target:
+        Path(other.incoming(0)).rmdir()
+        for spot in (target.path, tmp_path):
+            Path(other.incoming(0)).symlink_to(spot)
+            assert not reader.segments.hand_over(name, 0, other)
+            Path(other.incoming(0)).unlink()
+        Path(other.incoming(0)).mkdir()
+        os.chown(other.incoming(0), NOBODY, NOBODY)
+        assert not reader.segments.hand_over(name, 0, other)
+        os.chown(other.incoming(0), 0, 0)
+        assert reader.segments.hand_over(name, 0, other)

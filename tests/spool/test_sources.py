@@ -139,10 +139,11 @@ def test_the_owner_loses_no_line_of_which_the_source_is_damaged_or_missing(
     number, said = 7, bytearray(frame.encode(frame.SOURCE, 0, 0.0, b"20 app", 7))
     said[random.randrange(8, len(said))] ^= 1
     lines = [frame.encode(frame.LINE, 0, at, b"%d" % at, number) for at in (1.0, 2.0)]
-    for name, first in (("1-1-0", bytes(said)), ("2-2-0", b"")):
+    whole = frame.encode(frame.SOURCE, 0, 0.0, b"20 app", 7)
+    for name, first in (("1-1-0", bytes(said)), ("2-2-0", b""), ("3-3-0", whole)):
         data = segment_of(first, *lines, description=file_description(log))
         Path(directory.incoming(directory.owner_uid), name).write_bytes(data)
-    assert sorted(payloads(reader.read_new({}))) == [b"1", b"1", b"2", b"2"]
+    assert sorted(payloads(reader.read_new({}))) == [b"1"] * 3 + [b"2"] * 3
     assert capfd.readouterr().err.count("damaged") == 1
 
 

@@ -23,6 +23,7 @@ from queuelog.spool.backlog import Backlog
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
+from queuelog.wire.connection import Credentials
 
 __all__ = ["Interrupted"]  # what a fork lets the listener raise between two writes
 
@@ -68,6 +69,11 @@ def written_by(sink_id):
 def queue_of(handler):
     """Return the path of the spool that a queue handler writes to."""
     return handler.queue.directory.path
+
+
+def read_credentials(handler):
+    """Read what a handler shows to its server, and knows it by."""
+    Credentials(handler.server)
 
 
 def sinks():

@@ -240,3 +240,12 @@ def test_what_is_no_message_is_refused(body):
     server.receive(len(body).to_bytes(4, "big") + body)
     with pytest.raises(wire.FrameError):
         server.next_event()
+
+
+def test_a_number_of_many_digits_comes_as_text():
+    """Its record is taken: a client would send it for ever, and nothing behind it."""
+    client, server = connected()
+    client.send(0, [wire.encode(RECORD, 1 << 17)[:-1] + b',"n":%b}' % (b"9" * 5000)])
+    server.receive(client.data_to_send())
+    (event,) = events(server)
+    assert event.records[0]["n"] == "9" * 5000

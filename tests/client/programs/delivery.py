@@ -4,6 +4,7 @@ import logging
 import logging.config
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -145,6 +146,26 @@ def a_server_that_is_down_is_handle_errors():
     root.info("first")
     root.info("second")
     handler.close()
+
+
+def a_host_is_reached_at_the_address_that_answers():
+    port = int(ARGUMENTS[0])
+    assert [one[-1][0] for one in socket.getaddrinfo("twofold", port, type=socket.SOCK_STREAM)] == [
+        "127.0.0.1", "127.0.0.2",
+    ]  # fmt: skip
+    other = socket.create_server(("127.0.0.1", port))
+
+    def hang_up():
+        while True:
+            other.accept()[0].close()
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    root.addHandler(ServerHandler(f"twofold:{port}"))
+    start()
+    root.info("found")
+    wait_for(inside.lagging, "the first address is of no use")
+    wait_for(lambda: not inside.lagging(), "the record is sent")
+    queuelog.stop()
 
 
 CONFIG = """

@@ -54,6 +54,14 @@ def after_start_it_is_taken_over_as_well():
     queuelog.stop()
 
 
+def what_is_configured_above_gets_the_records_as_well():
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger().addHandler(logging.FileHandler("app.log"))
+    queuelog.get_logger("app", address=ADDRESS).info("first")
+    queuelog.get_logger(address=ADDRESS)
+    logging.getLogger("app").info("second")
+
+
 def children_of_multiprocessing_log_on():
     os.environ["LOG_SERVER"] = ADDRESS
     module = importlib.import_module("getloggerapp")

@@ -13,6 +13,7 @@ from prelude import (
     content,
     in_child,
     let_others_pass,
+    raises,
     root,
     start,
 )
@@ -91,3 +92,15 @@ def the_owners_secret_serves_its_workers():
 
     in_child(worker)
     queuelog.stop()
+
+
+def a_file_that_never_ends_keeps_nobody():
+    os.mkfifo("pipe")
+    for path in ("pipe", "/dev/zero", "."):
+        for name in ("secret_file", "cafile", "certfile"):
+            with raises(OSError, "no regular file"):
+                inside.read_credentials(ServerHandler("localhost", **{name: path}))
+    Path("long").touch()
+    os.truncate("long", 1 << 40)
+    with raises(OSError, "longer than"):
+        inside.read_credentials(ServerHandler("localhost", cafile="long"))

@@ -7,7 +7,7 @@ import sys
 import threading
 
 import inside
-from prelude import ARGUMENTS, SPOOL, add, add_log, content, logger_of, root, start
+from prelude import ARGUMENTS, NOBODY, SPOOL, add, add_log, become, content, logger_of, root, start
 from spools import the_spool
 from waiting import wait_for
 
@@ -99,6 +99,13 @@ def drop():
     inside.listener().resume()
     sys.stdin.readline()
     queuelog.stop()
+
+
+def look_as_nobody():
+    assert main(["status", SPOOL]) == 2  # another user may not be able to read what it imports
+    become(NOBODY)
+    assert main(["status"]) in (0, 1)
+    assert main(["status", *ARGUMENTS]) == 2
 
 
 def spools_that_vanish_while_they_are_read():

@@ -9,4 +9,4 @@ from queuelog import lifecycle
 def on_starting(server):
     queuelog.start(spool=os.environ["SPOOL"], listen=os.environ.get("LISTEN", "127.0.0.1:0"))
     with open("address", "w") as file:
-        file.write(lifecycle.addresses()[0] if lifecycle.addresses() else "later")
+        file.write(next(iter(lifecycle.services().addresses()), "later"))
