@@ -9,6 +9,7 @@ from processes import open_files
 from services import text_of, wait_for_lines
 from spools import file_description, line, segments, writer_of
 
+from queuelog.owner.ledger import Cursor
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.directory import SpoolDirectory
@@ -253,4 +254,17 @@ def test_what_fails_after_its_owner_has_gone_is_not_handed_over_to_that(
     (tmp_path / "app.log").mkdir()
     writer.put(line(b"3\n"))
     write_all(spools)
+    assert segments(writer.directory)
+
+
+def test_half_a_batch_waits_for_the_owner_of_its_file_and_is_reported(
+    late, monkeypatch, tmp_path, capfd
+):
+    """No other one can know how far it is written: who owns the file now must end first."""
+    writer, make = late
+    spools = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(Cursor, "give_up", lambda _: False)
+        write_all(spools)
+    assert f"what waits for {tmp_path / 'app.log'} cannot be given" in capfd.readouterr().err
     assert segments(writer.directory)
