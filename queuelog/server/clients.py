@@ -128,7 +128,9 @@ class Clients:
         return found
 
     def close(self) -> None:
-        """Let another server have the file; what is in it stays."""
+        """Let another server have the file; what is in it stays, and can still be asked for."""
+        self._offsets.clear()
+        self.path = ""  # ours is one of the others' now
         with contextlib.suppress(OSError, ValueError):
             self._map.close()
             os.close(self._fd)

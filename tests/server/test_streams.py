@@ -30,3 +30,11 @@ def test_a_record_that_waits_for_room_is_not_logged_by_a_second_connection(tmp_p
             stream.log()
         assert stream.records == 0
         assert not refused
+
+
+def test_what_is_kept_can_be_asked_for_when_the_server_has_ended(tmp_path):
+    """Its process may still take over the spool of one of its clients, and write what waits."""
+    clients = Clients(str(tmp_path / "spools"))
+    clients.keep(CLIENT, 3)
+    clients.close()
+    assert clients.kept(CLIENT) == 3
