@@ -60,7 +60,8 @@ class Look:
         waits = sum(spool.backlog.bytes for spool in self._spools)
         dropped = sum(_dropped(spool) for spool in self._spools)
         clock = time.strftime("%H:%M:%S")
-        text = f"queuelog top  {clock}  {len(rows)} spools  {sum(rows):,.0f} records/s"
+        spools = "1 spool" if len(rows) == 1 else f"{len(rows)} spools"
+        text = f"queuelog top  {clock}  {spools}  {sum(rows):,.0f} records/s"
         return f"{text}  {size_text(waits)} waiting  {dropped:,} dropped"
 
     def _rate(self, spool: Spool, of: str, *sink: str) -> float:

@@ -11,20 +11,29 @@ import time
 from contextlib import closing
 
 from queuelog.base import report
+from queuelog.commands.command import CommandError
 
 _FIRST = 3  # descriptor: SD_LISTEN_FDS_START
 
 
 def passed_descriptors() -> list[int]:
-    """Return the sockets that systemd has opened for this process; no child gets them as well."""
+    """Return the sockets that systemd has opened for this process; no child gets them as well.
+
+    Raises:
+        CommandError: they are not there.
+    """
     passed, process = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
     os.environ.pop("LISTEN_FDNAMES", None)
     if not passed.isdecimal() or process != str(os.getpid()):
         return []
-    descriptors = [*range(_FIRST, _FIRST + int(passed))]
+    descriptors = range(_FIRST, _FIRST + int(passed))
     for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    return descriptors
+        try:
+            os.set_inheritable(descriptor, False)
+        except OSError as error:
+            message = f"LISTEN_FDS={passed}, but descriptor {descriptor} is not open"
+            raise CommandError(message) from error
+    return [*descriptors]
 
 
 def notify(state: str, *, at_time: bool = False) -> None:

@@ -180,5 +180,5 @@ def _peer(sock: Any) -> tuple[str, str]:
     try:
         host, port, *_ = sock.getpeername()
     except OSError as error:
-        return "?", f"a client that is gone ({os.strerror(error.errno or 0)})"
+        return "", f"a client that is gone ({os.strerror(error.errno or 0)})"
     return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

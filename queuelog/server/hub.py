@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable
 
 from queuelog.server import logs
 from queuelog.server.clients import Clients
 from queuelog.server.connection import Connection
+from queuelog.server.listening import is_local
 from queuelog.server.refusals import Refusals
 from queuelog.spool.gather import Chunk
 
@@ -65,7 +65,7 @@ class Hub:
         """One more is there; where there are too many, the one that says the least goes."""
         self.connections.add(connection)
         self._begun[connection] = time.monotonic()
-        if connection.host and ipaddress.ip_address(connection.host.partition("%")[0]).is_loopback:
+        if connection.host and is_local(connection.host):
             self._local.add(connection.host)
         if len(self.connections) > self.most:
             first = next(iter(self._begun))

@@ -38,6 +38,8 @@ class Listener(NamedTuple):
     def close(self) -> None:
         """Listen no more; remove the unix socket, unless somebody else has made one since."""
         self.socket.close()
+        if self.made is None:
+            return
         path = self.address.removeprefix("unix:")
         with contextlib.suppress(OSError):
             found = os.lstat(path)
@@ -102,7 +104,7 @@ def open_tcp(
         sock = _socket.socket(family, _socket.SOCK_STREAM)
         try:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            if family == _socket.AF_INET6:
+            if where[0] == "::":
                 sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
             with _errors(str(address)):
                 sock.bind(where)
@@ -117,16 +119,18 @@ def open_tcp(
 def _listener(options: Listen, sock: _socket.socket, tls: ssl.SSLContext | None) -> Listener:
     host, port, *_ = sock.getsockname()
     proved = tls is not None and options.cafile is not None
-    return Listener(sock, str(Address(host, port)), tls, _is_local(host) or proved)
+    return Listener(sock, str(Address(host, port)), tls, is_local(host) or proved)
 
 
-def _is_local(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+def is_local(host: str) -> bool:
+    """Tell if an address is of this host alone, also as IPv6 has one of IPv4."""
+    found = ipaddress.ip_address(host.partition("%")[0])
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 def _check(options: Listen, address: Address, host: str) -> None:
     """Refuse to be open to everybody."""
-    if _is_local(host) or options.secret_file or (options.certfile and options.cafile):
+    if is_local(host) or options.secret_file or (options.certfile and options.cafile):
         return
     raise ConfigurationError(
         f"{address} can be reached from other hosts, and whoever reaches it could write into the "
@@ -182,7 +186,11 @@ def _passed(options: Listen, tls: ssl.SSLContext | None, descriptor: int) -> Lis
         )
     sock.setblocking(False)
     if sock.family == _socket.AF_UNIX:
-        return Listener(sock, f"unix:{os.fsdecode(sock.getsockname())}", None, takes_pickles=True)
+        path = os.fsdecode(sock.getsockname())
+        if not os.path.isabs(path):  # an abstract one, which no file guards
+            sock.close()
+            raise ListenError(f"descriptor {descriptor} has no path: use ListenStream=/path")
+        return Listener(sock, f"unix:{path}", None, takes_pickles=True)
     listener = _listener(options, sock, tls)
     _check(options, Address.parse(listener.address), sock.getsockname()[0])
     return listener

@@ -32,7 +32,8 @@ def log(attributes: dict[str, Any]) -> None:
     """
     record = _record(attributes)
     manager = logging.root.manager
-    logger = manager.loggerDict.get(record.name)
+    is_root = record.name == logging.root.name  # `getLogger` knows it by this name, too
+    logger = logging.root if is_root else manager.loggerDict.get(record.name)
     if isinstance(logger, logging.Logger):
         if logger.isEnabledFor(record.levelno):
             logger.handle(record)
@@ -43,7 +44,7 @@ def log(attributes: dict[str, Any]) -> None:
 
 
 def _above(name: str) -> logging.Logger:
-    """Return the nearest logger above one that is not there; the root, for the root itself."""
+    """Return the nearest logger above one that is not there."""
     known = logging.root.manager.loggerDict
     while name:
         name = name.rpartition(".")[0]

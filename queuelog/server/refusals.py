@@ -32,7 +32,9 @@ class Refusals:
     def add(self, kind: str, who: str, what: str) -> None:
         """Count a refusal; report it, unless one of its kind was reported a moment ago."""
         self.counts[kind] += 1
-        say(f"server-{kind}", f"refused from {who}: {what}; {KINDS[kind]}")
+        # Some of it is the client's, who must not be able to make lines of the log.
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in what)
+        say(f"server-{kind}", f"refused from {who}: {shown}; {KINDS[kind]}")
 
 
 def say(key: str, message: str, level: int = logging.WARNING) -> None:

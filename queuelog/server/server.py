@@ -59,8 +59,10 @@ class LogServer(PausableThread):
         self._selector = native("selectors", "DefaultSelector")()
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._loop.set_exception_handler(_report)
+        most = _most_connections()
+        self._most_handshakes = most // 4
         self.hub = Hub(
-            self._loop, self._clients, secret=secret, rate=options.rate, most=_most_connections(),
+            self._loop, self._clients, secret=secret, rate=options.rate, most=most - most // 4,
             pausing=self._is_pausing,
         )  # fmt: skip
         self._loop.add_reader(self.wake, self._woken)
@@ -121,12 +123,20 @@ class LogServer(PausableThread):
                 return
             sock = _socket.socket(fileno=fd)
             sock.setblocking(False)
-            if len(self._handshakes) >= self.hub.most:
-                sock.close()
-                continue
+            if listener.tls and len(self._handshakes) >= self._most_handshakes:
+                self._give_up_a_handshake()
             task = self._loop.create_task(self._connect(listener, sock))
             self._handshakes[task] = sock
-            task.add_done_callback(self._handshakes.pop)
+            task.add_done_callback(lambda task: self._handshakes.pop(task, None))
+
+    def _give_up_a_handshake(self) -> None:
+        """Where there are too many, the one that takes the longest goes."""
+        task = next(iter(self._handshakes))
+        del self._handshakes[task]
+        task.cancel()
+        self.hub.refusals.add(
+            "many", "a client", "its TLS is not complete, nor that of many others"
+        )
 
     async def _connect(self, listener: Listener, sock: Any) -> None:
         connection = Connection(self.hub, listener, sock)

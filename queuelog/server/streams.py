@@ -168,13 +168,22 @@ class WireStream(Stream):
         return event is not None
 
     def _open(self, client: str) -> None:
-        if client in self._clients.waiting:
-            raise wire.WireError("a record of this client still waits for room: come back later")
         self._client = client
+        self._check_alone()
         self._wire.have(self._clients.come(client))
+
+    def _check_alone(self) -> None:
+        """Refuse what could be the record that an earlier connection of the client has here.
+
+        Raises:
+            WireError: it is logged, but nobody counts it before there is room for it.
+        """
+        if self._client in self._clients.waiting:
+            raise wire.WireError("a record of this client still waits for room: come back later")
 
     def _log_frame(self, end: float) -> list[Chunk]:
         """Log the records that are not here yet; return what has no room."""
+        self._check_alone()
         have = self._clients.kept(self._client)
         for number, attributes in self._frame or ():
             if number < have:

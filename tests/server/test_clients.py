@@ -1,5 +1,6 @@
 """Clients of every kind disturb neither the server nor each other."""
 
+import json
 import pickle
 import resource
 import socket
@@ -146,7 +147,7 @@ def test_where_there_are_too_many_the_one_that_says_nothing_goes(serve):
     logs.sendall(pickled("n0"))
     server.wait_for("root INFO n0")
     silent = [server.connect() for _ in range(200)]
-    server.wait_for_error("there are 150 others, and it says nothing")
+    server.wait_for_error("there are 113 others, and it says nothing")
     assert is_closed(silent[0])
     logs.sendall(pickled("n1"))
     server.wait_for("root INFO n1")
@@ -258,6 +259,40 @@ def test_silent_clients_hold_no_memory(background, log):
     for one in [silent, *greedy]:
         one.close()
     process.communicate("end\n")
+
+
+def test_clients_that_reset_their_connection_at_once_are_no_news(serve):
+    """Before it is accepted, and when something has come."""
+    server = serve().start()
+    for data in (b"", b"\0\0", pickled("n0")[:-1], pickled("n0"), b"QLOG") * 20:
+        with socket.create_connection(("127.0.0.1", server.port), 30) as gone:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.sendall(data)
+    server.connect().sendall(pickled("last"))
+    server.wait_for("root INFO last")
+    assert not server.errors
+
+
+def test_nobody_makes_lines_of_the_log_by_what_is_refused(serve):
+    """What a client has written is quoted where it is reported, without line ends."""
+    server = serve().start()
+    error = json.dumps({"error": "x\n2026-11-21 CRITICAL forged\x1b[2J"}).encode()
+    one = server.connect()
+    one.sendall(b"QLOG" + packed(error))
+    assert is_closed(one)
+    server.wait_for_error(r"x\n2026-11-21 CRITICAL forged\x1b[2J")
+
+
+def test_filters_of_the_root_logger_see_its_records(background, log):
+    """As those of any other logger see what was logged there."""
+    process = background("root_has_a_filter")
+    port = int(process.stdout.readline())
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        for data in (pickled("secret"), pickled("secret", name="other"), pickled("last")):
+            connection.sendall(data)
+        wait_for(lambda: log.exists() and "last\n" in log.read_text(), "the last one logs")
+    process.communicate("end\n")
+    assert log.read_text().splitlines() == ["secret", "last"]
 
 
 def test_a_client_that_reads_no_answers_gets_none_and_ends(background, log):

@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
-from logserver import CONFIG, logger_of, pickled, run
+from logserver import COMMAND, CONFIG, environment, logger_of, pickled, run
 from waiting import wait_for
 
 HERE = "127.0.0.1:0"
@@ -291,6 +292,33 @@ def test_sockets_of_systemd_are_taken(serve, short):
     server.wait_for("root INFO unix")
     server.stop()
     assert (short / "socket").exists()
+
+
+@pytest.mark.parametrize("number", ["3", "99999999999"])
+def test_sockets_of_systemd_that_are_not_there_are_an_error(tmp_path, spool, number):
+    """In one line."""
+    (tmp_path / "log.ini").write_text(textwrap.dedent(CONFIG))
+    shell = 'exec 3<&-; LISTEN_PID=$$ exec "$@"'
+    command = [sys.executable, COMMAND, "serve", "log.ini", "--spool", spool]
+    done = subprocess.run(
+        ["bash", "-c", shell, "bash", *command],
+        cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+        env=environment(LISTEN_FDS=number),
+    )  # fmt: skip
+    assert done.stderr == f"queuelog: LISTEN_FDS={number}, but descriptor 3 is not open\n"
+    assert done.returncode == 2
+
+
+def test_an_abstract_socket_of_systemd_is_refused(serve):
+    """It has no file that says who may reach it."""
+    server = serve()
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind("")  # the kernel chooses the name
+        unix.listen()
+        shell = f'exec 3<&{unix.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+        server.begin("bash", "-c", shell, "bash", pass_fds=(unix.fileno(),))
+        assert server.process.wait(30) == 1
+    assert server.errors == "queuelog: descriptor 3 has no path: use ListenStream=/path\n"
 
 
 def test_systemd_is_told_how_it_is(serve, short):

@@ -1,6 +1,7 @@
 """Our own protocol at a real server: nothing is lost or doubled, and only friends are heard."""
 
 import random
+import resource
 import shutil
 import subprocess
 from collections import Counter
@@ -122,6 +123,22 @@ def test_with_certificates_only_clients_that_have_one_are_heard(serve, program, 
     server.stop()
     lines = [line for line in server.lines() if line.startswith("root")]
     assert sorted(lines) == ["root INFO pickle with certificate", "root INFO with certificate"]
+
+
+def test_clients_that_never_begin_tls_are_in_nobodys_way(serve, program, certificates):
+    """They are more than there may be; who does begin is heard."""
+    names = ("server.pem", "server.key", "ca.pem")
+    certfile, keyfile, cafile = (certificates / name for name in names)
+    server = serve(
+        "--listen", "127.0.0.1:0", "--certfile", certfile, "--keyfile", keyfile, "--cafile", cafile
+    )
+    server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300)))
+    for _ in range(400):
+        server.connect()
+    program(f"127.0.0.1:{server.port}", certificates, "client", name="log_with_a_certificate")
+    server.wait_for("root INFO with certificate")
+    assert "its TLS is not complete" in server.errors
+    assert "cannot accept" not in server.errors
 
 
 def test_what_is_here_is_known_after_a_restart_at_another_address(serve):

@@ -38,6 +38,12 @@ def takes_its_time():
     serve()
 
 
+def root_has_a_filter():
+    add_log()
+    root.addFilter(lambda record: record.getMessage() != "secret")
+    serve()
+
+
 def server_with_little_memory():
     add_log()
     inside.log_server_limits(MEMORY=2 << 20)
