@@ -120,10 +120,15 @@ class Connection:
         return self._socket.fileno(), select.POLLIN | (select.POLLOUT if writes else 0)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until `pump` has something to do; return False if it has not after so long."""
+        """Wait until `pump` has something to do; return False if it has not after so long.
+
+        Less than none: the time is over, though the server may go on to say something.
+        """
+        if seconds < 0:
+            return False
         poll = native("select", "poll")()
         poll.register(*self.events)
-        return bool(poll.poll(max(0.0, seconds) * 1000))
+        return bool(poll.poll(seconds * 1000))
 
     def send(self, first: int, records: list[bytes]) -> None:
         """Send encoded records, one frame, with the next `pump`."""

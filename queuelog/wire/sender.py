@@ -72,14 +72,16 @@ class Sender:
                 raise TimeoutError(errno.ETIMEDOUT, f"{self._server.address} has not answered")
 
     def _connect(self, deadline: float) -> Connection:
-        """Connect to the first address of the host that answers."""
+        """Connect to the first address of the host that answers, each in its share of the time."""
         credentials = Credentials(self._server)
         failed: OSError | None = None
-        for endpoint in endpoints(Address.parse(self._server.address)):
+        found = endpoints(Address.parse(self._server.address))
+        for left, endpoint in zip(range(len(found), 0, -1), found, strict=True):
             connection: Connection | None = None
             try:
                 connection = Connection(endpoint, credentials, self._client)
-                self._await_greeting(connection, deadline)
+                now = time.monotonic()
+                self._await_greeting(connection, now + (deadline - now) / left)
             except OSError as error:
                 failed = error
                 if connection is not None:

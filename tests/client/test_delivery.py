@@ -207,12 +207,32 @@ def test_a_server_that_is_down_is_handle_errors(program, log_server):
     assert "is tried again every" in errors
 
 
-@pytest.mark.root
-def test_a_host_is_reached_at_the_address_that_answers(program, log_server, tmp_path):
-    """Of several, as one of IPv6 and one of IPv4; at the first somebody else listens."""
-    server = log_server(address="127.0.0.2:0")
+@pytest.fixture
+def twofold(tmp_path):
+    """Return what runs a program where a host `twofold` has the addresses 127.0.0.1 and 127.0.0.2.
+
+    The server listens at the second one, and somebody else at the first.
+    """
     (tmp_path / "hosts").write_text("127.0.0.1 twofold\n127.0.0.2 twofold\n")
-    script = 'mount --bind hosts /etc/hosts && exec "$0" "$@"'
-    port = server.start().rpartition(":")[2]
-    program(port, prefix=("unshare", "--mount", "sh", "-c", script))
+    return ("unshare", "--mount", "sh", "-c", 'mount --bind hosts /etc/hosts && exec "$0" "$@"')
+
+
+@pytest.mark.root
+def test_a_host_is_reached_at_the_address_that_answers(program, log_server, twofold):
+    """Of several, as one of IPv6 and one of IPv4."""
+    server = log_server(address="127.0.0.2:0")
+    program(server.start().rpartition(":")[2], prefix=twofold)
     assert server.messages() == ["found"]
+
+
+@pytest.mark.root
+def test_without_start_the_time_is_shared_by_all_addresses(program, log_server, twofold):
+    """One that takes the packets and is silent leaves some for the next one."""
+    server = log_server(address="127.0.0.2:0")
+    program(server.start().rpartition(":")[2], prefix=twofold)
+    assert server.messages() == ["found"]
+
+
+def test_without_start_a_server_that_never_stops_is_waited_for_no_longer(program):
+    """It talks, but does not say that it has the record."""
+    assert "has not answered" in program().stderr

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import inside
@@ -15,6 +16,7 @@ from prelude import ARGUMENTS, add, add_log, content, in_child, in_worker, root,
 from waiting import wait_for
 
 import queuelog
+from queuelog import wire
 from queuelog.handlers import ServerHandler
 
 
@@ -166,6 +168,34 @@ def a_host_is_reached_at_the_address_that_answers():
     wait_for(inside.lagging, "the first address is of no use")
     wait_for(lambda: not inside.lagging(), "the record is sent")
     queuelog.stop()
+
+
+def without_start_the_time_is_shared_by_all_addresses():
+    port = int(ARGUMENTS[0])
+    with socket.create_server(("127.0.0.1", port)):  # which never answers
+        handler = add(ServerHandler(f"twofold:{port}", timeout=4))
+        root.info("found")
+        handler.close()
+
+
+def without_start_a_server_that_never_stops_is_waited_for_no_longer():
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def say_nothing_for_ever():
+        client, _ = listening.accept()
+        session = wire.Server()
+        while session.next_event() is None:
+            client.sendall(session.data_to_send())
+            session.receive(client.recv(1 << 16))
+        with suppress(OSError):
+            while True:
+                session.have(0)
+                client.sendall(session.data_to_send() * 1000)
+
+    threading.Thread(target=say_nothing_for_ever, daemon=True).start()
+    handler = add(ServerHandler("127.0.0.1:{1}".format(*listening.getsockname()), timeout=1))
+    root.info("x")
+    handler.close()
 
 
 CONFIG = """
