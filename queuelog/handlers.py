@@ -77,15 +77,15 @@ class ServerHandler(logging.Handler):
         timeout: float = 5.0,
         level: int | str = logging.NOTSET,
     ) -> None:
-        super().__init__(level)
-        try:
+        self._sender: Sender | None = None
+        try:  # first: what logging knows it also closes, at the interpreter's exit
             self.server = LogServer.checked(
                 address, secret_file=secret_file, cafile=cafile, certfile=certfile, keyfile=keyfile
             )
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
+        super().__init__(level)
         self.timeout = timeout
-        self._sender: Sender | None = None
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)

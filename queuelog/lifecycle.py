@@ -7,10 +7,11 @@ none ──setup()──► Client, below an owner        Client ──fork─�
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from queuelog.attach.attachment import (
@@ -180,8 +181,7 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
     Raises:
         Exception: what `configure` has raised, or `setup`.
     """
-    _services.pause()
-    try:
+    with _nothing_received():
         try:
             configure()
             setup()
@@ -189,8 +189,6 @@ def reconfigure(configure: Callable[[], None], restore: Callable[[], None]) -> N
             restore()
             setup()
             raise
-    finally:
-        _services.resume()
 
 
 def setup() -> None:
@@ -258,10 +256,22 @@ def _take_on(role: Owner | Client) -> None:
     _hook.install()
 
 
-def _configured() -> None:
-    """Somebody has called `dictConfig`."""
-    if _role is not None:
-        _role.attach()
+def _configure(configure: Callable[[], None]) -> None:
+    """Somebody has called `dictConfig`, which shall `configure` now."""
+    with _nothing_received():
+        configure()
+        if _role is not None:
+            _role.attach()
+
+
+@contextlib.contextmanager
+def _nothing_received() -> Iterator[None]:
+    """Log nothing of a server's clients here meanwhile: there may be no handlers for a moment."""
+    _before_fork()  # both threads that do, the server's and the listener
+    try:
+        yield
+    finally:
+        _after_fork_in_parent()
 
 
 def _stop_at_exit() -> None:
@@ -290,4 +300,4 @@ def _after_fork_in_child() -> None:
         _role = _role.after_fork_in_child()
 
 
-_hook = ConfigurationHook(_configured)
+_hook = ConfigurationHook(_configure)

@@ -78,27 +78,28 @@ def _substitute_behind(handler: logging.Handler, convert: Convert) -> None:
 
 
 class ConfigurationHook:
-    """Calls `then` after every `logging.config.dictConfig`, in this process and its children.
+    """Is there at every `logging.config.dictConfig`, in this process and its children.
+
+    It calls `around` with what configures, to be called in there.
 
     `dictConfigClass` is the documented hook:
     https://docs.python.org/3/library/logging.config.html#logging.config.dictConfig
     """
 
-    def __init__(self, then: Callable[[], None]) -> None:
-        self._then = then
+    def __init__(self, around: Callable[[Callable[[], None]], None]) -> None:
+        self._around = around
         self._installed: Any = None  # a subclass of the class that was there before
 
     def install(self) -> None:
         """Begin to call; harmless if repeated."""
         previous: Any = logging.config.dictConfigClass
-        then = self._then
+        around = self._around
         if self._installed is not None or not isinstance(previous, type):  # or a function
             return
 
         class Configurator(previous):  # type: ignore[misc]
             def configure(self) -> None:
-                super().configure()
-                then()
+                around(super().configure)
 
         self._installed = logging.config.dictConfigClass = Configurator
 

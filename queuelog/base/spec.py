@@ -168,9 +168,12 @@ def place_of_server(address: str) -> Place:
     host, port, path = Address.parse(address)
     if path:
         return place_of(path)
-    network = os.stat("/proc/self/ns/net")
-    host = "127.0.0.1" if host == "localhost" else host
-    return Place(network.st_dev, network.st_ino, str(Address(host, port)))
+    name = str(Address("127.0.0.1" if host == "localhost" else host, port))
+    try:
+        network = os.stat("/proc/self/ns/net")
+    except OSError:  # below another root directory, say: one network is all that is known
+        return Place(0, 0, name)
+    return Place(network.st_dev, network.st_ino, name)
 
 
 def place_of_sink(sink_id: str) -> Place | None:

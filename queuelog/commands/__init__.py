@@ -16,7 +16,9 @@ dryrun      ... as Gunicorn would configure it
 conffile    ... and what is wrong with a conf file's hooks
 tail        what is logged, in one stream, before it is in the files
 tailing     ... what was asked for of it, and how it gets to the terminal
-stream      ... of all spools, in order of time
+stream      ... of all spools, as one
+lookout     ... as soon as they are there
+order       ... in order of time
 lines       ... as lines
 top         what is logged just now, once a second
 watching    ... on a terminal, with its keys and its size

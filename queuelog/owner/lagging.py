@@ -18,7 +18,7 @@ from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import Offsets, SpoolDirectory
+from queuelog.spool import Offsets, SpoolDirectory, registry
 from queuelog.spool.directory import offset_in
 from queuelog.spool.doorbell import ring
 from queuelog.spool.merge import Batch, SpoolReader
@@ -156,31 +156,40 @@ class Lagging:
         when nobody owned it yet.
         """
         spool = self._sinks.owners.pop(sink_id, "")
-        if not os.path.isdir(spool) or not cursor.give_up():
+        if not os.path.isdir(spool):
             return
         other = SpoolDirectory(spool, owner_uid=os.stat(spool).st_uid)
+        owner = registry.read(other)
+        if owner is None:  # it has just ended
+            return
+        if cursor.give_up() and self._move_segments(sink_id, cursor, other, owner.limit):
+            del self._ledger.state.lagging[sink_id]
+            self._tries.pop(sink_id, None)
+        else:
+            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
         self._ledger.save()
+        self.handed_to.add(spool)
+        ring(other.bell)
+
+    def _move_segments(
+        self, sink_id: str, cursor: Cursor, other: SpoolDirectory, limit: int
+    ) -> bool:
+        """Hand over each segment that has something for a sink; tell if all could be."""
+        self._ledger.save()  # first: whoever comes after us must not look for what has moved
         names, segments = self._names(sink_id), self._reader.segments
-        left = set()
+        is_all = True
         for segment in segments.names():
             found = {self._sinks.id_of(target) for target in segments.sinks(segment) or ()}
             if found.isdisjoint(names) and segment not in segments.unread:
                 continue
             at = offset_in(cursor.offsets, segment)
-            is_all = bool(found) and found.issubset(names)
-            if not is_all or not segments.hand_over(segment, at, other):
-                left.add(segment)
-                continue
-            for offsets in self._ledger.state.positions():
-                offsets.pop(segment, None)
-        if left:
-            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
-        else:
-            del self._ledger.state.lagging[sink_id]
-            self._tries.pop(sink_id, None)
-        self._ledger.save()
-        self.handed_to.add(spool)
-        ring(other.bell)
+            is_its_own = bool(found) and found.issubset(names)
+            if is_its_own and segments.hand_over(segment, at, other, limit):
+                for offsets in self._ledger.state.positions():
+                    offsets.pop(segment, None)
+            else:
+                is_all = False
+        return is_all
 
     def _next(self, sink_id: str, cursor: Cursor) -> Batch:
         if cursor.origin is not Origin.NEW:

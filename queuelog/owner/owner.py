@@ -245,7 +245,7 @@ class Owner:
         spools = self._listener.spools
         if spools.unread():
             return f"{spools.unread()} segments of the spool that cannot be opened"
-        return ", ".join(spools.lagging()) or f"all in {DRAIN_WAIT:.0f} seconds"
+        return ", ".join(dict.fromkeys(spools.lagging())) or f"all in {DRAIN_WAIT:.0f} seconds"
 
     def _close(self) -> None:
         self._sinks.close()

@@ -18,6 +18,7 @@ from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.segment import Segment
+from queuelog.spool.tail import SEGMENT_SIZE
 
 STALE = 60.0  # seconds after which nobody is about to write a segment's header
 HEADER_SIZE = len(frame.SEGMENT_HEADER)
@@ -152,25 +153,28 @@ class Segments:
         """
         known = [*self._open.values(), *self._parked.values()]
         complete = [segment for segment in known if segment.complete]
-        passed = {s.name for s in complete if self._size(s) <= position(s.name)}
+        passed = {s.name for s in complete if self._size(s.name) <= position(s.name)}
         for name in passed:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._directory.segment(name))
             self._forget(name)
         return passed
 
-    def _size(self, segment: Segment) -> int:
+    def _size(self, name: str) -> int:
+        if name in self._open:
+            return self._open[name].size()
         with contextlib.suppress(FileNotFoundError):
-            if not segment.is_open:
-                return os.lstat(self._directory.segment(segment.name)).st_size
-            return segment.size()
+            return os.lstat(self._directory.segment(name)).st_size
         return 0
 
-    def hand_over(self, name: str, position: int, other: SpoolDirectory) -> bool:
+    def hand_over(self, name: str, position: int, other: SpoolDirectory, limit: int) -> bool:
         """Let the owner of another spool read on in a segment from `position`; tell if it can.
 
-        Its writer does not notice: it goes on in the same file.
+        Its writer does not notice: it goes on in the same file. No frame may be longer than that
+        owner's backlog `limit`, which would take it for a lie.
         """
+        if limit < min(self._limit, max(SEGMENT_SIZE, self._size(name))):
+            return False
         uid, new = _uid(name), f"{os.path.basename(name).partition('+')[0]}+{position}"
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:

@@ -18,6 +18,7 @@ from operator import attrgetter
 from queuelog.spool.directory import SpoolDirectory, number_of
 from queuelog.spool.spoolfile import SpoolFile
 
+SEGMENT_SIZE = 1 << 20  # bytes, at most, but for a frame that is longer
 _SLOTS = 32  # each takes a descriptor
 
 

@@ -34,9 +34,8 @@ from queuelog.spool.drops import DropCounters
 from queuelog.spool.gather import gather
 from queuelog.spool.sources import Sources
 from queuelog.spool.spoolfile import SpoolFile
-from queuelog.spool.tail import Tail, Tails
+from queuelog.spool.tail import SEGMENT_SIZE, Tail, Tails
 
-SEGMENT_SIZE = 1 << 20  # bytes
 _SMALLEST = 1 << 12  # bytes
 _LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor for another
 RING_INTERVAL = 0.025  # seconds; shorter than the listener's pause between two batches

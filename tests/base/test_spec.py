@@ -173,3 +173,13 @@ def test_a_rollover_that_would_never_end_is_refused(cls, args):
     """The standard library loops over all backups, and adds the interval until it is enough."""
     with pytest.raises(ValueError, match=r"interval|backupCount|range"):
         SinkSpec.parse(json.dumps({"path": "/x", "class": cls, "args": args}).encode()).build()
+
+
+@pytest.mark.root
+def test_a_server_has_a_place_where_there_is_no_proc(python):
+    """A worker may have another root directory; what it logs would never be sent."""
+    code = (
+        "import os; from queuelog.base import place_of_server; os.chroot('.');"
+        "print(*place_of_server('localhost:9020'))"
+    )
+    assert python(code).stdout == "0 0 127.0.0.1:9020\n"

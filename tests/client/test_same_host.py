@@ -136,6 +136,12 @@ def test_what_has_no_room_in_the_server_is_not_dropped(program, address, tmp_pat
     assert found == [*range(1_000)]
 
 
+def test_what_comes_while_the_server_is_configured_anew_is_logged(program, address, log):
+    """Its loggers have no handlers for a moment, again and again."""
+    program(address)
+    assert log.read_text().splitlines() == [str(number) for number in range(3_000)]
+
+
 def test_a_server_that_would_send_to_itself_is_refused(program, address):
     """Each record would go round for ever."""
     program(address)

@@ -24,7 +24,7 @@ from spools import (
 )
 from waiting import wait_for
 
-from queuelog.commands import stream
+from queuelog.commands import order, stream
 from queuelog.handlers import QueueHandler
 from queuelog.spool import frame
 from queuelog.spool.payload import RecordPayload
@@ -498,14 +498,14 @@ def entry(created):
 def test_records_wait_for_earlier_ones_of_others(monkeypatch):
     """A process may have created a record earlier, and written it later."""
     now = 100.0
-    monkeypatch.setattr(stream.time, "monotonic", lambda: now)
-    ordered, never = stream.Ordered(), sys.float_info.max
+    monkeypatch.setattr(order.time, "monotonic", lambda: now)
+    ordered, never = order.Ordered(), sys.float_info.max
     ordered.add([entry(5.0), entry(3.0)])
     assert ordered.take(never) == []
-    now += stream.SETTLE / 2
+    now += order.SETTLE / 2
     ordered.add([entry(4.0), entry(6.0)])
     assert ordered.take(never) == []
-    now += stream.SETTLE / 2
+    now += order.SETTLE / 2
     assert ordered.take(3.5) == [entry(3.0)]
     assert ordered.take(never) == [entry(4.0), entry(5.0)]
     assert len(ordered) == 1
@@ -516,7 +516,7 @@ def test_a_backlog_of_one_process_does_not_come_after_what_others_logged_later(
     directory, monkeypatch
 ):
     """Each is read in pieces; the stream is in order all the same."""
-    monkeypatch.setattr(stream, "SETTLE", 0.0)
+    monkeypatch.setattr(order, "SETTLE", 0.0)
     description = file_description("/x/app.log")
     writers = [writer_of(description, directory=directory, limit=1 << 25) for _ in range(3)]
     padding = b"x" * 1000

@@ -10,6 +10,8 @@ from services import text_of, wait_for_lines
 from spools import file_description, line, segments, writer_of
 
 from queuelog.owner.spools import OwnedSpools
+from queuelog.sinks.file import FileSink
+from queuelog.sinks.protocol import Mark
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.segments import Segments
@@ -253,4 +255,24 @@ def test_what_fails_after_its_owner_has_gone_is_not_handed_over_to_that(
     (tmp_path / "app.log").mkdir()
     writer.put(line(b"3\n"))
     write_all(spools)
+    assert segments(writer.directory)
+
+
+def test_half_a_batch_waits_for_the_owner_of_its_file_and_is_reported(
+    late, monkeypatch, tmp_path, capfd
+):
+    """It cannot be read again by another one: who owns the file now must end first."""
+    writer, make = late
+    writer.put(line(b"3\n"))
+    spools, write = make(), FileSink.write
+
+    def write_one(self, items, save_mark):
+        if len(items) > 1:
+            save_mark(Mark(1))
+        write(self, items[-1:], save_mark)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSink, "write", write_one)
+        write_all(spools)
+    assert f"what waits for {tmp_path / 'app.log'} cannot be given" in capfd.readouterr().err
     assert segments(writer.directory)

@@ -1,7 +1,9 @@
 """Programs of test_same_host.py."""
 
 import logging
+import logging.config
 import os
+import select
 import signal
 import sys
 
@@ -64,6 +66,33 @@ def levels_and_handlers_are_those_of_the_server():
     wait_for(lambda: content("app.log").count("\n") == 2, "both lines")
     queuelog.stop()
     print(content("app.log"), end="")
+
+
+def what_comes_while_the_server_is_configured_anew_is_logged():
+    def configure():
+        handler = {"class": "logging.FileHandler", "filename": "app.log"}
+        root = {"level": "INFO", "handlers": ["file"]}
+        logging.config.dictConfig({"version": 1, "handlers": {"file": handler}, "root": root})
+
+    configure()
+    start(listen=ADDRESS)
+    read, write = os.pipe()
+
+    def client():
+        root.handlers[:] = [ServerHandler(ADDRESS)]
+        queuelog.setup()
+        for number in range(3_000):
+            root.info("%d", number)
+        os.write(write, b".")
+
+    pid = os.fork()
+    if pid == 0:
+        client()
+        os._exit(0)
+    while not select.select([read], [], [], 0)[0]:
+        configure()
+    os.waitpid(pid, 0)
+    queuelog.stop()
 
 
 def what_has_no_room_in_the_server_is_not_dropped():
