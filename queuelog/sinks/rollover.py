@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 from queuelog.base import detach_stream, is_stdlib, report
 from queuelog.sinks.protocol import Items, interrupts
+from queuelog.spool.frame import FOREVER
 
 _RETRY = 10.0  # seconds
+_ENDLESS = 1 << 60  # bytes: no file becomes as long
 
 
 class Backup(NamedTuple):
@@ -69,9 +71,14 @@ class Rollover:
         return size > 0 and 0 < self.max_bytes <= size + len(line)
 
     def next(self, size: int) -> tuple[float | None, int | None]:
-        """Return when the file, of `size` bytes, rolls over, or how many bytes it takes before."""
-        at: float | None = self.handler.rolloverAt if self.timed else None
-        return at, max(0, self.max_bytes - size) if self.max_bytes > 0 and not self.timed else None
+        """Return when the file, of `size` bytes, rolls over, or how many bytes it takes before.
+
+        Neither if that is never: a handler of the user's own may say so by any value.
+        """
+        if self.timed:
+            at = self.handler.rolloverAt
+            return at if isinstance(at, (int, float)) and abs(at) < FOREVER else None, None
+        return None, max(0, self.max_bytes - size) if 0 < self.max_bytes < _ENDLESS else None
 
     def begin_with(self, created: float) -> None:
         """The first line that is known of the file was created then: its period is that line's.

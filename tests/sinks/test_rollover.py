@@ -3,8 +3,10 @@
 import datetime as dt
 import gzip
 import logging.handlers
+import math
 import os
 import shutil
+import sys
 import threading
 import time
 
@@ -375,3 +377,17 @@ def test_what_stands_in_the_place_of_a_backup_by_now_is_not_written(sink, path, 
     assert kind == "fifo" or backup.read_text() == "another\n"
     assert (path.parent / "moved").read_text() == "0\nlate\n"
     assert path.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("never", [math.inf, math.nan, sys.maxsize, "never"])
+def test_what_a_handler_says_instead_of_a_time_costs_no_status(sink, path, never):
+    """Nobody could read that of the whole service."""
+    handler = logging.handlers.TimedRotatingFileHandler(path, delay=True)
+    handler.rolloverAt = never
+    assert sink(handler).status("id").rollover_at is None
+
+
+def test_a_file_without_end_costs_no_status(sink, path):
+    """Nobody could read that of the whole service."""
+    endless = logging.handlers.RotatingFileHandler(path, maxBytes=sys.maxsize, delay=True)
+    assert sink(endless).status("id").bytes_left is None
