@@ -159,10 +159,7 @@ def services() -> Services:
 def join() -> None:
     """Take over what is configured by now: as a client of the owner above, if one lives there.
 
-    Else this process owns its log files from now on.
-
-    Raises:
-        As `start`.
+    Else this process owns its log files from now on. Raises as `start`.
     """
     if _role is None:
         client = living_client_from_environment()

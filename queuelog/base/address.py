@@ -89,7 +89,10 @@ class LogServer(NamedTuple):
         if files.get("keyfile") and not files.get("certfile"):
             raise ValueError("keyfile= needs certfile=, the certificate that the key is for")
         paths = {name: os.path.abspath(path) for name, path in files.items() if path}
-        return cls(str(Address.parse(address)), **paths)
+        parsed = Address.parse(address)
+        if parsed.path and (files.get("cafile") or files.get("certfile")):
+            raise ValueError(f"{parsed} is no address for TLS: no server speaks it there")
+        return cls(str(parsed), **paths)
 
     @property
     def files(self) -> dict[str, str]:

@@ -29,8 +29,7 @@ def encrypted(server: LogServer) -> Callable[[], Tls]:
         if server.certfile:
             certificate, key = path_of(server.certfile), path_of(server.keyfile)
             context.load_cert_chain(str(certificate), key, password=_no_password)
-    host = Address.parse(server.address).host or "localhost"  # of a unix socket
-    return functools.partial(Tls, context, host)
+    return functools.partial(Tls, context, Address.parse(server.address).host)
 
 
 def _no_password() -> str:

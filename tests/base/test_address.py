@@ -59,3 +59,10 @@ def test_what_is_no_path_is_refused(path):
     """The empty text of a variable that is not set would be a server without TLS."""
     with pytest.raises(ValueError, match=r"cafile=.* must be the path of a file"):
         LogServer.checked("localhost", cafile=path)
+
+
+def test_a_unix_socket_has_no_certificates():
+    """Else the two would never understand each other; a secret is right there."""
+    with pytest.raises(ValueError, match="no server speaks it there"):
+        LogServer.checked("unix:/run/log", cafile="ca.pem")
+    assert LogServer.checked("unix:/run/log", secret_file="/secret").files
