@@ -11,6 +11,7 @@ from queuelog.server.clients import Clients
 from queuelog.server.connection import Connection
 from queuelog.server.listening import is_local
 from queuelog.server.refusals import Refusals
+from queuelog.server.streams import TURN
 from queuelog.spool.gather import Chunk
 
 READ = 1 << 16  # bytes that are read from one client before the others have their turn
@@ -146,13 +147,15 @@ class Hub:
         self.forget(connection)  # it is not slow
 
     def _put_again(self) -> None:
-        waiting, self._no_room = self._no_room, {}
-        for connection, chunks in waiting.items():
-            left = logs.put(chunks)
+        end = time.monotonic() + TURN
+        for connection in [*self._no_room]:  # those that have waited the longest come first
+            left = logs.put(self._no_room.pop(connection))
             if left:
                 self._no_room[connection] = left
             else:
                 self.defer(connection)
+            if time.monotonic() > end:
+                break
         if self._no_room:
             self._loop.call_later(_LOOK, self._put_again)
 
