@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,6 +20,9 @@ from spools import fresh_directory
 SUPPORT = Path(__file__).parent / "support"
 # Programs that tests start import what the tests share, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (SUPPORT, APPS)))
+
+# What tests start shall end by SIGINT, also where who has started the tests ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same choices at every run, on however busy a machine; --hypothesis-profile=other makes others.
 settings.register_profile("other", deadline=None)
