@@ -69,7 +69,10 @@ def _recover(spool: Spool) -> int:
 
 def _as_user(spool: Spool) -> int:
     """Write a spool in a child that has the rights of its user; return its exit code."""
-    import queuelog.owner.recovery  # noqa: F401  # that user may not be able to read it
+    # That user may not be able to read them.
+    import queuelog.commands.progress
+    import queuelog.outside.seen
+    import queuelog.owner.recovery  # noqa: F401
 
     sys.stdout.flush()
     child = os.fork()

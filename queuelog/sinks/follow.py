@@ -151,8 +151,8 @@ class FollowedFile(Locked):
         """Look who else writes the file if it has grown since the last look."""
         grown = self.end is not None and size > self.end
         self.end = size
-        if grown and self._answer is not Answer.SHARED:
-            self._strangers.look()
+        if self._answer is not Answer.SHARED:
+            self._strangers.look(grown=grown)
 
     def size(self) -> int:
         """Return the size in bytes of the file that has the path now, which is made if need be.

@@ -35,7 +35,9 @@ def test_records_of_the_cookbooks_client_go_where_their_loggers_say(serve):
         logger = server.logger(name)
         for level in (logging.DEBUG, logging.INFO, logging.ERROR):
             logger.log(level, "n %s", "ä")
-    server.wait_for("root ERROR n ä")
+        file = "serving" if name == "serving.views" else "root"
+        server.wait_for(f"{name} ERROR n ä", file)  # each has a connection of its own
+    server.wait_for("webhook ERROR n ä", "webhook")
     assert server.lines("serving") == ["serving.views INFO n ä", "serving.views ERROR n ä"]
     assert server.lines("webhook") == ["webhook ERROR n ä"]
     assert server.lines() == [

@@ -23,6 +23,14 @@ def test_who_writes_past_the_owner_is_named(background, log, child):
     assert "Call queuelog.start() there" in errors
 
 
+def test_who_is_about_to_start_is_no_stranger(background, log):
+    """As the new arbiter of an upgrade, which says first that it is starting."""
+    process = background("who_is_about_to_start_is_no_stranger")
+    assert process.stdout.readline() == "suspected\n"
+    assert process.communicate("go on\n", timeout=60)[1] == ""
+    assert log.read_text() == "from a child\n"
+
+
 def test_what_a_process_prints_into_a_log_file_is_its_own_business(log):
     """Gunicorn does so with `capture_output`, in all of its processes."""
     with log.open("ab") as file:

@@ -14,7 +14,7 @@ from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
-from queuelog.sinks import follow, registry, remote, rollover
+from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
 from queuelog.spool import registry as spool_registry
@@ -39,6 +39,17 @@ def writer():
 
 
 # --- the owner
+
+
+def suspect_for(seconds):
+    """Let who has a log file open have so much time to call start()."""
+    strangers._STARTING = seconds
+
+
+def suspects():
+    """Return who had the one log file of this process, its owner, open when it looked last."""
+    (sink,) = lifecycle._role._sinks._sinks.values()
+    return sink._file._strangers._suspects
 
 
 def addresses():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import inside
 from prelude import ARGUMENTS, add_log, root, start
 from waiting import wait_for
 
@@ -41,6 +42,7 @@ def started():
 
 
 def who_writes_past_the_owner_is_named():
+    inside.suspect_for(0.2)
     add_log()
     start()
     pid = globals()[ARGUMENTS[0]]()
@@ -50,3 +52,22 @@ def who_writes_past_the_owner_is_named():
     root.warning("once more")
     queuelog.stop()
     os.waitpid(pid, os.WNOHANG)
+
+
+def who_is_about_to_start_is_no_stranger():
+    """Another process has the file open, and writes a line to it, before it calls start()."""
+    inside.suspect_for(0.2)
+    add_log()
+    start()
+    with LOG.open("a") as file:
+        pid = os.fork()
+        if pid == 0:
+            file.write("from a child\n")
+            file.flush()
+            sys.stdin.readline()  # until the owner has looked
+            os._exit(0)
+    wait_for(inside.suspects, "the owner looks")
+    print("suspected", flush=True)
+    os.waitpid(pid, 0)
+    wait_for(lambda: not inside.suspects(), "the owner looks once more")
+    queuelog.stop()
