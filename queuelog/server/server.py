@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import NO_DESCRIPTOR, native
+from queuelog.base import NO_DESCRIPTOR, native, report
 from queuelog.base.listen import Listen
 from queuelog.base.thread import PausableThread
 from queuelog.errors import ConfigurationError, ListenError
@@ -67,7 +67,7 @@ class LogServer(PausableThread):
         )  # fmt: skip
         self._loop.add_reader(self.wake, self._woken)
         self._handshakes: dict[asyncio.Task[Any], _socket.socket] = {}
-        self._last = False
+        self._last = self._finished = False
         self._resume_accepting()
         if not self.listeners:
             self._loop.call_later(_AGAIN, self._listen_later)
@@ -99,10 +99,23 @@ class LogServer(PausableThread):
         self._loop.stop()
 
     def work(self) -> None:
-        """Serve, until the thread shall pause; at its end, read what is on its way."""
+        """Serve, until the thread shall pause."""
         self._loop.run_forever()
+
+    def turns(self) -> None:
+        """Serve; at the end of the server, which may come before the first turn, finish."""
+        super().turns()
         if self._last:
-            self._loop.run_until_complete(self._finish())
+            self._finish_once()
+
+    def _finish_once(self) -> None:
+        try:
+            if not self._finished:
+                self._loop.remove_reader(self.wake)  # which has told the thread to end
+                self._loop.run_until_complete(self._finish())
+                self._finished = True
+        except Exception as error:  # the sockets are closed all the same
+            report(self.name, f"what clients sent last may be lost: {error!r}")
 
     def _resume_accepting(self) -> None:
         for one in self.listeners:
@@ -174,6 +187,8 @@ class LogServer(PausableThread):
         """Stop serving for good, when all that was sent is logged; tell if the thread has ended."""
         self._last = True
         ended = self.end(_END * 2)
+        if ended and self._tid and not self._finished:
+            self._finish_once()  # it served, and stands still since another thread forks
         if ended:
             self._close_listeners()
             self._clients.close()

@@ -328,3 +328,9 @@ def test_a_name_of_a_logger_makes_none(background, log):
     names, errors = process.communicate("end\n")
     assert set(names.split()) <= {"a", "asyncio"}, errors
     assert len(log.read_text().splitlines()) == 1001
+
+
+def test_what_came_before_the_first_turn_of_a_server_that_ends_is_logged(program, log):
+    """Its thread may not have begun when the process is told to end."""
+    program(name="ends_before_its_first_turn")
+    assert log.read_text() == "early\n"

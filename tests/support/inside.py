@@ -14,6 +14,7 @@ from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
+from queuelog.server.server import LogServer
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
@@ -368,3 +369,14 @@ def die_behind_the_next_write(passed=0):
 def roll_over_again_after(seconds):
     """Let the next try of a rollover that has failed come after so many seconds."""
     rollover._RETRY = seconds
+
+
+def before_the_log_server_runs(function):
+    """Call a function with the address of a log server of this process before its thread runs."""
+    resume = LogServer.resume
+
+    def call_and_resume(self):
+        function(self.listeners[0].address)
+        resume(self)
+
+    LogServer.resume = call_and_resume

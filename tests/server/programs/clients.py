@@ -1,6 +1,7 @@
 """Programs of test_clients.py: servers with limits that a test can reach."""
 
 import logging
+import logging.handlers
 import sys
 import time
 
@@ -59,3 +60,17 @@ def knows_its_loggers():
     sys.stdin.readline()
     queuelog.stop()
     print(*(name for name in logging.root.manager.loggerDict if name.startswith("a")))
+
+
+def ends_before_its_first_turn():
+    """A record is there before the server's thread has begun, and then the process ends."""
+    add_log()
+
+    def send(address):
+        handler = logging.handlers.SocketHandler("127.0.0.1", int(address.rpartition(":")[2]))
+        handler.emit(logging.makeLogRecord({"name": "root", "levelno": 30, "msg": "early"}))
+        handler.close()
+
+    inside.before_the_log_server_runs(send)
+    start(listen="127.0.0.1:0")
+    queuelog.stop()
