@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket  # as in `listening`
 import asyncio
 import errno
+import functools
 import os
 import resource
 import time
@@ -140,7 +141,12 @@ class LogServer(PausableThread):
                 self._give_up_a_handshake()
             task = self._loop.create_task(self._connect(listener, sock))
             self._handshakes[task] = sock
-            task.add_done_callback(lambda task: self._handshakes.pop(task, None))
+            task.add_done_callback(functools.partial(self._connected, sock))
+
+    def _connected(self, sock: Any, task: asyncio.Task[Any]) -> None:
+        self._handshakes.pop(task, None)
+        if task.cancelled():  # perhaps before it began
+            sock.close()
 
     def _give_up_a_handshake(self) -> None:
         """Where there are too many, the one that takes the longest goes."""

@@ -19,11 +19,12 @@ def certificates(tmp_path):
     for name, (common_name, issuer) in REQUESTS.items():
         options = ["-CA", "ca.pem", "-CAkey", "ca.key"] if issuer else []
         constraint = "CA:FALSE" if issuer else "critical,CA:TRUE"
+        usage = "digitalSignature" if issuer else "critical,keyCertSign"  # Python 3.13 asks for it
         command = [
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
             "-nodes", "-days", "2", "-subj", f"/CN={common_name}", "-keyout", f"{name}.key",
             "-out", f"{name}.pem", "-addext", f"subjectAltName=DNS:{common_name}",
-            "-addext", f"basicConstraints={constraint}", *options,
+            "-addext", f"basicConstraints={constraint}", "-addext", f"keyUsage={usage}", *options,
         ]  # fmt: skip
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 

@@ -35,6 +35,7 @@ def certificates(tmp_path):
         openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
             "-keyout", f"{name}.key", "-out", f"{name}.pem",
+            "-addext", "keyUsage=critical,keyCertSign",  # Python 3.13 asks for it
         )  # fmt: skip
 
     def certificate(name, by):
@@ -42,7 +43,10 @@ def certificates(tmp_path):
             "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
             "-keyout", f"{name}.key", "-out", f"{name}.csr",
         )  # fmt: skip
-        (tmp_path / "ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        (tmp_path / "ext").write_text(
+            "subjectAltName=IP:127.0.0.1,DNS:localhost\n"
+            "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+        )
         openssl(
             "x509", "-req", "-in", f"{name}.csr", "-CA", f"{by}.pem", "-CAkey", f"{by}.key",
             "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", f"{name}.pem",
