@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from logging import handlers
 from typing import Any, NamedTuple
 
@@ -138,9 +140,7 @@ def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
         return "it is no logging.Handler"
     if isinstance(handler, logging.FileHandler):
         # Devices, pipes and the like would block the listener, or mean each process's own.
-        path = handler.baseFilename
-        usable = os.path.isfile(path) or not os.path.exists(path)
-        return "" if usable else "its path is no regular file"
+        return "" if _may_be_a_file(handler.baseFilename) else "its path is no regular file"
     if isinstance(handler, ServerHandler):
         is_ours = type(handler).emit is ServerHandler.emit
         return "" if is_ours else "it has a method emit() of its own"
@@ -149,6 +149,13 @@ def reason_to_stay(handler: Any, own: tuple[str, ...]) -> str:
     if EVERYTHING in own and not isinstance(handler, _KEPT):
         return ""
     return next(reason for kind, reason in _REASONS.items() if isinstance(handler, kind))
+
+
+def _may_be_a_file(path: str) -> bool:
+    """Tell if a regular file is there, or nothing: in one look, as its owner may just roll over."""
+    with suppress(OSError):
+        return stat.S_ISREG(os.stat(path).st_mode)
+    return True
 
 
 def _report_kept(handler: logging.Handler, reason: str) -> None:

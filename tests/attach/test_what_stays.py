@@ -5,8 +5,11 @@ Of the arbiter's own such handlers, it owns the files.
 
 import importlib
 import json
+import logging
 import re
+import threading
 
+import inside
 import pytest
 from harness import Load, logconfig
 from processes import children, open_files
@@ -194,3 +197,23 @@ def test_what_the_warning_says_helps(server, cls):
     running.count().check(at_least=1000)
     assert "queuelog[" not in running.errors()
     assert len(list(running.log_dir.glob("load.log*"))) > 1 or cls == "OwnEmitHandler"
+
+
+def test_a_file_that_is_just_rolled_over_is_a_file(tmp_path):
+    """Its owner moves it away and makes it anew while a worker configures it."""
+    path = tmp_path / "app.log"
+    stop = threading.Event()
+
+    def roll_over():
+        while not stop.is_set():
+            path.touch()
+            path.rename(tmp_path / "app.log.1")
+
+    thread = threading.Thread(target=roll_over)
+    thread.start()
+    try:
+        handler = logging.FileHandler(path, delay=True)
+        assert {inside.reason_to_stay(handler) for _ in range(20_000)} == {""}
+    finally:
+        stop.set()
+        thread.join()

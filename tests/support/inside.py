@@ -9,6 +9,7 @@ import signal
 from contextlib import contextmanager, suppress
 
 from queuelog import lifecycle
+from queuelog.attach import attachment
 from queuelog.base import fork, locks, reporter
 from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
@@ -380,3 +381,8 @@ def before_the_log_server_runs(function):
         resume(self)
 
     LogServer.resume = call_and_resume
+
+
+def reason_to_stay(handler):
+    """Return why a handler stays where it is; "" if its file is taken over."""
+    return attachment.reason_to_stay(handler, ())
