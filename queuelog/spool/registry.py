@@ -197,7 +197,11 @@ def _believed(path: str) -> set[int]:
     """
     users = {0, os.geteuid()}
     with contextlib.suppress(OSError):
-        users.add(os.stat(path if os.path.exists(path) else os.path.dirname(path)).st_uid)
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            found = os.stat(os.path.dirname(path))
+        users.add(found.st_uid)
     return users
 
 
