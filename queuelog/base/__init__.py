@@ -22,7 +22,7 @@ from queuelog.base.filehandler import (
     writes_lines,
 )  # fmt: skip
 from queuelog.base.locks import base_directory
-from queuelog.base.reporter import report, write_line
+from queuelog.base.reporter import report, shown, write_line
 from queuelog.base.rights import User, acting_as
 from queuelog.base.spec import (
     Place,
@@ -45,5 +45,5 @@ __all__ = [
     "is_stdlib",
     "native", "obstacle", "opened", "opened_small", "own_directory", "place_of", "place_of_server",
     "place_of_sink", "preamble", "report", "rotates",
-    "shared_parent", "sink_id_of", "write_line", "writes_lines",
+    "shared_parent", "shown", "sink_id_of", "write_line", "writes_lines",
 ]  # fmt: skip

@@ -1,9 +1,11 @@
-"""Which processes write a file, as far as this user may know: `/proc/*/fd`."""
+"""What `/proc` says of processes, as far as this user may know: who writes a file, and as what."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+
+_LONGEST = 4096  # bytes
 
 
 def writers_of(path: str, *, owner: bool = True, output: bool = True) -> list[str]:
@@ -22,6 +24,13 @@ def writers_of(path: str, *, owner: bool = True, output: bool = True) -> list[st
         for pid in others
         if _writes(pid, wanted, owner=owner) and (output or not _prints(pid, wanted))
     ]
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of a process, its beginning if it is long; "" if nobody knows it."""
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return os.fsdecode(file.read(_LONGEST).rstrip(b"\0").replace(b"\0", b" "))
+    return ""
 
 
 def _writes(pid: str, wanted: os.stat_result, *, owner: bool) -> bool:

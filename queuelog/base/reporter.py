@@ -52,6 +52,11 @@ def report(key: str, message: str, level: int = logging.ERROR, *, log: bool = Tr
             logging.getLogger("gunicorn.error").log(level, "queuelog: %s", message)
 
 
+def shown(text: str) -> str:
+    """Return a text of somebody else's, which can neither end a line nor control a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def last_error() -> tuple[float, str] | None:
     """Return when this process has reported an error last, and its message; None if never."""
     return _last

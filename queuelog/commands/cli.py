@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import queuelog
+from queuelog.base import shown
 from queuelog.commands import check, metrics, recover, rotate, serve, status, tail, top
-from queuelog.commands.command import MEANING, CommandError, Exit, shown
+from queuelog.commands.command import MEANING, CommandError, Exit
 from queuelog.errors import QueuelogError
 
 COMMANDS = (check, metrics, recover, rotate, serve, status, tail, top)

@@ -44,11 +44,6 @@ class CommandError(Exception):
         self.code = code
 
 
-def shown(text: str) -> str:
-    """Return a text of somebody else's for a terminal, which it must not be able to control."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def add_command(
     commands: Commands, name: str, run: Run, *, summary: str, description: str, example: str
 ) -> argparse.ArgumentParser:
@@ -68,6 +63,14 @@ def add_command(
     )
     parser.set_defaults(run=run, takes_all=False)
     return parser
+
+
+def add_spool(parser: argparse.ArgumentParser) -> None:
+    """Let a command be about one spool, or those in one directory, instead of all."""
+    spool = parser.add_argument(
+        "spool", nargs="?", help="only this spool, or those in this directory"
+    )
+    completed_by(spool, DIRECTORY)
 
 
 def completed_by(action: argparse.Action, how: dict[str, str]) -> None:

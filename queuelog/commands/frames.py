@@ -12,7 +12,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from queuelog.commands.command import shown
+from queuelog.base import shown
+from queuelog.base.processes import command_line
 from queuelog.commands.rates import Rates, Written
 from queuelog.commands.status import age_text, size_text
 from queuelog.outside.seen import Spool, Waiting
@@ -58,7 +59,7 @@ class Look:
         """Return what the first line says."""
         rows = [self._rate(spool, "records") for spool in self._spools]
         waits = sum(spool.backlog.bytes for spool in self._spools)
-        dropped = sum(_dropped(spool) for spool in self._spools)
+        dropped = sum(spool.dropped for spool in self._spools)
         clock = time.strftime("%H:%M:%S")
         spools = "1 spool" if len(rows) == 1 else f"{len(rows)} spools"
         text = f"queuelog top  {clock}  {spools}  {sum(rows):,.0f} records/s"
@@ -78,10 +79,10 @@ class Look:
             f"{owner} ({spool.user})" if spool.owned else f"nobody ({spool.user})",
             *_speed(rate, self._rate(spool, "bytes")),
             *_backlog(waiting),
-            f"{_dropped(spool):,}",
+            f"{spool.dropped:,}",
             spool.path if len(self._spools) > 1 else "",
         )
-        return Row(spool.is_left or _dropped(spool) > 0, rate, cells)
+        return Row(spool.is_left or spool.dropped > 0, rate, cells)
 
     def files(self) -> list[Row]:
         """Return path, rates, size, backlog, and why it lags, of each file or handler."""
@@ -106,13 +107,14 @@ class Look:
             for process in spool.writers:
                 rate = self._rates.of((spool.path, process))
                 where = spool.path if len(self._spools) > 1 else ""
-                cells = (str(process), _command(process), f"{size_text(int(rate))}/s", where)
+                cells = (
+                    str(process),
+                    _program(command_line(process)),
+                    f"{size_text(int(rate))}/s",
+                    where,
+                )
                 rows.append(Row(False, rate, cells))
         return rows
-
-
-def _dropped(spool: Spool) -> int:
-    return (spool.status.dropped if spool.status else 0) + sum(spool.unreported.values())
 
 
 def _speed(records: float, size: float) -> tuple[str, str]:
@@ -128,14 +130,6 @@ def _program(command: str) -> str:
     """Return the name of a program without its path, and without that of its interpreter."""
     words = [os.path.basename(word) for word in command.split()[:2]]
     return words[-1] if words and words[0].startswith("python") else "".join(words[:1])
-
-
-def _command(process: int) -> str:
-    try:
-        with open(f"/proc/{process}/cmdline", "rb") as file:
-            return _program(os.fsdecode(file.read(4096)).replace("\0", " "))
-    except OSError:  # it has ended, or it is in another container
-        return ""
 
 
 class Frame:

@@ -6,7 +6,7 @@ import logging
 import re
 from functools import lru_cache
 
-from queuelog.commands.command import shown
+from queuelog.base import shown
 from queuelog.sinks.received import ReceivedRecord
 from queuelog.spool import frame
 from queuelog.spool.onlooker import Entry, Label

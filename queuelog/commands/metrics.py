@@ -6,12 +6,12 @@ import argparse
 import sys
 
 from queuelog.commands.command import (
-    DIRECTORY,
     FILE,
     CommandError,
     Commands,
     Exit,
     add_command,
+    add_spool,
     completed_by,
 )
 
@@ -32,10 +32,7 @@ def add_to(commands: Commands) -> None:
     output = parser.add_argument(
         "--output", metavar="FILE", help="replace FILE, in one step, instead of printing"
     )
-    spool = parser.add_argument(
-        "spool", nargs="?", help="only this spool, or those in this directory"
-    )
-    completed_by(spool, DIRECTORY)
+    add_spool(parser)
     completed_by(output, FILE)
 
 

@@ -8,7 +8,8 @@ import pwd
 import sys
 from typing import TYPE_CHECKING
 
-from queuelog.commands.command import DIRECTORY, Commands, Exit, add_command, completed_by, shown
+from queuelog.base import shown
+from queuelog.commands.command import DIRECTORY, Commands, Exit, add_command, completed_by
 
 if TYPE_CHECKING:
     from queuelog.outside.seen import Spool

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from queuelog.base import shown
 from queuelog.commands.command import (
     FILE,
     CommandError,
@@ -14,7 +15,6 @@ from queuelog.commands.command import (
     Exit,
     add_command,
     completed_by,
-    shown,
 )
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def _owners() -> Iterator[tuple[SpoolDirectory, list[Place]]]:
     """Yield the spools of the owners that this process may ask, and the places of their files."""
     from queuelog.spool import registry
 
-    users = None if os.geteuid() == 0 else [os.geteuid()]
-    for directory, found in registry.living(users):
+    for directory, found in registry.living(registry.inspected_users()):
         yield directory, found.files
 
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from queuelog.commands.command import DIRECTORY, Commands, Exit, add_command, completed_by, shown
+from queuelog.base import shown
+from queuelog.commands.command import Commands, Exit, add_command, add_spool
 
 if TYPE_CHECKING:
     from queuelog.outside.seen import Spool, Waiting
@@ -34,10 +35,7 @@ def add_to(commands: Commands) -> None:
         example="queuelog status --json | jq '.spools[].backlog'",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
-    spool = parser.add_argument(
-        "spool", nargs="?", help="only this spool, or those in this directory"
-    )
-    completed_by(spool, DIRECTORY)
+    add_spool(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

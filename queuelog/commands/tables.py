@@ -6,8 +6,8 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 
+from queuelog.base import shown
 from queuelog.commands import status
-from queuelog.commands.command import shown
 from queuelog.outside.seen import Spool
 
 

@@ -27,7 +27,6 @@ _STDOUT = 1
 _PIECE = 1 << 12  # bytes that a pipe takes at once when it takes any (PIPE_BUF)
 _PATIENCE = 5.0  # seconds for which nothing is taken, until removed segments are let go
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_EVERYBODY = None
 
 
 class Tailing:
@@ -133,7 +132,7 @@ class Selection:
     def spools(self) -> Iterator[SpoolDirectory]:
         """Yield the spools that there are now."""
         if not self._directories:
-            yield from registry.visible(_EVERYBODY if os.geteuid() == 0 else {os.geteuid()})
+            yield from registry.visible(registry.inspected_users())
         for above in self._directories:
             for path in [above] if _is_spool(above) else spools(above):
                 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from queuelog.commands.command import DIRECTORY, Commands, add_command, completed_by
+from queuelog.commands.command import Commands, add_command, add_spool
 
 
 def add_to(commands: Commands) -> None:
@@ -23,10 +23,7 @@ def add_to(commands: Commands) -> None:
         example="queuelog top --once",
     )
     parser.add_argument("--once", action="store_true", help="print one frame, after three seconds")
-    spool = parser.add_argument(
-        "spool", nargs="?", help="only this spool, or those in this directory"
-    )
-    completed_by(spool, DIRECTORY)
+    add_spool(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from queuelog.base.address import Address
 from queuelog.base.thread import PausableThread
 from queuelog.errors import ConfigurationError
 from queuelog.outside import seen
-from queuelog.server.listening import open_tcp
+from queuelog.server.listening import accept, open_tcp
 
 _PATIENCE = 1.0  # seconds for a client to say what it wants, and to take it: a fork waits for that
 _LONGEST = 1 << 13  # bytes of a request
@@ -74,7 +74,7 @@ class MetricsServer(PausableThread):
         for fd, _ in poll.poll():
             if fd in by_fd:
                 with suppress(OSError):  # it has gone, or is too slow
-                    self._answer(_accept(by_fd[fd]))
+                    self._answer(accept(by_fd[fd]))
         with suppress(BlockingIOError):
             os.read(self.wake, 4096)
 
@@ -121,11 +121,6 @@ def _checked(address: str) -> Address:
     if found.path:
         raise ConfigurationError(f"metrics={address!r} must be HOST:PORT: nobody scrapes a path")
     return found
-
-
-def _accept(sock: _socket.socket) -> _socket.socket:
-    fd, _ = sock._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as in socket.py
-    return _socket.socket(fileno=fd)
 
 
 def _request(client: _socket.socket) -> bytes:

@@ -78,7 +78,7 @@ _OF_SPOOLS: tuple[tuple[Any, str, str, Callable[[Spool], float | None]], ...] = 
     (
         CounterMetricFamily, "queuelog_records_dropped",
         "Records dropped for want of room since the owner started.",
-        lambda spool: sum(spool.unreported.values(), spool.status.dropped if spool.status else 0),
+        lambda spool: spool.dropped,
     ),
     (
         GaugeMetricFamily, "queuelog_spool_backlog_bytes",

@@ -83,6 +83,11 @@ class Spool(NamedTuple):
         return total
 
     @property
+    def dropped(self) -> int:
+        """How many records were dropped since its owner started, also those that no log tells."""
+        return (self.status.dropped if self.status else 0) + sum(self.unreported.values())
+
+    @property
     def limit(self) -> int | None:
         """How many bytes may wait, in its file system as it is; None if nobody says."""
         said = self.status or self.registry
@@ -105,7 +110,7 @@ class Spool(NamedTuple):
 
 def all_visible() -> list[Spool]:
     """Return the spools of this user, or if this is root, those of all users."""
-    return [*_looked(registry.visible(None if os.geteuid() == 0 else [os.geteuid()]))]
+    return [*_looked(registry.visible(registry.inspected_users()))]
 
 
 def below(path: str) -> list[Spool]:

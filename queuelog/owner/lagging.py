@@ -130,7 +130,6 @@ class Lagging:
             self._delay(sink_id)
             return False
         self._transfer.begin()
-        self._sinks.owners.pop(sink_id, None)  # it may be another one by now, or none
         names = self._names(sink_id)
         wanted = self._sinks.select(batch.items, lambda found: found in names)
         if self._transfer.write(cursor, wanted):
@@ -155,7 +154,7 @@ class Lagging:
         Its own workers find it when they have a handler for the file. Here are those that began
         when nobody owned it yet.
         """
-        spool = self._sinks.owners.pop(sink_id, "")
+        spool = self._transfer.owners.get(sink_id, "")
         if not os.path.isdir(spool):
             return
         other = SpoolDirectory(spool, owner_uid=os.stat(spool).st_uid)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 
+from queuelog.base.processes import command_line
 from queuelog.base.reporter import last_error
 from queuelog.base.version import __version__
 from queuelog.owner.delivery import Delivery
@@ -67,7 +68,7 @@ class StatusPublisher:
         sinks = self._sinks.statuses(lagging) if delivery is own else []
         return Status(
             pid=os.getpid(),
-            command=_command(),
+            command=command_line(os.getpid())[:_LONGEST],  # it may change, with setproctitle
             started=self._started,
             version=__version__,
             limit=delivery.limit,
@@ -81,10 +82,3 @@ class StatusPublisher:
             dropped_by={str(pid): count for pid, count in delivery.dropped_by.items()},
             error=error and Lag(error[0], error[1][:_LONGEST]),
         )
-
-
-def _command() -> str:
-    """Return the command line of this process; Gunicorn may change it, with setproctitle."""
-    with suppress(OSError), open("/proc/self/cmdline", "rb") as file:
-        return os.fsdecode(file.read(_LONGEST).rstrip(b"\0").replace(b"\0", b" "))
-    return ""

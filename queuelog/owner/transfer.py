@@ -29,6 +29,8 @@ class Transfer:
         self.for_others: set[str] = set()  # the ids of sinks that only another process can write
         self.records = 0  # written, to all sinks together
         self.errors: dict[str, str] = {}  # why a sink failed when it was tried last, by its id
+        # The spools of the processes that own the files which the last `write` could not have.
+        self.owners: dict[str, str] = {}  # by sink id, where they can be reached
 
     def recover(self, cursors: Iterable[Cursor]) -> None:
         """What the last owner left unfinished in a sink comes before what other spools have."""
@@ -57,7 +59,9 @@ class Transfer:
         """
         by_sink, unknown = self._sinks.group(groups, names=self.names)
         self.for_others = (self.for_others - by_sink.keys()) | unknown.keys()
-        self.errors |= unknown
+        self.owners = {}
+        for sink_id, error in unknown.items():
+            self._failed(sink_id, error, "unknown", f"cannot write {sink_id} here: {error}")
         return unknown.keys() | {
             sink for sink, items in by_sink.items() if not self._write(cursor, sink, items)
         }
@@ -78,7 +82,13 @@ class Transfer:
             if interrupts(error) or not self._ledger.is_open:  # closed in a child that it forked
                 raise
             if not isinstance(error, Unanswered):
-                self._failed(sink_id, error)
+                self._failed(
+                    sink_id,
+                    error,
+                    "sink",
+                    f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and "
+                    f"tried again until they are written",
+                )
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)
             if cursor.marks.get(sink_id, Mark()).token is not None:
@@ -92,14 +102,13 @@ class Transfer:
         sink.records += len(items)
         return True
 
-    def _failed(self, sink_id: str, error: BaseException) -> None:
+    def _failed(self, sink_id: str, error: BaseException, kind: str, message: str) -> None:
+        """Remember why, and who owns the file if that can be reached; anything else is reported."""
         self.errors[sink_id] = str(error) or repr(error)
-        if not self._sinks.is_owned_elsewhere(sink_id, error):
-            report(
-                f"sink {sink_id}",
-                f"cannot write {sink_id}: {error!r}. Its records are kept in the spool, and tried "
-                f"again until they are written",
-            )
+        if isinstance(error, FileInUseError) and error.spool:
+            self.owners[sink_id] = error.spool
+        else:
+            report(f"{kind} {sink_id}", message)
 
     def _save(self, cursor: Cursor, sink_id: str, before: int, mark: Mark) -> None:
         # Between two pieces, since a batch with many rollovers takes longer than a fork may wait;

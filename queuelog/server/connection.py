@@ -9,6 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from queuelog import wire
+from queuelog.base.address import Address
 from queuelog.server.streams import PickleStream, Stream, WireStream
 
 if TYPE_CHECKING:
@@ -181,4 +182,4 @@ def _peer(sock: Any) -> tuple[str, str]:
         host, port, *_ = sock.getpeername()
     except OSError as error:
         return "", f"a client that is gone ({os.strerror(error.errno or 0)})"
-    return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return host, str(Address(host, port))

@@ -116,6 +116,12 @@ def open_tcp(
         yield sock
 
 
+def accept(sock: _socket.socket) -> _socket.socket:
+    """Return the socket of a client, as `socket.accept` does; raises OSError as that does."""
+    fd, _ = sock._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as in socket.py
+    return _socket.socket(fileno=fd)
+
+
 def _listener(options: Listen, sock: _socket.socket, tls: ssl.SSLContext | None) -> Listener:
     host, port, *_ = sock.getsockname()
     proved = tls is not None and options.cafile is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from queuelog.base import report
+from queuelog.base import report, shown
 from queuelog.server import logs
 from queuelog.spool.gather import gathering
 
@@ -33,8 +33,7 @@ class Refusals:
         """Count a refusal; report it, unless one of its kind was reported a moment ago."""
         self.counts[kind] += 1
         # Some of it is the client's, who must not be able to make lines of the log.
-        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in what)
-        say(f"server-{kind}", f"refused from {who}: {shown}; {KINDS[kind]}")
+        say(f"server-{kind}", f"refused from {who}: {shown(what)}; {KINDS[kind]}")
 
 
 def say(key: str, message: str, level: int = logging.WARNING) -> None:

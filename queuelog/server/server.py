@@ -19,7 +19,7 @@ from queuelog.errors import ConfigurationError, ListenError
 from queuelog.server.clients import Clients
 from queuelog.server.connection import Connection
 from queuelog.server.hub import Hub
-from queuelog.server.listening import Listener, listen
+from queuelog.server.listening import Listener, accept, listen
 from queuelog.server.refusals import say
 from queuelog.wire.connection import read_secret
 
@@ -125,7 +125,7 @@ class LogServer(PausableThread):
     def _accept(self, listener: Listener) -> None:
         for _ in range(_AT_ONCE):
             try:
-                fd, _ = listener.socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as in socket.py
+                sock = accept(listener.socket)
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -135,7 +135,6 @@ class LogServer(PausableThread):
                 self._loop.remove_reader(listener.socket.fileno())
                 self._loop.call_later(_AGAIN, self._resume_accepting)
                 return
-            sock = _socket.socket(fileno=fd)
             sock.setblocking(False)
             if listener.tls and len(self._handshakes) >= self._most_handshakes:
                 self._give_up_a_handshake()

@@ -10,9 +10,9 @@ import logging
 from typing import Any
 
 from queuelog.base import encode_text, report
-from queuelog.sinks.protocol import interrupts
+from queuelog.sinks.protocol import Items, interrupts
 from queuelog.sinks.received import ReceivedRecord
-from queuelog.spool import RecordPayload
+from queuelog.spool import RecordPayload, frame
 from queuelog.wire import plain
 
 
@@ -43,6 +43,13 @@ def record_payload(created: float, line: bytes) -> bytes:
     """Return a line as the payload of a record, whose message it is."""
     text = line.decode(errors="backslashreplace").rstrip("\n")
     return RecordPayload({"msg": text, "created": created}, text, text).encode()
+
+
+def as_records(kind: int, items: Items) -> Items:
+    """Return items of a frame kind as payloads of records, also those that are lines."""
+    if kind == frame.RECORD:
+        return items
+    return [(created, record_payload(created, line)) for created, line in items]
 
 
 def sent_attributes(created: float, payload: bytes) -> dict[str, Any]:

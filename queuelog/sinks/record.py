@@ -11,10 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from queuelog.base import can_roll_over, detach_stream, is_stdlib, opened, report
-from queuelog.sinks.convert import record_payload
+from queuelog.sinks.convert import as_records
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink, interrupts
 from queuelog.sinks.received import ReceivedRecord
-from queuelog.spool import frame
 
 _REFUSED_FOR_GOOD = 500  # by a mail server: RFC 5321, section 4.2.1
 _abandoned: list[Any] = []  # file objects that would be flushed if nobody had them
@@ -42,9 +41,7 @@ class RecordSink(Sink):
 
     def accept(self, kind: int, items: Items) -> Items:
         """Return the items as records."""
-        if kind == frame.RECORD:
-            return items
-        return [(created, record_payload(created, line)) for created, line in items]
+        return as_records(kind, items)
 
     def write(self, items: Items, save_mark: SaveMark) -> None:
         """Hand the records to the handler.

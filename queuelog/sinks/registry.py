@@ -63,16 +63,13 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `groups` are the further groups that the processes of a user have (see `User`), by user id,
-    `elsewhere` the ids of those, known by name, that services have which are gone for now, and
-    `owners` the spools, by sink id, of other processes that own the file, found since somebody
-    asked for them.
+    `groups` are the further groups that the processes of a user have (see `User`), by user id, and
+    `elsewhere` the ids of those, known by name, that services have which are gone for now.
     """
 
     def __init__(self) -> None:
         self.groups: dict[int, tuple[int, ...] | None] = {}
         self.elsewhere: set[str] = set()
-        self.owners: dict[str, str] = {}
         self.changes = 0  # how often a sink was added or forgotten
         self._sinks: dict[str, Sink] = {}
         self._places: dict[Place, str] = {}  # ids of the files
@@ -231,14 +228,16 @@ class Sinks:
         if sink.user != before:
             self._resolved.clear()  # others need to be admitted again
 
-    def group(self, groups: Groups, *, names: bool) -> tuple[dict[str, Items], dict[str, str]]:
+    def group(
+        self, groups: Groups, *, names: bool
+    ) -> tuple[dict[str, Items], dict[str, Exception]]:
         """Merge items by the id of their sink, in order of time, each as its sink wants it.
 
         Also return the ids of the sinks that nobody here knows, and why: without `names`, all that
         are known by name only.
         """
         merged: dict[str, Items] = {}
-        unknown: dict[str, str] = {}
+        unknown: dict[str, Exception] = {}
         for (target, kind), items in groups.items():
             try:
                 sink_id = self.resolve(target)
@@ -246,10 +245,7 @@ class Sinks:
                     raise UnknownSinkError(sink_id)
                 accepted = self._sinks[sink_id].accept(kind, items)
             except (UnknownSinkError, FileInUseError, OSError) as error:
-                sink_id = self.id_of(target)
-                if not self.is_owned_elsewhere(sink_id, error):
-                    report(f"unknown {sink_id}", f"cannot write {sink_id} here: {error}")
-                unknown[sink_id] = str(error)
+                unknown[self.id_of(target)] = error
             except Exception as error:  # a hostile description may make anything fail
                 self._refused += len(items)
                 report("refused", f"refused {self._refused} records so far; the last: {error}")
@@ -258,13 +254,6 @@ class Sinks:
         for items in merged.values():
             items.sort(key=itemgetter(0))  # stable: a writer's own order stays among equals
         return merged, unknown
-
-    def is_owned_elsewhere(self, sink_id: str, error: BaseException) -> bool:
-        """Tell if a sink failed since its file has an owner that can be reached; remember which."""
-        if isinstance(error, FileInUseError) and error.spool:
-            self.owners[sink_id] = error.spool
-            return True
-        return False
 
     def select(self, groups: Groups, wanted: Callable[[str], bool]) -> Groups:
         """Return those items whose sinks, by their ids, are `wanted`."""

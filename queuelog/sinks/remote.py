@@ -17,7 +17,7 @@ from contextlib import suppress
 from queuelog.base import User, acting_as, is_stdlib, opened_small
 from queuelog.base.address import Address, LogServer
 from queuelog.errors import FileInUseError
-from queuelog.sinks.convert import record_payload, sent_attributes
+from queuelog.sinks.convert import as_records, sent_attributes
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink, Unanswered
 from queuelog.sinks.received import ReceivedRecord
 from queuelog.spool import frame
@@ -72,9 +72,10 @@ class RemoteSink(Sink):
 
         They become what is sent only then: this is called at every try.
         """
-        if kind != frame.RECORD:
-            return [(created, record_payload(created, line)) for created, line in items]
-        if self.handler is None or (not self.handler.filters and is_stdlib(self.handler, "filter")):
+        items = as_records(kind, items)
+        if kind != frame.RECORD or self.handler is None:
+            return items
+        if not self.handler.filters and is_stdlib(self.handler, "filter"):
             return items
         return [item for item in items if self._passes(item[1])]
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from queuelog.base import report
-from queuelog.sinks.convert import record_payload, sent_attributes
+from queuelog.sinks.convert import as_records, sent_attributes
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
-from queuelog.spool import frame
 from queuelog.spool.backlog import emptying_nothing
 from queuelog.spool.gather import Chunk, gathering
 
@@ -46,9 +45,7 @@ class RouteSink(Sink):
 
     def accept(self, kind: int, items: Items) -> Items:
         """Return the items as payloads of records."""
-        if kind == frame.RECORD:
-            return items
-        return [(created, record_payload(created, line)) for created, line in items]
+        return as_records(kind, items)
 
     def write(self, items: Items, save_mark: SaveMark) -> None:
         """Log the records.

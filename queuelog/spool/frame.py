@@ -96,6 +96,16 @@ def label_of(frame: bytes) -> bytes:
     return frame[16:24]
 
 
+def label(kind: int, sink: int) -> bytes:
+    """Return the numbers of a frame without a source, as `label_of` has them."""
+    return tag(kind, sink).to_bytes(4, "little") + bytes(4)
+
+
+def source_in_tag(value: int) -> int:
+    """Return the source number of a tag; 0 if `scan` was not asked for it."""
+    return value >> 32
+
+
 def source_in(label: bytes) -> int:
     """Return the source number of such a label."""
     return int.from_bytes(label[4:], "little")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, SinkSpec, file_id
+from queuelog.base import Descriptor, SinkSpec
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame, sources
 from queuelog.spool.directory import is_plain, number_of
@@ -146,13 +146,13 @@ class SegmentView(Descriptor):
             if kind == frame.DESCRIPTION:
                 self._sinks.setdefault(sink, _sink_label(items[0][1]))
             elif kind == frame.SOURCE:
-                self._sources[tag >> 32] = sources.decode(items[-1][1])
+                self._sources[frame.source_in_tag(tag)] = sources.decode(items[-1][1])
         entries: list[Entry] = []
         now = time.time()
         for tag, items in scan.items.items():
             kind, sink = frame.split_tag(tag)
             if kind in (frame.LINE, frame.RECORD) and sink in self._sinks:
-                source = self._sources.get(tag >> 32, (0, ""))
+                source = self._sources.get(frame.source_in_tag(tag), (0, ""))
                 label = Label(self.process, self._sinks[sink], *source, kind)
                 start = self._starts.get(label.sink.id, self._starts.get("", 0))
                 if self.offset >= start and self._wanted(label):
@@ -170,8 +170,6 @@ def _sink_label(description: bytes) -> SinkLabel:
         found = SinkSpec.parse(description)
     except (ValueError, RecursionError):
         return SinkLabel("", "?", "utf-8")  # the owner refuses it
-    if not found.path:
-        return SinkLabel(found.sink_id, found.name, "utf-8")
+    name = os.path.basename(found.path) or found.name
     encoding = found.args.get("encoding")
-    name = os.path.basename(found.path)
-    return SinkLabel(file_id(found.path), name, encoding if isinstance(encoding, str) else "utf-8")
+    return SinkLabel(found.sink_id, name, encoding if isinstance(encoding, str) else "utf-8")

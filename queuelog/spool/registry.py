@@ -110,6 +110,11 @@ def visible(users: Collection[int] | None, parent: str | None = None) -> Iterato
             yield directory
 
 
+def inspected_users() -> Collection[int] | None:
+    """Return the users whose spools this one looks at from outside, as `visible` has them."""
+    return None if os.geteuid() == 0 else {os.geteuid()}
+
+
 def living(
     users: Collection[int] | None, parent: str | None = None
 ) -> Iterator[tuple[SpoolDirectory, Registry]]:
@@ -175,7 +180,7 @@ class Owners:
 
     def of_server(self, address: str) -> SpoolDirectory | None:
         """Return the spool of the log server at an address, of root's or this user's; or None."""
-        return self._at(place_of_server(address), frozenset((0, os.geteuid())))
+        return self._at(place_of_server(address), frozenset(_trusted()))
 
     def _at(self, place: Place, users: frozenset[int]) -> SpoolDirectory | None:
         if users not in self._found:
@@ -190,12 +195,17 @@ class Owners:
         return places
 
 
+def _trusted() -> set[int]:
+    """Return the users who are believed whatever they say that they own: root, and this one."""
+    return {0, os.geteuid()}
+
+
 def _believed(path: str) -> set[int]:
     """Return the users who are believed to own a log file if they say so: root, this one, its own.
 
     Anybody could pretend to own a file of root's, and would get all that root logs.
     """
-    users = {0, os.geteuid()}
+    users = _trusted()
     with contextlib.suppress(OSError):
         try:
             found = os.stat(path)
@@ -205,12 +215,19 @@ def _believed(path: str) -> set[int]:
     return users
 
 
-def _other_owners(path: str) -> Iterator[tuple[SpoolDirectory, Registry]]:
-    """Yield the living owners of a log file that are other processes, and their spools."""
-    place = place_of(path)
-    for directory, found in living(_believed(path)):
+def _other_owners(
+    place: Place, users: Collection[int]
+) -> Iterator[tuple[SpoolDirectory, Registry]]:
+    """Yield the living owners of a place that are other processes of users, and their spools."""
+    for directory, found in living(users):
         if place in found.files and found.owner != os.getpid():
             yield directory, found
+
+
+def _reachable(place: Place, users: Collection[int]) -> str:
+    uid = os.geteuid()
+    found = (one.path for one, _ in _other_owners(place, users) if one.may_write(uid) is not None)
+    return next(found, "")
 
 
 def reachable_owner(path: str) -> str:
@@ -218,24 +235,17 @@ def reachable_owner(path: str) -> str:
 
     Else "".
     """
-    uid = os.geteuid()
-    found = (one.path for one, _ in _other_owners(path) if one.may_write(uid) is not None)
-    return next(found, "")
+    return _reachable(place_of(path), _believed(path))
 
 
 def reachable_server(address: str) -> str:
     """Return the spool of the log server at an address, as `reachable_owner` that of a file."""
-    uid, place = os.geteuid(), place_of_server(address)
-    for directory, found in living({0, uid}):
-        is_another = place in found.files and found.owner != os.getpid()
-        if is_another and directory.may_write(uid) is not None:
-            return directory.path
-    return ""
+    return _reachable(place_of_server(address), _trusted())
 
 
 def who_owns(path: str) -> str:
     """Say who owns a log file that this process cannot have, as far as anybody can tell."""
-    for directory, found in _other_owners(path):
+    for directory, found in _other_owners(place_of(path), _believed(path)):
         return f"process {found.owner} of user {directory.owner_uid}"
     others = " or ".join(writers_of(path))
     return f"process {others}" if others else "another process"

@@ -125,7 +125,7 @@ class SpoolWriter:
         with self._lock, contextlib.suppress(OSError, queue.Full):
             try:
                 sink = self.register(description)
-                self._write(sink, b"", {sink.to_bytes(4, "little")}, nested)
+                self._write(sink, b"", {frame.label(frame.DESCRIPTION, sink)}, nested)
             finally:
                 self._leave(nested)
         self._ring()
@@ -291,7 +291,7 @@ class SpoolWriter:
             if 0 < written < len(data):
                 tail.tear()
             self._tails.finish(tail)
-            self._refuse_torn(data[len(data) - len(item) :], written - len(data) + len(item))
+            self._refuse_torn(item, written - (len(data) - len(item)))
             if begins and written < len(data):
                 self._refuse(slot)
 

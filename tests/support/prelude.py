@@ -7,6 +7,7 @@ levels that it inherits, does without it.
 import importlib
 import logging
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,27 @@ def run(log, **options):
     """Start, call `log` in a worker, stop."""
     start(**options)
     in_worker(log)
+    queuelog.stop()
+
+
+def in_children(number, function):
+    """Call `function` with its index in each of so many forked children; wait until all ended."""
+    children = []
+    for index in range(int(number)):
+        pid = os.fork()
+        if pid == 0:
+            function(index)
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+def end_as_told():
+    """Say that all is logged; then stop, or die if the test says so."""
+    print("logged", flush=True)
+    if sys.stdin.readline() == "die\n":
+        os.kill(os.getpid(), signal.SIGKILL)
     queuelog.stop()
 
 

@@ -12,7 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import inside
-from prelude import ARGUMENTS, add, add_log, content, in_child, in_worker, root, start
+from prelude import (
+    ARGUMENTS,
+    add,
+    add_log,
+    content,
+    end_as_told,
+    in_child,
+    in_children,
+    in_worker,
+    root,
+    start,
+)  # fmt: skip
 from waiting import wait_for
 
 import queuelog
@@ -61,19 +72,8 @@ def log_numbers():
             root.info("%s %d", name, number)
 
     start()
-    children = []
-    for worker in range(int(processes)):
-        pid = os.fork()
-        if pid == 0:
-            work(worker)
-            os._exit(0)
-        children.append(pid)
-    for pid in children:
-        os.waitpid(pid, 0)
-    print("logged", flush=True)
-    if sys.stdin.readline() == "die\n":
-        os.kill(os.getpid(), signal.SIGKILL)
-    queuelog.stop()
+    in_children(processes, work)
+    end_as_told()
 
 
 def a_server_that_never_answers_delays_no_file():

@@ -4,11 +4,21 @@ import logging
 import logging.config
 import os
 import select
-import signal
 import sys
 
 import inside
-from prelude import ARGUMENTS, add, add_log, content, in_child, raises, root, start
+from prelude import (
+    ARGUMENTS,
+    add,
+    add_log,
+    content,
+    end_as_told,
+    in_child,
+    in_children,
+    raises,
+    root,
+    start,
+)  # fmt: skip
 from waiting import wait_for
 
 import queuelog
@@ -29,23 +39,16 @@ def serve():
 def log_numbers():
     """Log numbers from several processes, then end as told: ADDRESS NAME COUNT PROCESSES."""
     _, name, count, processes = ARGUMENTS
+
+    def work(worker):
+        for number in range(worker, int(count), int(processes)):
+            logging.getLogger(f"app.{name}").info("%s %d", name, number)
+
     root.addHandler(ServerHandler(ADDRESS))
     start()
     print(inside.queue_of(root.handlers[0]), flush=True)
-    children = []
-    for worker in range(int(processes)):
-        pid = os.fork()
-        if pid == 0:
-            for number in range(worker, int(count), int(processes)):
-                logging.getLogger(f"app.{name}").info("%s %d", name, number)
-            os._exit(0)
-        children.append(pid)
-    for pid in children:
-        os.waitpid(pid, 0)
-    print("logged", flush=True)
-    if sys.stdin.readline() == "die\n":
-        os.kill(os.getpid(), signal.SIGKILL)
-    queuelog.stop()
+    in_children(processes, work)
+    end_as_told()
 
 
 def levels_and_handlers_are_those_of_the_server():
