@@ -10,15 +10,14 @@ from contextlib import suppress
 from queuelog.base import (
     User,
     acting_as,
-    can_roll_over,
     detach_stream,
     opened,
     preamble,
     report,
-    rotates,
 )
 from queuelog.sinks.convert import line_of
 from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
+from queuelog.sinks.handler_rollover import HandlerRollover
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink
 from queuelog.sinks.rollover import Backup, Rollover
 from queuelog.spool import frame
@@ -32,7 +31,7 @@ class FileSink(Sink):
         self.user = user
         self._file = FollowedFile(handler.baseFilename)
         self._rests = False  # holds no file on purpose, until the next write
-        self._rollover = Rollover(handler)
+        self._rollover: Rollover = HandlerRollover(handler)
         self._last_used = time.monotonic()
         self._is_fresh = True  # nothing was written yet
         self._bytes = 0  # written
@@ -47,7 +46,7 @@ class FileSink(Sink):
     @property
     def is_timed(self) -> bool:
         """Whether the file rolls over by time: an equal sink made anew would begin a new period."""
-        return self._rollover.timed
+        return self._rollover.is_timed
 
     def use(self, handler: logging.FileHandler) -> None:
         """Roll over as `handler` says from now on; its own stream is closed.
@@ -56,7 +55,7 @@ class FileSink(Sink):
             ValueError: there is no such encoding.
         """
         preamble(handler)  # raises before anything is changed
-        self._rollover.use(handler)
+        self._rollover = HandlerRollover(handler, self._rollover)
         self._take_over(handler)
 
     def _take_over(self, handler: logging.FileHandler) -> None:
@@ -66,7 +65,7 @@ class FileSink(Sink):
         # What the user's mode asks for is done once, on the first opening: reopened with "w" after
         # stop(), the handler would empty the file.
         self._file.truncate = truncates and not self._file.is_open
-        self._file.rotates = rotates(handler)
+        self._file.rotates = self._rollover.rotates
         handler.mode = "a"
 
     def status(self, sink_id: str) -> SinkStatus:
@@ -78,7 +77,7 @@ class FileSink(Sink):
     @property
     def can_roll_over(self) -> bool:
         """Whether its handler can, whenever that is due."""
-        return can_roll_over(self.handler)
+        return self._rollover.is_possible
 
     def roll_over(self) -> bool:
         """Roll over now; what was logged before, and comes late, belongs to the backup.
@@ -142,7 +141,7 @@ class FileSink(Sink):
 
     def _write(self, items: Items, save_mark: SaveMark) -> None:
         done = 0
-        if items and self._is_fresh and self._rollover.timed and self._file.is_empty():
+        if items and self._is_fresh and self._rollover.is_timed and self._file.is_empty():
             self._rollover.begin_with(items[0][0])
         self._is_fresh = False
         while done < len(items):
@@ -152,8 +151,7 @@ class FileSink(Sink):
                 identity = self._file.path_identity()
                 self._rollover.roll_over(created, identity)
                 self._file.close()  # only now: its lock keeps others away meanwhile
-            backup = self._rollover.backup_for(created)
-            end = self._rollover.piece(items, done, self._size(), created)
+            backup, end = self._rollover.piece(items, done, self._size(), created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
             data = b"".join([line for _, line in piece])
             self._append(data, backup, done, save_mark)
@@ -173,7 +171,7 @@ class FileSink(Sink):
 
     def _size(self) -> int:
         """Return the size of the file if that decides anything: the look has its price."""
-        return self._file.size() if self._rollover.max_bytes > 0 else 0
+        return self._file.size() if self._rollover.needs_size else 0
 
     def _append(self, data: bytes, backup: Backup | None, done: int, save_mark: SaveMark) -> None:
         def save(position: Position) -> None:

@@ -1,255 +1,106 @@
-"""When and how a log file rolls over: as the user's handler says.
-
-*When* and *how* is the handler's own business: `maxBytes`, `rolloverAt`, `computeRollover`,
-`rotation_filename`, `rotate`, `doRollover`, a `namer`, a `rotator`, a subclass. Here is
-decided which lines are written before it, and which ones belong into a backup still.
-"""
+"""When and how a log file rolls over, and into which of its files a line goes."""
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-import os
 import time
-from bisect import bisect_left
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from operator import itemgetter
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from queuelog.base import detach_stream, is_stdlib, report
-from queuelog.sinks.protocol import Items, interrupts
-from queuelog.spool.frame import FOREVER
+from queuelog.base import report
+from queuelog.sinks.protocol import Items
 
 _RETRY = 10.0  # seconds
-_ENDLESS = 1 << 60  # bytes: no file becomes as long
 
 
 class Backup(NamedTuple):
-    """A file that was rolled over: it holds the records created before `end`."""
+    """A file that was rolled over, and is no archive yet."""
 
-    end: float
     path: str
     device: int
     inode: int
 
 
-class Rollover:
-    """The rollovers of one file, by the handler that the user configured last."""
+class Rollover(ABC):
+    """The rollovers of the log file of `handler`. One thread at a time uses it.
+
+    `rotates` tells if there will be one, so that nobody else may write the file, and `is_possible`
+    if there could be one. `needs_size` tells if `is_due` looks at the size of the file, and
+    `is_timed` if only `handler` knows in which period the file is.
+    """
+
+    rotates = True
+    is_possible = True
+    needs_size = True
+    is_timed = False
 
     def __init__(self, handler: logging.FileHandler) -> None:
-        self._backups: deque[Backup] = deque(maxlen=64)
-        self._begin = float("-inf")  # records created before belong to a backup
-        self._next_try = 0.0
-        self.error = ""  # of the last try, while it waits
-        self.use(handler)
-
-    def use(self, handler: logging.FileHandler) -> None:
-        """Roll over as `handler` says from now on."""
-        previous = getattr(self, "handler", None)
-        if _period(handler) is not None and _period(handler) == _period(previous):
-            # A new handler counts its period from the file's last write: one that is configured
-            # anew at every SIGHUP might never roll over.
-            handler.rolloverAt = previous.rolloverAt  # type: ignore[attr-defined, union-attr]
         self.handler: Any = handler
-        self.max_bytes: int = getattr(handler, "maxBytes", 0)
-        self.timed = hasattr(handler, "rolloverAt") and hasattr(handler, "computeRollover")
-        self._unfinished: tuple[str, str] | None = None  # what a rollover failed to rotate
+        self.error = ""  # of the last try, while it waits
+        self._next_try = 0.0
 
     @property
     def waits(self) -> bool:
         """Whether a rollover failed, and is not tried again yet."""
         return time.monotonic() < self._next_try
 
-    def is_due(self, created: float, line: bytes, size: int) -> bool:
-        """Tell if the file, of `size` bytes, rolls over before this line; neither if it waits."""
-        if self.waits:
-            return False
-        if self.timed:
-            return bool(created >= self.handler.rolloverAt)
-        return size > 0 and 0 < self.max_bytes <= size + len(line)
+    def _failed(self, error: BaseException) -> None:
+        """Report why a rollover failed, and wait: the file becomes too long, nothing is lost."""
+        self._next_try = time.monotonic() + _RETRY
+        path = self.handler.baseFilename
+        self.error = f"cannot roll over {path}: {error!r}"
+        report(f"rollover {path}", self.error)
 
+    @abstractmethod
     def next(self, size: int) -> tuple[float | None, int | None]:
-        """Return when the file, of `size` bytes, rolls over, or how many bytes it takes before.
+        """Return when the file, of `size` bytes, rolls over, and how many bytes it takes before.
 
-        Neither if that is never: a handler of the user's own may say so by any value.
+        Seconds since the epoch; None for what does not decide it.
         """
-        if self.timed:
-            at = self.handler.rolloverAt
-            return at if isinstance(at, (int, float)) and abs(at) < FOREVER else None, None
-        return None, max(0, self.max_bytes - size) if 0 < self.max_bytes < _ENDLESS else None
 
-    def begin_with(self, created: float) -> None:
-        """The first line that is known of the file was created then: its period is that line's.
+    @abstractmethod
+    def is_due(self, created: float, line: bytes, size: int) -> bool:
+        """Tell if the file, of `size` bytes, rolls over before this line, that was created then."""
 
-        A handler takes it from the file's last write, which can be later: lines that a crash has
-        held up may be written on another day, and a file be made anew for them.
+    @abstractmethod
+    def piece(
+        self, lines: Items, start: int, size: int, created: float
+    ) -> tuple[Backup | None, int]:
+        """Return the backup into which the line at `start` goes, and the index behind the piece.
+
+        None for the backup is the file itself, of `size` bytes; the piece are the lines that go
+        where that one goes, which counts as `created` then.
+
+        Raises:
+            OSError: a backup cannot be made.
         """
-        if self.timed and created > 0:  # else it has no time
-            end = _next_rollover(self.handler, created)
-            if end <= time.time():
-                self.handler.rolloverAt = min(self.handler.rolloverAt, end)
+
+    @abstractmethod
+    def roll_over(
+        self, created: float, identity: tuple[int, int], end: float | None = None
+    ) -> None:
+        """Roll the closed file over, for a line that was created then.
+
+        `identity` is the file's device and inode, and `end` when its period ends, if that is not
+        when the policy says. If it fails, that is reported, and tried again later.
+        """
+
+    def begin_with(self, created: float) -> None:  # noqa: B027  # most need not know
+        """The first line that is known of the file was created then."""
 
     def last_write(self, created: float) -> float | None:
         """Return when the file, whose last line was created then, should have been written last.
 
-        That is in its period, if this is over already; else None: it is the time of the write.
+        None if that is the time of the write.
         """
-        if not self.timed or self.handler.rolloverAt > time.time():
-            return None
-        end: float = self.handler.rolloverAt
-        return min(max(created, end - getattr(self.handler, "interval", 1)), end - 1)
-
-    def backup_for(self, created: float) -> Backup | None:
-        """Return the backup to which a late record belongs, if it is still a plain file."""
-        backup = self._backup_of(created)
-        if backup is not None:
-            with suppress(OSError):
-                found = os.lstat(backup.path)
-                if (found.st_dev, found.st_ino) == (backup.device, backup.inode):
-                    return backup
         return None
 
-    def _backup_of(self, created: float) -> Backup | None:
-        """Return what the file became that had the record; None if it is the file of now."""
-        if created >= self._begin:
-            return None
-        return next((one for one in self._backups if created < one.end), None)
+    def prepare(self, fd: int) -> None:  # noqa: B027
+        """Give a new file, which is empty yet, what its policy says of it."""
 
-    def piece(self, lines: Items, start: int, size: int, created: float) -> int:
-        """Return the index behind the lines that go where the line at `start` goes.
+    def tick(self, now: float, size: int) -> bool:
+        """Do what is due without a line; return True if the file, of `size` bytes, rolls over."""
+        return False
 
-        That one counts as `created` then; the file has `size` bytes.
-        """
-        if self.waits:
-            return len(lines)
-        if self.max_bytes > 0:
-            size += len(lines[start][1])
-            for index in range(start + 1, len(lines)):
-                size += len(lines[index][1])
-                if size >= self.max_bytes:
-                    return index
-        elif self.timed:
-            late = self._backup_of(created)  # if that is gone, they go into the file all the same
-            end = self.handler.rolloverAt if late is None else late.end
-            if end <= time.time():  # else all: those of the future count as of now
-                return bisect_left(lines, end, start + 1, key=itemgetter(0))
-        return len(lines)
-
-    def roll_over(
-        self, created: float, identity: tuple[int, int], end: float | None = None
-    ) -> None:
-        """Let the handler roll the closed file over, for a line that was created then.
-
-        `identity` is the file's device and inode, and `end` when its period ends, if that is not
-        when its handler says. If it fails, that is reported, and tried again later: the file
-        becomes too long, but nothing is lost.
-        """
-        handler = self.handler
-        end = getattr(handler, "rolloverAt", 0.0) if end is None else end
-        self._next_try = 0.0
-        failed: list[tuple[str, str]] = []
-        try:
-            if not is_stdlib(handler, "doRollover"):
-                handler.stream = handler._open()  # noqa: SLF001  # it expects one to close
-            with _watched(handler, self.timed, failed) as moved:
-                self._do_rollover()
-        except BaseException as error:  # it is the user's code: a rotator, a namer, a subclass
-            if interrupts(error):
-                raise
-            self._next_try = time.monotonic() + _RETRY
-            path = handler.baseFilename
-            self.error = f"cannot roll over {path}: {error!r}"
-            report(f"rollover {path}", self.error)
-            return
-        finally:
-            self._unfinished = failed[0] if failed and is_stdlib(handler, "doRollover") else None
-            detach_stream(handler)
-        if self.timed:
-            self._begin = end
-            handler.rolloverAt = _next_rollover(handler, created)
-            self._backups += [Backup(end, path, *identity) for path in moved]
-
-    def _do_rollover(self) -> None:
-        """Roll over, or do what is left of a rollover whose rotator failed.
-
-        From the beginning, each further try would move every backup on, and the oldest away.
-        """
-        if self._unfinished is not None and not os.path.lexists(self._unfinished[1]):
-            self.handler.rotate(*self._unfinished)
-        else:
-            self.handler.doRollover()
-
-
-@contextmanager
-def _watched(handler: Any, timed: bool, failed: list[tuple[str, str]]) -> Iterator[list[str]]:
-    """Learn to where a rollover moves the file, and keep a timed one from replacing a backup.
-
-    What a rotator failed to move is added to `failed`, and the part of it that was made is removed.
-    Where a clock steps back, or summer time ends, a timed rollover arrives at a name that it has
-    used: it would remove that backup (before Python 3.12) or not roll over at all.
-    """
-    moved: list[str] = []
-    rotate, rotation_filename = handler.rotate, handler.rotation_filename
-
-    def watch_rotate(source: str, dest: str) -> None:
-        before, new = _version(source), not os.path.lexists(dest)
-        try:
-            rotate(source, dest)
-        except BaseException:
-            if new and before is not None and _version(source) == before:
-                failed.append((source, dest))
-                with suppress(OSError):
-                    os.unlink(dest)
-            raise
-        moved.append(dest)
-
-    def free_filename(default_name: str) -> str:
-        name: str = rotation_filename(default_name)
-        number = 1
-        while timed and os.path.exists(name):
-            name = rotation_filename(f"{default_name}.{number}")
-            number += 1
-        return name
-
-    replaced = {"rotate": watch_rotate, "rotation_filename": free_filename}
-    before = {name: vars(handler)[name] for name in replaced if name in vars(handler)}
-    vars(handler).update(replaced)
-    try:
-        yield moved
-    finally:
-        for name in replaced:
-            del vars(handler)[name]
-        vars(handler).update(before)
-
-
-def _version(path: str) -> tuple[int, ...] | None:
-    """Return what changes when a file does; None if there is none."""
-    with suppress(OSError):
-        found = os.stat(path)
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-    return None
-
-
-def _next_rollover(handler: Any, created: float) -> float:
-    """Return the end of the period in which `created` lies.
-
-    `doRollover` has set it by the clock, but a backlog is written later than it was logged. Up to
-    Python 3.11 `computeRollover` is an hour off where summer time begins or ends.
-    """
-    at: float = handler.computeRollover(int(created))
-    when = getattr(handler, "when", "")
-    if (when == "MIDNIGHT" or when.startswith("W")) and not handler.utc:
-        wanted = handler.atTime or dt.time()
-        for shift in (0, -3600, 3600):
-            if time.localtime(at + shift)[3:6] == (wanted.hour, wanted.minute, wanted.second):
-                return at + shift
-    return at
-
-
-def _period(handler: Any) -> tuple[Any, ...] | None:
-    """Return what decides when a timed handler rolls over, or None for other handlers."""
-    if not hasattr(handler, "rolloverAt"):
-        return None
-    return tuple(getattr(handler, name, None) for name in ("when", "interval", "utc", "atTime"))
+    def close(self) -> None:  # noqa: B027
+        """End what is done in the background; the next start goes on with it."""

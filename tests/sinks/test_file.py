@@ -29,7 +29,8 @@ def test_each_file_begins_with_one_byte_order_mark(sink, path, encoding):
     log()
     os.truncate(path, 0)
     log()
-    handler.maxBytes = file._rollover.max_bytes = 1
+    handler.maxBytes = 1
+    file.use(handler)
     log()
     file.close()
     again = sink(logging.FileHandler(path, encoding=encoding))
