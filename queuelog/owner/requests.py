@@ -11,18 +11,12 @@ from queuelog.spool import requests
 from queuelog.spool.requests import Outcome, Request
 
 
-def answer(deliveries: Sequence[Delivery], sinks: Sinks) -> None:
-    """Do what is asked for, between two batches; used by the owner's thread.
-
-    While a batch is open they wait: what was recovered is about to be compared with the files.
-    """
-    if any(delivery.is_interrupted for delivery in deliveries):
-        return
-    fails = {sink_id for delivery in deliveries for sink_id in delivery.lagging.ids()}
+def answer(deliveries: Sequence[Delivery], sinks: Sinks, fails: Collection[str]) -> None:
+    """Do what is asked for, between two batches, but for sinks that fail, by their ids."""
     for delivery in deliveries:
         with suppress(OSError):  # no room for the answer, or no descriptor is left
             for request in requests.pending(delivery.directory):
-                outcomes = _roll_over(request, sinks, fails | sinks.unfinished.keys())
+                outcomes = _roll_over(request, sinks, fails)
                 requests.answer(delivery.directory, request, outcomes)
 
 

@@ -162,7 +162,16 @@ class OwnedSpools:
 
     def answer_requests(self) -> None:
         """Do what commands ask for, between two batches."""
-        requests.answer(self._held(), self._sinks)
+        if not self.is_interrupted():
+            requests.answer(self._held(), self._sinks, self.failing())
+
+    def is_interrupted(self) -> bool:
+        """Tell if a batch is open: what was recovered is about to be compared with the files."""
+        return any(delivery.is_interrupted for delivery in self._held())
+
+    def failing(self) -> set[str]:
+        """Return the ids of the sinks that have something to write again, or to complete."""
+        return {*self.lagging(), *self._sinks.unfinished}
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
@@ -225,6 +234,8 @@ class OwnedSpools:
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
         self._sinks.tick()
+        if not self.is_interrupted():
+            self._sinks.rotate(but=self.failing())
         self.publish()
         self.take_over()
         self._status.publish(self._own, self._all)

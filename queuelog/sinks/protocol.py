@@ -120,6 +120,15 @@ class Sink(ABC):
             OSError: the lock cannot be taken.
         """
 
+    def rotate(self, now: float) -> None:  # noqa: B027  # most have no files to rotate
+        """Roll over and remove what is due without an item; `now` in seconds since the epoch.
+
+        Called about once a second, between two batches.
+
+        Raises:
+            OSError: it failed; nothing is lost.
+        """
+
     @abstractmethod
     def tick(self, now: float) -> None:
         """Do what is due without an item, about once a second; `now` in seconds since the epoch."""

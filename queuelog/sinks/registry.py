@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 
 from queuelog.base import (
@@ -340,10 +340,16 @@ class Sinks:
         """Do what is due about once a second."""
         now = time.time()
         for sink in self._sinks.values():
-            try:
+            with _reported("tick"):
                 sink.tick(now)
-            except (OSError, RuntimeError) as error:
-                report("tick", f"{error}")
+
+    def rotate(self, but: Collection[str]) -> None:
+        """Roll over what is due without a record, between two batches; not those `but` of ids."""
+        now = time.time()
+        for sink_id, sink in self._sinks.items():
+            if sink_id not in but:
+                with _reported("rotate"):
+                    sink.rotate(now)
 
     def close(self) -> None:
         """Close every file, and give every handler back."""
@@ -364,6 +370,14 @@ class Sinks:
                 sink.abandon()
             with suppress(Exception):
                 sink.close()  # the application may use its handler again
+
+
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        report(what, f"{error}")
 
 
 def _build(found: SinkSpec) -> logging.FileHandler:
