@@ -233,6 +233,8 @@ class OwnedSpools:
             delivery.tidy()
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
+        for delivery in self._all:
+            delivery.report_kept()
         self._sinks.tick()
         if not self.is_interrupted():
             self._sinks.rotate(but=self.failing())
