@@ -1,0 +1,21 @@
+"""Rotation and retention of log files, for whoever owns one: when, how, and what stays.
+
+In: the path of a log file and a policy. Out: its backups, which are moved, compressed and removed
+so that a crash at any system call loses nothing, and that no file goes which was not made here.
+
+    policy    what a user may choose         schedule  which period a time belongs to
+    backups   the backups of one file: how it rolls over, and where a late record goes
+    manifest  which files those are, in a hidden file beside the log
+    names     what they are called           files     the system calls that change them
+    retention which of them go               compression  in a process of its own, at idle priority
+
+Nothing here waits, or knows of handlers and records; who calls it owns the log file, and takes on
+the rights with which it is written.
+"""
+
+from queuelog.rotation.backups import Backup, Backups
+from queuelog.rotation.policy import Policy
+from queuelog.rotation.retention import Doomed
+from queuelog.rotation.schedule import EVER, Period, Schedule
+
+__all__ = ["EVER", "Backup", "Backups", "Doomed", "Period", "Policy", "Schedule"]
