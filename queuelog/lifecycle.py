@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from queuelog.attach.attachment import (
@@ -59,6 +59,7 @@ def start(
     user: int | str | None = None,
     listen: str | Sequence[str] | Listen | None = None,
     metrics: str | None = None,
+    rotation: Mapping[str, Any] | None = None,
 ) -> None:
     """Let this process own all log files: call it in the arbiter, in `on_starting`.
 
@@ -86,6 +87,10 @@ def start(
             log server needs to know has `Listen`.
         metrics: where this process serves Prometheus its metrics by HTTP, as "127.0.0.1:9410"; it
             needs the package prometheus-client.
+        rotation: how the files of all plain `logging.FileHandler` roll over, Gunicorn's own log
+            files among them, and which backups are kept: the options of
+            `queuelog.handlers.RollingFileHandler` as a dictionary, such as
+            {"when": "midnight", "max_size": "100 MB", "compression": "gzip", "keep": 14}.
 
     Raises:
         ConfigurationError: an option is wrong, or another one than at the first call; or a handler
@@ -98,6 +103,7 @@ def start(
     options = Options.checked(
         spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
         user=user, listen=listen, metrics=metrics,
+        rotation=rotation,
     )  # fmt: skip
     if _role is None:
         _become_owner(options)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from queuelog.attach import problems, tree
 from queuelog.attach.entries import Entry, entry
-from queuelog.attach.options import strings
+from queuelog.attach.options import policy, strings
 from queuelog.attach.problems import LogFile, Problem, this_user
 from queuelog.base.rights import User
-from queuelog.handlers import QueueHandler
+from queuelog.handlers import QueueHandler, policy_of
+from queuelog.rotation.backups import Backups
+from queuelog.rotation.policy import Policy
+from queuelog.rotation.retention import Doomed
 
 
 class Plan(NamedTuple):
@@ -19,9 +24,10 @@ class Plan(NamedTuple):
 
     entries: list[Entry]
     problems: list[Problem]
+    doomed: Sequence[Doomed] = ()
 
     def __str__(self) -> str:
-        return "\n".join(map(str, [*self.entries, *self.problems]))
+        return "\n".join(map(str, [*self.entries, *self.doomed, *self.problems]))
 
 
 class Worker(NamedTuple):
@@ -31,28 +37,29 @@ class Worker(NamedTuple):
     user: User
 
 
-def describe(*, own: Sequence[str] = ()) -> Plan:
+def describe(*, own: Sequence[str] = (), rotation: Mapping[str, Any] | None = None) -> Plan:
     """Return what happens, or will happen, to each handler of each logger in this process.
 
     Call it where `start` is called, before or after it; it changes nothing.
 
     Args:
         own: as for `start`.
+        rotation: as for `start`.
 
     Raises:
-        ConfigurationError: `own` is no list of strings.
+        ConfigurationError: `own` is no list of strings, or an option of `rotation` is wrong.
     """
-    return plan(own)
+    return plan(own, policy(rotation))
 
 
-def plan(own: Sequence[str], worker: Worker | None = None) -> Plan:
+def plan(own: Sequence[str], rotation: Policy | None, worker: Worker | None = None) -> Plan:
     """Describe; the `worker` has configured handlers as well, if it is given."""
     names = strings("own", own)
     entries = []
     files: dict[str, LogFile] = {}
     for logger, handler in _handlers():
         by_worker = worker is not None and worker.configures(handler)
-        found = entry(logger, handler, names, by_worker=by_worker)
+        found = entry(logger, handler, names, rotation, by_worker=by_worker)
         entries.append(found)
         if isinstance(handler, logging.FileHandler):
             file = files.setdefault(found.sink, LogFile(found.path, this_user()))
@@ -62,7 +69,18 @@ def plan(own: Sequence[str], worker: Worker | None = None) -> Plan:
     unknown = problems.unknown_names(
         names, {getattr(handler, "name", None) for _, handler in _handlers()}
     )
-    return Plan(entries, [*problems.of_files(files.values()), *problems.of_loguru(), *unknown])
+    found_problems = [*problems.of_files(files.values()), *problems.of_loguru(), *unknown]
+    return Plan(entries, found_problems, list(_doomed(files.values(), rotation)))
+
+
+def _doomed(files: Iterable[LogFile], rotation: Policy | None) -> Iterator[Doomed]:
+    """Find the backups that are removed at the start."""
+    for file in files:
+        policies = (policy_of(handler, rotation) for handler in file.handlers)
+        found = next((one for one in policies if one is not None), None)
+        if found is not None:
+            with suppress(OSError):  # what cannot be read is not removed either
+                yield from Backups(file.path, found).doomed(time.time())
 
 
 def _handlers() -> list[tuple[str, logging.Handler]]:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from queuelog.attach.attachment import reason_to_stay
 from queuelog.base import class_name, obstacle, sink_id_of, writes_lines
-from queuelog.handlers import ServerHandler
+from queuelog.handlers import ServerHandler, policy_of
+from queuelog.rotation.policy import Policy
 
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
@@ -34,13 +35,20 @@ class Entry(NamedTuple):
         return f"{self.logger or '(root)'}: {self.handler}{where}: {fate}{policy}"
 
 
-def entry(logger: str, handler: logging.Handler, own: tuple[str, ...], *, by_worker: bool) -> Entry:
+def entry(
+    logger: str,
+    handler: logging.Handler,
+    own: tuple[str, ...],
+    rotation: Policy | None,
+    *,
+    by_worker: bool,
+) -> Entry:
     """Describe a handler of a logger; `by_worker`: a worker configures it, after the fork."""
     path = policy = ""
     name = getattr(handler, "name", None)  # it may only behave like a handler
     kept = reason_to_stay(handler, own)
     if isinstance(handler, logging.FileHandler):
-        path, policy = handler.baseFilename, _policy(handler)
+        path, policy = handler.baseFilename, _policy(handler, rotation)
         kept = kept or (obstacle(handler) if by_worker else "")
     elif isinstance(handler, ServerHandler):
         policy = f"sent to the log server {handler.server.address}, and kept until it has it"
@@ -51,9 +59,12 @@ def entry(logger: str, handler: logging.Handler, own: tuple[str, ...], *, by_wor
     return Entry(logger, name or class_name(handler), kept, policy, sink_id_of(handler), path)
 
 
-def _policy(handler: Any) -> str:
+def _policy(handler: Any, rotation: Policy | None) -> str:
     if not writes_lines(handler):
         return f"{class_name(handler)} writes it and decides"
+    policy = policy_of(handler, rotation)
+    if policy is not None:
+        return str(policy)
     size, backups = getattr(handler, "maxBytes", 0), getattr(handler, "backupCount", 0)
     if hasattr(handler, "rolloverAt"):
         kept = f"keeps {backups} backups" if backups else "keeps all backups"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
 from queuelog.base import User, report
 from queuelog.base.listen import Listen
 from queuelog.errors import ConfigurationError
+from queuelog.rotation.policy import Policy
 
 _QUEUE = ("put", "get", "get_nowait")
 
@@ -55,10 +56,18 @@ class Options(NamedTuple):
     user: int | str | None
     listen: Listen | None = None
     metrics: str | None = None
+    rotation: Policy | None = None
 
     @classmethod
     def checked(
-        cls, *, spool: Any, own: Any, adopt: Any, listen: Any = None, **others: Any
+        cls,
+        *,
+        spool: Any,
+        own: Any,
+        adopt: Any,
+        listen: Any = None,
+        rotation: Any = None,
+        **others: Any,
     ) -> Options:
         """Return the options as they were given: path objects and single strings, too.
 
@@ -67,7 +76,10 @@ class Options(NamedTuple):
         """
         if adopt:
             report("adopt", "adopt= has no effect: workers add files where their user may write")
-        options = cls(spool=path(spool), own=strings("own", own), listen=_listen(listen), **others)
+        options = cls(
+            spool=path(spool), own=strings("own", own), listen=_listen(listen),
+            rotation=policy(rotation), **others,
+        )  # fmt: skip
         options._check()
         return options
 
@@ -107,6 +119,22 @@ class Options(NamedTuple):
             return User(uid, gid)
         groups = tuple(os.getgrouplist(name, config.gid)) if config.initgroups and name else None
         return User(uid, config.gid, groups)
+
+
+def policy(value: Any) -> Policy | None:
+    """Return what option `rotation` means, the options of a `RollingFileHandler` as a dictionary.
+
+    Raises:
+        ConfigurationError: one of them is wrong, or it is no dictionary.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"rotation={value!r} must be a dictionary of options")
+    try:
+        return Policy.checked(**value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"rotation: {error}") from None
 
 
 def _listen(value: Any) -> Listen | None:

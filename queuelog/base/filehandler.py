@@ -13,7 +13,7 @@ from typing import Any
 
 # Whoever overrides one of these decides himself what is written, so his handler gets the record.
 WRITING = ("emit", "handle", "flush", "_open", "shouldRollover", "reopenIfNeeded", "setStream")
-_STDLIB = ("logging", "logging.handlers")
+_KNOWN = ("logging", "logging.handlers", "queuelog.handlers.rolling")
 
 
 def class_name(handler: logging.Handler) -> str:
@@ -22,9 +22,9 @@ def class_name(handler: logging.Handler) -> str:
 
 
 def is_stdlib(handler: logging.Handler, method: str) -> bool:
-    """Tell if a method of `handler` is the stdlib's own, not a user's."""
+    """Tell if a method of `handler` is the stdlib's own or ours, not a user's."""
     replaced = method in vars(handler)
-    return not replaced and getattr(type(handler), method).__module__ in _STDLIB
+    return not replaced and getattr(type(handler), method).__module__ in _KNOWN
 
 
 def own_method(handler: logging.Handler) -> str:
@@ -43,7 +43,8 @@ def writes_lines(handler: logging.Handler) -> bool:
 
 def rotates(handler: logging.Handler) -> bool:
     """Tell if the handler rolls its file over, by time or by size."""
-    return hasattr(handler, "rolloverAt") or getattr(handler, "maxBytes", 0) > 0
+    by_policy = getattr(getattr(handler, "policy", None), "rotates", False) is True  # one of ours
+    return by_policy or hasattr(handler, "rolloverAt") or getattr(handler, "maxBytes", 0) > 0
 
 
 def can_roll_over(handler: logging.Handler) -> bool:

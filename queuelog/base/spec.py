@@ -42,6 +42,15 @@ _CLASSES: dict[str, tuple[type[logging.FileHandler], dict[str, type]]] = {
 }
 
 
+def describe(name: str, cls: type[logging.FileHandler], types: dict[str, type]) -> None:
+    """Let handlers of a class be described by this name, and built again from that.
+
+    `types` are those of its keyword arguments, which its method `arguments` returns, with the
+    stdlib's `encoding` and `errors`.
+    """
+    _CLASSES[name] = (cls, _FILE | types)
+
+
 class SinkSpec(NamedTuple):
     """A checked specification of what one of three names.
 
@@ -245,7 +254,8 @@ def obstacle(handler: logging.FileHandler) -> str:
 
 def _arguments(handler: logging.FileHandler) -> dict[str, Any]:
     types = next(types for cls, types in reversed(_CLASSES.values()) if isinstance(handler, cls))
-    found = {name: getattr(handler, name, None) for name in types}
+    own: dict[str, Any] = getattr(handler, "arguments", dict)()  # of a class of ours
+    found = {name: own.get(name, getattr(handler, name, None)) for name in types}
     if types is _TIME and isinstance(found["interval"], (int, float)):
         # A subclass may have units of its own; it cannot be rebuilt from this, whatever it says.
         found["interval"] /= _SECONDS.get(str(found["when"]).rstrip(string.digits), 1)

@@ -65,8 +65,8 @@ def check(arguments: list[str]) -> Plan:
         configured_by_worker = _configure(cfg, app.uris)
     options = _options(cfg)
     worker = options.worker(this_user(), cfg)
-    planned = plan(options.own, Worker(configured_by_worker, worker))
-    return Plan(planned.entries, [*planned.problems, *found, *_other_user(worker)])
+    planned = plan(options.own, options.rotation, Worker(configured_by_worker, worker))
+    return planned._replace(problems=[*planned.problems, *found, *_other_user(worker)])
 
 
 def _configure(cfg: Any, uris: list[str]) -> Callable[[logging.Handler], bool]:

@@ -6,9 +6,10 @@ a line in a file that rolls over (`RollingFileHandler`) or a record for a log se
 """
 
 from queuelog.handlers.queueing import QueueHandler, write_past_owner
+from queuelog.handlers.rolling import RollingFileHandler, policy_of
 from queuelog.handlers.server import ServerHandler
 
-__all__ = ["QueueHandler", "ServerHandler", "write_past_owner"]
+__all__ = ["QueueHandler", "RollingFileHandler", "ServerHandler", "policy_of", "write_past_owner"]
 
-for _class in (QueueHandler, ServerHandler):
+for _class in (QueueHandler, RollingFileHandler, ServerHandler):
     _class.__module__ = __name__  # configurations and messages name them so

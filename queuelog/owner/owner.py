@@ -59,7 +59,7 @@ class Owner:
         self.owner = os.getpid()
         self.options = options
         self._directory = SpoolDirectory(new_path(_directory_for_spools(options.spool)))
-        self._sinks = Sinks()
+        self._sinks = Sinks(options.rotation)
         spools = OwnedSpools(self._directory, self._sinks, options.backlog, self._taken_over)
         queue: SpoolWriter
         if options.queue is None:

@@ -15,9 +15,13 @@ from queuelog.base import (
     preamble,
     report,
 )
+from queuelog.handlers import policy_of
+from queuelog.rotation.policy import Policy
+from queuelog.rotation.rolling import Rolling
 from queuelog.sinks.convert import line_of
 from queuelog.sinks.follow import FollowedFile, Position, append_to_backup
 from queuelog.sinks.handler_rollover import HandlerRollover
+from queuelog.sinks.policy_rollover import PolicyRollover
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink
 from queuelog.sinks.rollover import Backup, Rollover
 from queuelog.spool import frame
@@ -25,13 +29,22 @@ from queuelog.spool.status import SinkStatus
 
 
 class FileSink(Sink):
-    """One log file. `user` is the one with whose rights it is written, None for the owner's."""
+    """One log file. `user` is the one with whose rights it is written, None for the owner's.
 
-    def __init__(self, handler: logging.FileHandler, user: User | None = None) -> None:
+    `policy` is how the file of a plain `logging.FileHandler` rolls over, None for never.
+    """
+
+    def __init__(
+        self,
+        handler: logging.FileHandler,
+        user: User | None = None,
+        policy: Policy | None = None,
+    ) -> None:
         self.user = user
         self._file = FollowedFile(handler.baseFilename)
         self._rests = False  # holds no file on purpose, until the next write
-        self._rollover: Rollover = HandlerRollover(handler)
+        self._policy = policy
+        self._rollover = rollover_of(handler, policy)
         self._last_used = time.monotonic()
         self._is_fresh = True  # nothing was written yet
         self._bytes = 0  # written
@@ -55,7 +68,7 @@ class FileSink(Sink):
             ValueError: there is no such encoding.
         """
         preamble(handler)  # raises before anything is changed
-        self._rollover = HandlerRollover(handler, self._rollover)
+        self._rollover = rollover_of(handler, self._policy, self._rollover)
         self._take_over(handler)
 
     def _take_over(self, handler: logging.FileHandler) -> None:
@@ -66,6 +79,8 @@ class FileSink(Sink):
         # stop(), the handler would empty the file.
         self._file.truncate = truncates and not self._file.is_open
         self._file.rotates = self._rollover.rotates
+        self._file.makes_directory = self._rollover.makes_directory
+        self._file.opened = self._rollover.opened
         handler.mode = "a"
 
     def status(self, sink_id: str) -> SinkStatus:
@@ -95,7 +110,22 @@ class FileSink(Sink):
             if self._rollover.waits:
                 raise OSError(self._rollover.error)
             self._file.size()  # there is a new one, and its lock keeps others away
+            self._rollover.begin(self._file.fd)
         return True
+
+    def rotate(self, now: float) -> None:
+        """Roll over at the end of a period; compress backups, and remove those that shall go.
+
+        Raises:
+            FileInUseError: another process owns the file.
+            OSError: it failed; nothing is lost.
+        """
+        if not self._file.is_open or self._rests:  # nor if another process may own it
+            return
+        with acting_as(self.user):
+            if self._rollover.is_over(now, self._file.size()):
+                self.roll_over()
+            self._rollover.tick(now)
 
     def claim(self) -> None:
         """Own the file, if it is there and can be opened; harmless if it is ours.
@@ -146,12 +176,16 @@ class FileSink(Sink):
         self._is_fresh = False
         while done < len(items):
             created = min(items[done][0], time.time())  # no record is of the future, clock or not
-            if self._rollover.is_due(created, items[done][1], self._size()):
+            size = self._size()
+            if self._rollover.is_due(created, items[done][1], size):
                 save_mark(Mark(done))
                 identity = self._file.path_identity()
                 self._rollover.roll_over(created, identity)
                 self._file.close()  # only now: its lock keeps others away meanwhile
-            backup, end = self._rollover.piece(items, done, self._size(), created)
+                size = self._size()
+            if size == 0:
+                self._rollover.begin(self._file.fd)
+            backup, end = self._rollover.piece(items, done, size, created)
             piece = items if (done, end) == (0, len(items)) else items[done:end]
             data = b"".join([line for _, line in piece])
             self._append(data, backup, done, save_mark)
@@ -248,12 +282,31 @@ class FileSink(Sink):
     def let_go(self) -> None:
         """Close the file and let other processes own it; the next write opens it."""
         self._rests = True
-        self._file.release()
+        self.close()
 
     def abandon(self) -> None:
         """In a forked child: the file stays the parent's."""
+        self._rollover.abandon()
         self._file.close()
 
     def close(self) -> None:
         """Close the file and let other processes own it."""
+        with acting_as(self.user):
+            self._rollover.close()
         self._file.release()
+
+
+def rollover_of(
+    handler: logging.FileHandler, default: Policy | None, previous: Rollover | None = None
+) -> Rollover:
+    """Return how the file of `handler` rolls over: as it says, or by default.
+
+    Of the `previous` one for the same file is kept what is known of backups and periods.
+    """
+    policy = policy_of(handler, default)
+    if policy is None:
+        return HandlerRollover(handler, previous)
+    if not isinstance(previous, PolicyRollover):
+        return PolicyRollover(handler, Rolling(handler.baseFilename, policy))
+    previous.rolling.use(policy)
+    return PolicyRollover(handler, previous.rolling)

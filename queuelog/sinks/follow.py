@@ -122,7 +122,8 @@ def _write_all(fd: int, data: bytes) -> None:
 class FollowedFile(Locked):
     """The file that has `path` now, and the lock on it: this process is its owner.
 
-    `rotates` says that it is rotated here, so that nobody else may write it.
+    `rotates` says that it is rotated here, so that nobody else may write it, `makes_directory` that
+    its directory is made if it is missing. `opened` is called when another file has the path.
     """
 
     def __init__(self, path: str) -> None:
@@ -132,6 +133,8 @@ class FollowedFile(Locked):
         self._strangers = Strangers(path)
         self.truncate = False  # before the next write
         self.rotates = False
+        self.makes_directory = False
+        self.opened: Callable[[], None] = lambda: None
         self._locked_for: bool | None = None  # what `rotates` was then
         self._answer = Answer.ALONE
         self._shared_since = 0.0  # when it was first seen that others append, too
@@ -241,6 +244,8 @@ class FollowedFile(Locked):
 
     def _open(self, create: int) -> None:
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
+        if create and self.makes_directory:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
         fd = os.open(self.path, _APPEND | os.O_NONBLOCK | create, 0o666)
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -248,6 +253,7 @@ class FollowedFile(Locked):
             raise OSError(f"{self.path} is no longer a regular file")
         self.fd, self.identity, self._locked_for = fd, (found.st_dev, found.st_ino), None
         self.end = found.st_size
+        self.opened()
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)

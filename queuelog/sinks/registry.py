@@ -29,6 +29,7 @@ from queuelog.base import (
 from queuelog.base.spec import server_id
 from queuelog.errors import ConfigurationError, FileInUseError
 from queuelog.handlers import ServerHandler
+from queuelog.rotation.policy import Policy
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Awaited, Items, Sink
 from queuelog.sinks.record import RecordSink
@@ -63,11 +64,13 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `groups` are the further groups that the processes of a user have (see `User`), by user id, and
-    `elsewhere` the ids of those, known by name, that services have which are gone for now.
+    `policy` is how the files of plain file handlers roll over, None for never. `groups` are the
+    further groups that the processes of a user have (see `User`), by user id, and `elsewhere` the
+    ids of those, known by name, that services have which are gone for now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._policy = policy
         self.groups: dict[int, tuple[int, ...] | None] = {}
         self.elsewhere: set[str] = set()
         self.changes = 0  # how often a sink was added or forgotten
@@ -101,7 +104,7 @@ class Sinks:
         elif not isinstance(handler, logging.FileHandler) or not writes_lines(handler):
             self._replace(sink_id, RecordSink(sink_id, handler))
         elif not isinstance(sink, FileSink):
-            self._replace(sink_id, FileSink(handler))
+            self._replace(sink_id, FileSink(handler, None, self._policy))
         elif rotates(sink.handler) and not rotates(handler) and sink.handler in in_use:
             detach_stream(handler)  # the one that rotates decides
         else:
@@ -214,7 +217,7 @@ class Sinks:
         # As this process: that user may not be able to read Python's own files, which may be
         # imported now, and what is not found once is not looked for again.
         handler = _build(found._replace(path=sink_id))
-        made = FileSink(self._schedules.get(sink_id, handler), user)
+        made = FileSink(self._schedules.get(sink_id, handler), user, self._policy)
         made.use(handler)
         made.claim()
         return made

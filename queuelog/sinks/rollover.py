@@ -26,13 +26,15 @@ class Rollover(ABC):
 
     `rotates` tells if there will be one, so that nobody else may write the file, and `is_possible`
     if there could be one. `needs_size` tells if `is_due` looks at the size of the file, and
-    `is_timed` if only `handler` knows in which period the file is.
+    `is_timed` if only `handler` knows in which period the file is. `makes_directory`: so is the
+    file's directory, where it is missing.
     """
 
     rotates = True
     is_possible = True
     needs_size = True
     is_timed = False
+    makes_directory = False
 
     def __init__(self, handler: logging.FileHandler) -> None:
         self.handler: Any = handler
@@ -95,12 +97,21 @@ class Rollover(ABC):
         """
         return None
 
-    def prepare(self, fd: int) -> None:  # noqa: B027
-        """Give a new file, which is empty yet, what its policy says of it."""
+    def opened(self) -> None:  # noqa: B027
+        """Another file has the path than the last one."""
 
-    def tick(self, now: float, size: int) -> bool:
-        """Do what is due without a line; return True if the file, of `size` bytes, rolls over."""
+    def begin(self, fd: int) -> None:  # noqa: B027
+        """Prepare the file, open as `fd` and empty, for its first line."""
+
+    def is_over(self, now: float, size: int) -> bool:
+        """Tell if the file, of `size` bytes, rolls over without waiting for a line."""
         return False
+
+    def tick(self, now: float) -> None:  # noqa: B027
+        """Do what is due about once a second, without waiting for anything."""
+
+    def abandon(self) -> None:  # noqa: B027
+        """In a forked child: let go of what is the parent's."""
 
     def close(self) -> None:  # noqa: B027
         """End what is done in the background; the next start goes on with it."""
