@@ -14,7 +14,7 @@ knows, nor how a record is written.
     sources    which logger, at which level  onlooker    a segment, for those who are not its owner
     spoolfile  a file that is written here   registry    who owns it, and what
     status     what the owner says of it    gather      many records' frames at once
-    requests   what commands ask it for
+    requests   what commands ask it for     replaced    files that say it, as a whole
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """
