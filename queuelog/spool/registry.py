@@ -18,8 +18,9 @@ from queuelog.base import Place, base_directory, own_directory, place_of, place_
 from queuelog.base.locks import MEMORY, is_locked
 from queuelog.base.processes import writers_of
 from queuelog.errors import SpoolError
-from queuelog.spool.directory import SpoolDirectory, spools
+from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.frame import FORMAT
+from queuelog.spool.names import spools
 from queuelog.spool.replaced import opened_of, replace_locked
 
 _MOST = 1 << 24  # bytes that anybody reads of a registry

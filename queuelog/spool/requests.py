@@ -57,7 +57,7 @@ def ask(directory: SpoolDirectory, places: list[Place] | None, timeout: float) -
     name = os.path.join(directory.path, f"{os.getpid()}-{time.time_ns()}")
     content = json.dumps({"until": time.time() + timeout, "places": places}).encode()
     deadline = time.monotonic() + timeout
-    with acting_as(directory.writing_as(directory.owner_uid)):
+    with acting_as(directory.users.writing_as(directory.owner_uid)):
         try:
             replace(f"{name}.request", content)
             ring(directory.bell)

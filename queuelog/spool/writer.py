@@ -128,7 +128,7 @@ class SpoolWriter:
         return True
 
     def _ring(self) -> None:
-        with acting_as(self.directory.writing_as(self._appender.uid)):
+        with acting_as(self.directory.users.writing_as(self._appender.uid)):
             ring(self.directory.bell)
 
     def _may_wait(self, item: bytes) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from waiting import wait_for
 
-from queuelog.spool.directory import spools
+from queuelog.spool.names import spools
 
 
 @pytest.fixture
