@@ -10,6 +10,7 @@ from queuelog.base import class_name, obstacle, sink_id_of, writes_lines
 from queuelog.handlers import ServerHandler, policy_of
 from queuelog.rotation.policy import Policy
 
+_UNITS = {"S": "seconds", "M": "minutes", "H": "hours"}
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
@@ -64,7 +65,7 @@ def _policy(handler: Any, rotation: Policy | None) -> str:
         return f"{class_name(handler)} writes it and decides"
     policy = policy_of(handler, rotation)
     if policy is not None:
-        return str(policy)
+        return _text(policy)
     size, backups = getattr(handler, "maxBytes", 0), getattr(handler, "backupCount", 0)
     if hasattr(handler, "rolloverAt"):
         kept = f"keeps {backups} backups" if backups else "keeps all backups"
@@ -74,6 +75,36 @@ def _policy(handler: Any, rotation: Policy | None) -> str:
     if size > 0:
         return "never rolls over: backupCount is 0"
     return "never rolls over; follows logrotate"
+
+
+def _text(policy: Policy) -> str:
+    """Say what a policy of ours is."""
+    when = [f"at {policy.max_size:,} bytes"] * (policy.max_size > 0)
+    when += [_begins(policy)] * (policy.when is not None)
+    if not when:
+        return "never rolls over; follows logrotate"
+    kept = [f"{policy.keep} backups"] * (policy.keep > 0)
+    kept += [f"{policy.max_total_size:,} bytes of them"] * (policy.max_total_size > 0)
+    if policy.max_age is not None:
+        kept.append(f"each for {policy.max_age / 86400:g} days")
+    keeps = f"keeps {', '.join(kept) or 'all backups'}"
+    return ", ".join(
+        [f"rolls over {' and '.join(when)}", keeps, *filter(None, [policy.compression])]
+    )
+
+
+def _begins(policy: Policy) -> str:
+    zone = " UTC" if policy.utc else ""
+    at = f"at {policy.at_time or 'midnight'}{zone}"
+    when, every = policy.when or "", policy.interval
+    if when in _UNITS:
+        return f"every {every:,} {_UNITS[when]}" if every > 1 else f"every {_UNITS[when][:-1]}"
+    if when == "MONTH":
+        return f"on the first day of {f'each {every} months' if every > 1 else 'the month'} {at}"
+    if when.startswith("W"):
+        weeks = f" of each {every} weeks" if every > 1 else ""
+        return f"on {_DAYS[int(when[1:])]}{weeks} {at}"
+    return f"{at}, every {every} days" if every > 1 else at
 
 
 def _when(handler: Any) -> str:

@@ -17,8 +17,7 @@ from typing import Any
 from queuelog.base import WRITING, SinkSpec, encoder, write_line, writes_lines
 from queuelog.handlers.exceptions import exception_text
 from queuelog.handlers.server import ServerHandler
-from queuelog.spool import RecordPayload, SpoolWriter, frame
-from queuelog.spool.writer import Shut
+from queuelog.spool import RecordPayload, Shut, SpoolWriter, frame
 
 _encode = frame.encode
 _SHARED = ("level", "formatter", "filters")

@@ -19,9 +19,9 @@ from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Offsets, SpoolDirectory, registry
-from queuelog.spool.directory import offset_in
 from queuelog.spool.doorbell import ring
 from queuelog.spool.merge import Batch, SpoolReader
+from queuelog.spool.names import offset_in
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 

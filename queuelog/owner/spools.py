@@ -20,9 +20,9 @@ from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import made_at, spools
 from queuelog.spool.doorbell import wait
 from queuelog.spool.merge import Batch
+from queuelog.spool.names import made_at, spools
 from queuelog.spool.registry import Registry
 
 _AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now

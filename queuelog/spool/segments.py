@@ -90,7 +90,7 @@ class Segments:
         if segment is not None and os.path.samestat(segment.file, file):
             segment.fd = fd
         else:
-            user = self._directory.user(uid, file.st_gid)
+            user = self._directory.users.rights_of(uid, file.st_gid)
             segment = Segment(name, fd, self._limit, user)
         with contextlib.ExitStack() as refused:
             refused.callback(segment.close)
@@ -179,7 +179,7 @@ class Segments:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
             with (
-                acting_as(self._directory.writing_as(uid)),
+                acting_as(self._directory.users.writing_as(uid)),
                 opened(other.incoming(uid), flags) as directory,
             ):
                 if os.fstat(directory).st_uid != uid:  # the other owner's trap, perhaps

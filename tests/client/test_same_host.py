@@ -7,7 +7,7 @@ import pytest
 from waiting import wait_for
 
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import spools
+from queuelog.spool.names import spools
 
 
 @pytest.fixture
