@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import signal
+import time
 from contextlib import contextmanager, suppress
 
 from queuelog import lifecycle
@@ -387,3 +388,14 @@ def before_the_log_server_runs(function):
 def reason_to_stay(handler):
     """Return why a handler stays where it is; "" if its file is taken over."""
     return attachment.reason_to_stay(handler, ())
+
+
+def note_writes(times):
+    """Put the time into a list, in seconds, whenever this process has written to a log file."""
+    real = follow._write_all
+
+    def write(fd, data):
+        real(fd, data)
+        times.append(time.monotonic())
+
+    follow._write_all = write

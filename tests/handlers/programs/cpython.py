@@ -1,4 +1,6 @@
-"""Program of test_cpython.py: the interpreter's tests of rotating handlers, on RollingFileHandler."""
+"""Program of test_cpython.py: the interpreter's tests of rotating handlers, on our handler."""
+
+# ruff: noqa: N802, N803, PLR0917  # names and arguments are the standard library's
 
 import logging.handlers
 import sys
@@ -38,10 +40,10 @@ class Timed(RollingFileHandler):
             delay=delay, utc=utc, at_time=atTime, errors=errors,
         )  # fmt: skip
 
-    def computeRollover(self, currentTime):  # noqa: N802, N803
+    def computeRollover(self, currentTime):
         return Schedule(self.policy).period(currentTime).end
 
-    def getFilesToDelete(self):  # noqa: N802
+    def getFilesToDelete(self):
         doomed = Backups(self.baseFilename, self.policy).doomed(time.time())
         return [backup.path for backup in doomed]
 
@@ -49,9 +51,9 @@ class Timed(RollingFileHandler):
 class GoesOn:
     """A comparison that fails ends no test: all are made, and all that fail are counted."""
 
-    def assertEqual(self, first, second, msg=None):  # noqa: N802
+    def assertEqual(self, first, second, msg=None):
         with self.subTest(first=first, second=second):
-            super().assertEqual(first, second, msg)
+            super().assertEqual(first, second, msg)  # noqa: PT009
 
 
 def the_interpreters_tests_of_rotating_handlers_pass():
