@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from queuelog.rotation.manifest import Entry
+from queuelog.rotation.policy import Policy
 
 
 class Doomed(NamedTuple):
@@ -11,3 +15,34 @@ class Doomed(NamedTuple):
     path: str
     size: int
     reason: str
+
+
+def superfluous(
+    policy: Policy, sizes: Iterable[tuple[Entry, int]], now: float
+) -> Iterator[tuple[Entry, str]]:
+    """Give those of these backups that go, the oldest first, and why; the newest never does.
+
+    `sizes` are the backups that there are, with their sizes in bytes.
+    """
+    newest_first = sorted(sizes, key=lambda one: one[0].age_order, reverse=True)
+    total, going = 0, []
+    for number, (entry, size) in enumerate(newest_first):
+        total += size
+        reason = _reason(policy, number, now - entry.until, total)
+        if reason and number:
+            going.append((entry, reason))
+    yield from reversed(going)
+
+
+def _reason(policy: Policy, newer: int, age: float, total: int) -> str:
+    """Tell why a backup goes that is so many seconds old; "" if it stays.
+
+    There are so many newer ones, and it takes so many bytes together with them.
+    """
+    if 0 < policy.keep <= newer:
+        return f"more than {policy.keep} backups"
+    if policy.max_age is not None and age > policy.max_age:
+        return f"older than {policy.max_age / 86400:,.4g} days"
+    if 0 < policy.max_total_size < total:
+        return f"more than {policy.max_total_size:,} bytes together"
+    return ""
