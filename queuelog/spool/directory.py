@@ -57,6 +57,11 @@ def number_of(name: str) -> int:
     return int(name.rpartition("-")[2].partition("+")[0])
 
 
+def as_written(name: str) -> str:
+    """Return the name that a segment had from its writer, also if it was handed over since."""
+    return name.partition("+")[0]
+
+
 class Target(NamedTuple):
     """Where an entry shall go: its sink's description, and the user that its writer is.
 
