@@ -18,6 +18,7 @@ from queuelog.owner import requests
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
+from queuelog.owner.transfer import Failure
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, registry
 from queuelog.spool.doorbell import wait
@@ -48,7 +49,7 @@ class OwnedSpools:
         self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
         self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
         self._left_to_others: dict[str, float] = {}  # paths: until when
-        self._left_for: dict[str, dict[str, tuple[float, str]]] = {}  # why, by path and sink
+        self._left_for: dict[str, dict[str, Failure]] = {}  # why, by path and sink
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
         self._status = StatusPublisher(sinks)
@@ -115,7 +116,7 @@ class OwnedSpools:
         self._all.append(delivery)
 
     def _leave(self, delivery: Delivery, seconds: float) -> None:
-        self._left_for[delivery.directory.path] = delivery.lagging_since()
+        self._left_for[delivery.directory.path] = delivery.lagging.failures()
         delivery.release()
         self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
 
@@ -185,8 +186,8 @@ class OwnedSpools:
 
     def failures(self) -> dict[str, str]:
         """Return why sinks fail, by their ids, also in spools that were left to others for that."""
-        found = [*self._left_for.values(), *(one.lagging_since() for one in self._held())]
-        return {sink_id: why for one in found for sink_id, (_, why) in one.items()}
+        found = [*self._left_for.values(), *(one.lagging.failures() for one in self._held())]
+        return {sink_id: failure.reason for one in found for sink_id, failure in one.items()}
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
