@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from queuelog.base import report
 from queuelog.owner.drops import DropReports
 from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Origin
@@ -78,9 +79,14 @@ class Delivery:
                 if not os.path.lexists(self.directory.segment(name)):
                     del offsets[name]
 
-    def publish(self, found: Registry) -> None:
-        """Let other processes know what this one owns; raises OSError if there is no room."""
-        self._ownership.publish(found)
+    def publish(self, found: Registry) -> bool:
+        """Let other processes know what the owner of the spool owns; tell if there was room."""
+        try:
+            self._ownership.publish(found)
+        except OSError as error:
+            report("registry", f"other processes do not learn which files are ours: {error}")
+            return False
+        return True
 
     @property
     def is_published(self) -> bool:
