@@ -16,7 +16,7 @@ from queuelog.base import NO_DESCRIPTOR
 from queuelog.base.inotify import Watcher
 from queuelog.owner import ledger
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import as_written, may_have_records, offset_in
+from queuelog.spool.names import as_written, may_have_records, offset_in
 from queuelog.spool.onlooker import Label, SegmentView
 
 UNSEEN = "passed unseen (what they had is in the files)"
@@ -105,7 +105,7 @@ class Lookout:
         for spool in self._find():
             self._add_watch(os.path.dirname(spool.path))
             self._add_watch(spool.path)
-            for uid in spool.uids:
+            for uid in spool.users.ids:
                 path = spool.incoming(uid)
                 self._add_watch(path)
                 incoming[path] = self._incoming.get(path) or self._enter(spool, uid)

@@ -18,8 +18,9 @@ from queuelog.owner import ledger
 from queuelog.owner.ledger import State
 from queuelog.spool import SpoolDirectory, frame, registry, status
 from queuelog.spool.backlog import limit_of
-from queuelog.spool.directory import is_plain, offset_in, spools
+from queuelog.spool.directory import is_plain
 from queuelog.spool.drops import collect
+from queuelog.spool.names import offset_in, spools
 from queuelog.spool.registry import Registry
 from queuelog.spool.segments import HEADER_SIZE
 from queuelog.spool.status import SinkStatus, Status

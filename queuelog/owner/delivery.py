@@ -191,6 +191,11 @@ class Delivery:
             self._report_drops()
             self._release()
 
+    def report_kept(self) -> None:
+        """Say what has to wait here. Until it has caught up, it may yet be left to its owner."""
+        if self.caught_up:
+            self.lagging.report_kept()
+
     def _report_drops(self) -> None:
         """Say for each log how many of its records were dropped since the last time."""
         for dropped in collect(self.directory):

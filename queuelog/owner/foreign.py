@@ -15,9 +15,8 @@ from queuelog.base import report
 from queuelog.handlers import write_past_owner
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
-from queuelog.spool import SpoolDirectory, SpoolWriter, frame
+from queuelog.spool import Shut, SpoolDirectory, SpoolWriter, frame
 from queuelog.spool.merge import Batch
-from queuelog.spool.writer import Shut
 
 _POLL = 0.05  # seconds: such a queue cannot ring
 _MOST = 1000  # items that are moved at once

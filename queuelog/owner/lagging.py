@@ -19,9 +19,9 @@ from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Offsets, SpoolDirectory, registry
-from queuelog.spool.directory import offset_in
 from queuelog.spool.doorbell import ring
 from queuelog.spool.merge import Batch, SpoolReader
+from queuelog.spool.names import offset_in
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 
@@ -37,6 +37,7 @@ class Lagging:
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
         self._since: dict[str, float] = {}  # by sink id, in seconds since the epoch
         self.handed_to: set[str] = set()  # paths of other owners' spools
+        self._kept: set[str] = set()  # ids of sinks whose owner could not be given what waits
 
     def __contains__(self, sink_id: object) -> bool:
         return sink_id in self._ledger.state.lagging
@@ -165,10 +166,16 @@ class Lagging:
             del self._ledger.state.lagging[sink_id]
             self._tries.pop(sink_id, None)
         else:
-            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
+            self._kept.add(sink_id)
         self._ledger.save()
         self.handed_to.add(spool)
         ring(other.bell)
+
+    def report_kept(self) -> None:
+        """Say what could not be given to the owner of its file or server, and waits here still."""
+        for sink_id in self._kept.intersection(self.ids()):
+            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
+        self._kept.clear()
 
     def _move_segments(
         self, sink_id: str, cursor: Cursor, other: SpoolDirectory, limit: int

@@ -21,7 +21,7 @@ from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
 from queuelog.sinks.route import Tree
 from queuelog.spool import SpoolDirectory, SpoolWriter, registry
-from queuelog.spool.directory import new_path
+from queuelog.spool.names import new_path
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
@@ -98,7 +98,7 @@ class Owner:
         user = self.options.worker(self._worker)
         if user != self._worker:
             self._worker = user
-            self._directory.allow(user)
+            self._directory.users.allow(user)
             self._directory.create()
             self._sinks.groups[user.uid] = user.groups
             self._writers.own.child_uid = user.uid

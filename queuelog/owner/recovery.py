@@ -15,8 +15,8 @@ from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory
-from queuelog.spool.directory import new_path
 from queuelog.spool.merge import Batch
+from queuelog.spool.names import new_path
 
 _LIMIT = 1 << 20  # bytes of this process's own spool, to which nobody writes
 

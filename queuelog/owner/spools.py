@@ -20,9 +20,9 @@ from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import made_at, spools
 from queuelog.spool.doorbell import wait
 from queuelog.spool.merge import Batch
+from queuelog.spool.names import made_at, spools
 from queuelog.spool.registry import Registry
 
 _AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now
@@ -101,6 +101,8 @@ class OwnedSpools:
             if not delivery.own():
                 return
         except OSError as error:
+            if not directory.is_there():
+                return  # another process has taken it over, and removed it
             report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self._leave(delivery, math.inf if for_good else _AGAIN)
@@ -224,6 +226,8 @@ class OwnedSpools:
             delivery.tidy()
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
+        for delivery in self._all:
+            delivery.report_kept()
         self._sinks.tick()
         self.publish()
         self.take_over()

@@ -154,4 +154,4 @@ def collect(directory: SpoolDirectory, access: int = os.O_RDWR) -> Iterator[Drop
         with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
             if is_plain(found, uid) and _HEADER.size < found.st_size < _MAX_SIZE:
-                yield Dropped(fd, path, directory.user(uid, found.st_gid))
+                yield Dropped(fd, path, directory.users.rights_of(uid, found.st_gid))

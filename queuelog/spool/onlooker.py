@@ -16,7 +16,7 @@ from typing import NamedTuple
 from queuelog.base import Descriptor, SinkSpec
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame, sources
-from queuelog.spool.directory import as_written, number_of
+from queuelog.spool.names import as_written, number_of
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _HEADER_SIZE = len(frame.SEGMENT_HEADER)

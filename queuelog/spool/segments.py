@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Iterable
 from queuelog.base import NO_DESCRIPTOR, acting_as, opened, report
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame
-from queuelog.spool.directory import SpoolDirectory, Target, as_written, is_plain
+from queuelog.spool.directory import SpoolDirectory, Target, is_plain
+from queuelog.spool.names import as_written
 from queuelog.spool.segment import Segment
 from queuelog.spool.tail import SEGMENT_SIZE
 
@@ -90,7 +91,7 @@ class Segments:
         if segment is not None and os.path.samestat(segment.file, file):
             segment.fd = fd
         else:
-            user = self._directory.user(uid, file.st_gid)
+            user = self._directory.users.rights_of(uid, file.st_gid)
             segment = Segment(name, fd, self._limit, user)
         with contextlib.ExitStack() as refused:
             refused.callback(segment.close)
@@ -179,7 +180,7 @@ class Segments:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
             with (
-                acting_as(self._directory.writing_as(uid)),
+                acting_as(self._directory.users.writing_as(uid)),
                 opened(other.incoming(uid), flags) as directory,
             ):
                 if os.fstat(directory).st_uid != uid:  # the other owner's trap, perhaps

@@ -15,7 +15,8 @@ import os
 import resource
 from operator import attrgetter
 
-from queuelog.spool.directory import SpoolDirectory, number_of
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.names import number_of
 from queuelog.spool.spoolfile import SpoolFile
 
 SEGMENT_SIZE = 1 << 20  # bytes, at most, but for a frame that is longer

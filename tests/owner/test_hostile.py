@@ -41,7 +41,7 @@ class Arbiter:
     def __init__(self, home):
         self.home = home
         self.directory = SpoolDirectory(str(home / "spools" / "1-1"))
-        self.directory.allow(User(NOBODY, NOBODY))
+        self.directory.users.allow(User(NOBODY, NOBODY))
         self.directory.create()
         self.incoming = self.directory.incoming(NOBODY)
         self.log = home / "known.log"

@@ -78,7 +78,7 @@ def test_a_record_that_never_has_room_is_refused_at_once(small, monkeypatch, siz
 def test_looks_for_room_leave_the_processor_to_the_reader(small, monkeypatch):
     """Where there are many segments a look is long, and all writers look who find none."""
     fill(small)
-    small._full_until.clear()
+    small._room._full_until.clear()
     real, looks = writer_module.room_for, []
 
     def look(*args):
@@ -160,7 +160,7 @@ def test_consumed_segments_of_live_writers_are_no_backlog(directory, reader):
     """Each has a full segment, all of them are read: everyone gets a further one."""
     writers = [writer_of(b"sink", directory=directory, limit=1 << 16) for _ in range(20)]
     for one in writers:
-        while not (tail := one._tails.current(0)) or tail.takes(600):
+        while not (tail := one._appender._tails.current(0)) or tail.takes(600):
             if not accepted(one, b"x" * 500):
                 break
     offsets = {}

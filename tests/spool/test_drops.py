@@ -77,14 +77,14 @@ def test_a_count_whose_file_somebody_removed_is_kept_until_there_is_room(small, 
         small.drop(line(b"x"))
     for _, name in directory.drops():
         Path(directory.incoming(os.geteuid()), name).unlink()
-    make = small._drops._counters[0]._make
+    make = small._appender._drops._counters[0]._make
 
     def find_no_room(suffix, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    small._drops._counters[0]._make = find_no_room
+    small._appender._drops._counters[0]._make = find_no_room
     small.drop(line(b"x"))
-    small._drops._counters[0]._make = make
+    small._appender._drops._counters[0]._make = make
     small.drop(line(b"x"))
     assert [dropped.count for dropped in collect(directory)] == [5]
 

@@ -55,7 +55,7 @@ def test_a_write_that_is_cut_short_tears_nothing(handler, reader, monkeypatch, b
     monkeypatch.setattr(writer_module, "write", lambda fd, data: os.write(fd, data[:part]))
     emit(handler, "interrupted")
     monkeypatch.undo()
-    handler.queue._full_until.clear()
+    handler.queue._room._full_until.clear()
     emit(handler, "behind")
     handler.queue.close()
     assert not log.exists()

@@ -19,6 +19,7 @@ from queuelog.server.server import LogServer
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
+from queuelog.spool import appender as _appender
 from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
 from queuelog.spool.backlog import Backlog
@@ -97,7 +98,7 @@ def sinks():
 
 def descriptions():
     """Return how many handlers this process has described to the owner."""
-    return len(writer()._descriptions)
+    return len(writer()._numbers._descriptions)
 
 
 def owns_the_spool():
@@ -257,19 +258,19 @@ def spool_writer(directory, limit=1 << 20):
 
 def make_small_segments(size):
     """Let this process and its children go on to another segment after so many bytes."""
-    writer()._segment_size = size
+    writer()._room._segment_size = size
 
 
 def before_the_next_write(function):
     """Let something happen in the middle of a log call, as a signal handler might."""
-    real = _writer.write
+    real = _appender.write
 
     def write(fd, data):
-        _writer.write = real
+        _appender.write = real
         function()
         return real(fd, data)
 
-    _writer.write = write
+    _appender.write = write
 
 
 def backlog():
@@ -279,7 +280,7 @@ def backlog():
 
 def is_full():
     """Tell if this process has found no room in its spool."""
-    return bool(writer()._full_until)
+    return bool(writer()._room._full_until)
 
 
 def open_segments(delivery, at_most):
