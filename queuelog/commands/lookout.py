@@ -6,6 +6,7 @@ inotify tells of them; all directories are looked at as well now and then.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -64,13 +65,11 @@ class Lookout:
         self._later: dict[str, str] = {}  # directories by path, for want of descriptors
         self._opened: list[SegmentView] = []
         self._watcher: Watcher | None = None
-        with contextlib.suppress(OSError):  # too many on this machine
+        self.is_told = True  # at once of all that is new
+        try:
             self._watcher = Watcher()
-
-    @property
-    def is_told(self) -> bool:
-        """Whether somebody says at once what is new."""
-        return self._watcher is not None
+        except OSError:  # too many on this machine
+            self.is_told = False
 
     @property
     def fd(self) -> int:
@@ -161,8 +160,10 @@ class Lookout:
 
     def _add_watch(self, directory: str) -> None:
         if self._watcher is not None:
-            with contextlib.suppress(OSError):  # it is gone; what is in it is looked at as well
+            try:
                 self._watcher.watch(directory)
+            except OSError as error:  # or it is gone, or closed to us
+                self.is_told &= error.errno != errno.ENOSPC  # too many on this machine
 
     def _open(self, path: str, directory: str) -> None:
         if directory not in self._incoming:

@@ -49,8 +49,7 @@ class Stream:
         self._ordered = Ordered()
         self._next_look = self._busy_until = 0.0
         self.reached = 0.0  # all records up to this time are read
-        if not self._lookout.is_told:
-            note("what processes log that end at once may pass unseen: there is no inotify left")
+        self._is_said = False  # that not all can be seen
 
     def is_seen(self) -> bool:
         """Tell if there is any spool at all."""
@@ -96,7 +95,7 @@ class Stream:
         """
         waits = select.poll()
         waits.register(_STDOUT, 0)
-        if self._lookout.is_told:
+        if self._lookout.fd >= 0:
             waits.register(self._lookout.fd, select.POLLIN)
         active = len(self._ordered) or time.monotonic() < self._busy_until
         if any(fd == _STDOUT for fd, _ in waits.poll(1000 * (ACTIVE if active else IDLE))):
@@ -136,7 +135,10 @@ class Stream:
         self.report()
 
     def report(self) -> None:
-        """Say how many segments could not be read since the last time."""
+        """Say how many segments could not be read since the last time, or may not be."""
+        if not self._lookout.is_told and not self._is_said:
+            self._is_said = True
+            self._note("what processes log that end at once may pass unseen: no inotify is left")
         for what, number in (+self._troubles).items():
             self._note(f"{number} segment{'s' * (number > 1)} {what}")
         self._troubles.clear()

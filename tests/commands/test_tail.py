@@ -227,6 +227,19 @@ def test_where_nothing_is_it_says_where_to_look(queuelog, directory, spools):
     assert "older lines are in the files" in queuelog("tail", spools).stderr
 
 
+@pytest.mark.parametrize("what", ["instances", "watches"])
+def test_without_inotify_all_is_shown_that_is_there(left, spools, queuelog, what):
+    """And it is said that more may come and go; each user has a limit, and editors use it up."""
+    left("text")
+    limit = f'echo 0 > /proc/sys/user/max_inotify_{what} && exec "$@"'
+    prefix = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
+    if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no user namespaces here")
+    done = queuelog("tail", spools, prefix=prefix)
+    assert done.stdout == "app.log | text\n"
+    assert done.stderr.endswith("may pass unseen: no inotify is left\n")
+
+
 # --- whatever is in it
 
 
