@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,9 @@ class RollingFileHandler(logging.FileHandler):
     Args:
         filename: the file; its directory is made if it is missing.
         max_size: the file rolls over before it reaches this size. Default: it may become any size.
-        when: "S", "M", "H", "D" or "midnight", "W0" (Monday) to "W6", "month": when periods begin,
-            by the calendar; not case-sensitive. Default: not by time.
+        when: "S", "M", "H", "D" or "midnight", "W0" to "W6", "month": how long a period is. It
+            begins by the calendar; a week ends with its day, "W0" on Monday at midnight, or with
+            `at_time` on that day at that time. Not case-sensitive. Default: not by time.
         interval: how many of these a period has. Default: 1.
         utc: whether days begin, and names have dates, in UTC instead of local time.
         at_time: when a day begins: a `datetime.time` or "HH:MM". Default: midnight.
@@ -95,6 +97,11 @@ class RollingFileHandler(logging.FileHandler):
         now = time.time()
         created = min(record.created, now)
         rolling, size = self._opened()
+        stream: Any = self.stream
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):  # a device or a pipe
+            stream.write(text)
+            self.flush()
+            return
         if now >= self._next_try and rolling.is_due(created, length, size, now):
             try:
                 self.doRollover()
@@ -102,7 +109,7 @@ class RollingFileHandler(logging.FileHandler):
                 self._next_try = now + _RETRY
                 report(f"rollover {self.baseFilename}", f"cannot roll over: {error}")
             rolling, size = self._opened()
-        stream: Any = self.stream
+            stream = self.stream
         if size == 0:
             rolling.begin(stream.fileno(), now)
         backup, _ = rolling.backup_for(created, length, now)
@@ -137,6 +144,8 @@ class RollingFileHandler(logging.FileHandler):
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  # the stdlib's name
         """Tell if the file rolls over before this record."""
         rolling, size = self._opened()
+        if size == 0 or not self.policy.rotates:  # a device or a pipe has no size
+            return False
         length = len(encoder(self)(self.format(record) + self.terminator))
         return rolling.is_due(min(record.created, time.time()), length, size, time.time())
 

@@ -89,14 +89,13 @@ class Schedule:
         at_time = policy.at_time or dt.time()
         if policy.when == "MONTH":
             return _Months(policy.interval, at_time)
-        if policy.when in ("D", "MIDNIGHT"):
-            first, length = (
-                policy.interval,
-                policy.interval,
-            )  # days since the beginning of the year 1
+        if policy.when in ("D", "MIDNIGHT"):  # in days since the beginning of the year 1
+            first, length = policy.interval, policy.interval
         else:
             assert policy.when is not None
             first, length = 1 + int(policy.when[1]), 7 * policy.interval  # day 1 was a Monday
+            # Without a time of day a week ends with its day, as TimedRotatingFileHandler has it.
+            first += policy.at_time is None
         base = dt.datetime.combine(dt.date.fromordinal(first), at_time)
         return _Steps(base, dt.timedelta(days=length))
 

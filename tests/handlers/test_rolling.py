@@ -3,6 +3,7 @@
 import logging
 import logging.config
 import os
+import stat
 import time
 
 import pytest
@@ -59,6 +60,19 @@ def test_a_record_of_another_period_goes_to_a_backup_of_that(logger, tmp_path):
     logger.handle(late)
     name = time.strftime("app.log.%Y-%m-%d", time.gmtime(late.created))
     assert logs(tmp_path) == {name: "late\n", "app.log": "today\n"}
+
+
+def test_a_pipe_is_written_and_nothing_else(logger, tmp_path):
+    """`/dev/null`, say: it has no backups, and its permissions and owner are not ours to set."""
+    path = tmp_path / "app.log"
+    os.mkfifo(path, 0o644)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as reader:
+        logger.addHandler(RollingFileHandler(path, max_size=10, permissions="0600"))
+        for _ in range(3):
+            logger.info("1234567890")
+        assert reader.read() == "1234567890\n" * 3
+    assert [*tmp_path.iterdir()] == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_a_rollover_that_fails_loses_no_line(logger, tmp_path, capfd):
