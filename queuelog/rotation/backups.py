@@ -151,7 +151,7 @@ class Backups:
         path = self._inventory.path_of(temporary)
         self._inventory.temporaries.add(temporary)
         try:
-            place = self._places.behind(manifest, self._date(period, period.begin), period.end)
+            place = self._places.behind(manifest, self._date(period, period.end), period.end)
             self._inventory.save(place.manifest)  # which names the temporary file
             fd = create(path, 0o666)
             try:
@@ -166,9 +166,12 @@ class Backups:
         self._next_look = 0.0
         return self._backup(place.name, found.stat)
 
-    def _date(self, period: Period, now: float) -> str:
-        """Return the date for a backup's name, "" where names are numbers."""
-        at = period.begin if isfinite(period.begin) else now
+    def _date(self, period: Period, otherwise: float) -> str:
+        """Return the date for a backup's name, "" where names are numbers.
+
+        It is that of `otherwise` where the period has no begin.
+        """
+        at = period.begin if isfinite(period.begin) else otherwise
         return self.schedule.date(at) if self.policy.names == DATED else ""
 
     def _add(self, place: Place, period: Period, found: FileState) -> None:

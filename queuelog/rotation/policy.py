@@ -119,7 +119,7 @@ class Policy(NamedTuple):
         }
         if self.at_time is not None:
             data["at_time"] = self.at_time.isoformat()
-        return {**data, "names": self.names}
+        return {**data, "names": self.names} if self.rotates else data
 
     @classmethod
     def parse(cls, data: Any) -> Policy:

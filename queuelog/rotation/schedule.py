@@ -62,7 +62,8 @@ class Schedule:
         if self._policy.when is None:
             return EVER
         if not created >= _FIRST:  # nor if it is no number
-            return Period(-inf, self._find(_FIRST).begin)
+            first = self._find(_FIRST)
+            return first if created in first else Period(-inf, first.begin)
         if created >= _LAST:
             last = self._find(_LAST - 1)
             return last if created < last.end else Period(last.end, inf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 
 def by_size(max_bytes, **options):
     """Return a handler that rolls over at a size, and keeps its backups until they are counted."""
@@ -13,3 +15,17 @@ def by_second(**options):
     """Return a handler that rolls over each second, and keeps its backups."""
     kind = "logging.handlers.TimedRotatingFileHandler"
     return {"class": kind, "when": "S", "backupCount": 1000, **options}
+
+
+def by_policy(**options):
+    """Return a handler with a policy of queuelog's own, which keeps all its backups."""
+    return {"class": "queuelog.handlers.RollingFileHandler", **options}
+
+
+def unpack(directory):
+    """Replace each archive by what is in it; no plain file of its name may be left beside it."""
+    for archive in directory.glob("*.gz"):
+        plain = archive.with_suffix("")
+        assert not plain.exists(), plain
+        plain.write_bytes(gzip.decompress(archive.read_bytes()))
+        archive.unlink()
