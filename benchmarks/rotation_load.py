@@ -114,14 +114,17 @@ def measure(way, options):
     size = Policy.checked(max_size=options.size).max_size
     seconds = size * options.rollovers / Policy.checked(max_size=options.rate).max_size
     lines = size * options.rollovers // LENGTH // WORKERS + 1
-    with tempfile.TemporaryDirectory(prefix="rotation-", dir=options.directory) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="rotation-", dir=options.directory) as name,
+        tempfile.TemporaryDirectory(prefix="rotation-", dir="/dev/shm") as spool,
+    ):
         directory = Path(name)
         rotation = {"max_size": size, **WAYS[way]} if WAYS[way] is not None else {}
         log = logging.getLogger("load")
         log.setLevel(logging.INFO)
         log.propagate = False
         log.handlers = [RollingFileHandler(directory / "load.log", **rotation)]
-        queuelog.start()
+        queuelog.start(spool=spool)
         writes = []
         inside.note_writes(writes)
         owner, begin = cpu(resource.RUSAGE_SELF), time.monotonic()

@@ -16,6 +16,10 @@ class Doomed(NamedTuple):
     size: int
     reason: str
 
+    def __str__(self) -> str:
+        """Return a line of what `queuelog check` prints."""
+        return f"{self.path}: would be removed ({self.size:,} bytes): {self.reason}"
+
 
 def superfluous(
     policy: Policy, sizes: Iterable[tuple[Entry, int]], now: float

@@ -1,0 +1,360 @@
+"""What rotates how: each cell of the table in docs/rotation.md, tried with the real thing.
+
+    python benchmarks/rotation_features.py [--row "by size"] [--contender loguru]
+
+Needs logrotate and faketime, packages of Debian's, and concurrent-log-handler and loguru. A cell
+says "no option" where a contender has none, whatever code of one's own could do. Whoever needs a
+command from time to time (logrotate) gets it before the lines of each process.
+"""
+
+import argparse
+import datetime as dt
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+from rotation_contenders import CONTENDERS, NoOption, logrotate_command, wait
+
+SPEAKER = Path(__file__).with_name("rotation_contenders.py")
+DAY = "2026-03-{:02d} 12:00:00"
+ROWS = {}
+
+
+def row(title):
+    """Register a function that tries a feature: of a `Trial`, it returns the cell."""
+
+    def register(function):
+        ROWS[title] = function
+        return function
+
+    return register
+
+
+class Trial:
+    """One contender in a directory of its own."""
+
+    def __init__(self, name, directory):
+        self.name = name
+        (directory / "logs").mkdir(parents=True)
+        self.path = directory / "logs" / "app.log"
+        self.said = 0  # lines
+
+    def command(self, policy, **more):
+        """Return the command of a process that logs."""
+        more = {"policy": policy, "first": self.said, "lines": 1, **more}
+        self.said += more["lines"] * (more.get("processes") or 1)
+        return [sys.executable, str(SPEAKER), self.name, str(self.path), json.dumps(more)]
+
+    def say(self, policy, at=None, zone="UTC", **more):
+        """Let a process log, at a time; return how long its longest call took, in milliseconds."""
+        environment = {**os.environ, "TZ": zone, "NO_FAKE_STAT": "1", "DONT_FAKE_MONOTONIC": "1"}
+        with self.faked(at, environment) as fake:
+            if self.name == "logrotate":
+                self.run([*fake, *logrotate_command(self.path, policy)], environment)
+            took = self.run([*fake, *self.command(policy, **more)], environment)
+        answer = json.loads(took or "0")
+        if answer is None:
+            raise NoOption
+        return answer
+
+    @contextmanager
+    def faked(self, at, environment):
+        """Give what a command begins with at that time; the files' times are then as if it were.
+
+        The kernel's clock is the real one, by which the first file would be made.
+        """
+        if at is None:
+            yield []
+            return
+        begin, now = time.time(), int(self.run(["date", "+%s", "-d", at], environment))
+        if not self.path.exists():
+            self.path.touch()
+            os.utime(self.path, (now, now))
+        yield ["faketime", at]
+        for path in self.path.parent.iterdir():
+            if path.stat().st_mtime >= begin - 0.1:
+                os.utime(path, (now, now))
+
+    def run(self, command, environment=None):
+        """Run a command; return what it prints."""
+        done = subprocess.run(
+            command, env=environment, check=False, capture_output=True, text=True, timeout=180
+        )
+        if done.returncode:
+            print(self.name, *command, done.stderr[-2000:], file=sys.stderr)
+        return done.stdout
+
+    def files(self):
+        """Return file name -> text of the log file and its backups, unpacked."""
+        found = {}
+        for path in self.path.parent.iterdir():
+            if path.name[0] == "." or path.suffix == ".lock":
+                continue
+            if path.suffix == ".gz":
+                found[path.name] = gzip.decompress(path.read_bytes()).decode()
+            elif path.suffix == ".zst":
+                found[path.name] = self.run(["zstd", "-dcq", str(path)])
+            else:
+                found[path.name] = path.read_text()
+        return found
+
+    def backups(self):
+        """Return those of the backups."""
+        return {name: text for name, text in self.files().items() if name != "app.log"}
+
+    def wrong(self):
+        """Return what is not there just once, as text; "" if all is well."""
+        found = Counter(
+            int(line.split()[0])
+            for text in self.files().values() for line in text.splitlines() if line
+        )  # fmt: skip
+        doubled = sum(number - 1 for number in found.values())
+        missing = self.said - len(found)
+        parts = [f"{missing:,} lines lost"] * (missing > 0) + [f"{doubled:,} doubled"] * (
+            doubled > 0
+        )
+        return ", ".join(parts)
+
+    def verdict(self, well):
+        """Return the cell."""
+        wrong = self.wrong()
+        return f"no: {wrong}" if wrong else "yes" if well else "no"
+
+
+@row("by size")
+def by_size(trial):
+    for _ in range(3):
+        trial.say({"size": 1000}, lines=30)
+    return trial.verdict(len(trial.backups()) >= 2)
+
+
+@row("no backup above the limit")
+def limit(trial):
+    for _ in range(3):
+        trial.say({"size": 1000}, lines=30)
+    return trial.verdict(all(len(text) <= 1000 for text in trial.files().values()))
+
+
+@row("by day")
+def by_day(trial, policy=None):
+    for day in (2, 3, 4, 5):
+        trial.say(policy or {"when": "midnight"}, DAY.format(day))
+        trial.say(policy or {"when": "midnight"}, DAY.format(day).replace("12:", "13:"))
+    return trial.verdict(sorted(text.count("\n") for text in trial.files().values()) == [2] * 4)
+
+
+@row("by day and size together")
+def by_both(trial):
+    policy = {"when": "midnight", "size": 1000}
+    found = by_day(trial, policy)
+    trial.say(policy, DAY.format(6), lines=30)
+    trial.say(policy, DAY.format(6).replace("12:", "14:"))
+    return found if found != "yes" else trial.verdict(len(trial.backups()) > 4)
+
+
+@row("by month")
+def by_month(trial):
+    for at in ("2026-01-30 12:00:00", "2026-01-31 23:59:00", "2026-02-01 00:01:00"):
+        trial.say({"when": "month"}, at)
+    return trial.verdict(sorted(text.count("\n") for text in trial.files().values()) == [1, 2])
+
+
+@row("hours begin on the hour, whatever restarts")
+def by_hour(trial):
+    for at in ("10:40:00", "10:59:00", "11:00:10", "11:30:00"):
+        trial.say({"when": "hour"}, f"2026-03-02 {at}")
+    return trial.verdict(sorted(text.count("\n") for text in trial.files().values()) == [2, 2])
+
+
+@row("on time, without a line to write")
+def on_time(trial):
+    if trial.name == "logrotate":
+        trial.say({"when": "midnight"}, "2026-03-02 12:00:00")
+        trial.say({"when": "midnight"}, "2026-03-02 23:59:00")
+        trial.say({"when": "midnight"}, "2026-03-03 00:00:05", lines=0)
+    else:
+        trial.say({"when": "midnight"}, "2026-03-02 23:59:55", linger=12)
+    return trial.verdict(len(trial.backups()) == 1)
+
+
+@row("the end of summer time")
+def summer_time(trial):
+    for day in range(23, 28):
+        trial.say({"when": "midnight"}, f"2026-10-{day} 12:00:00", zone="Europe/Berlin")
+    return trial.verdict(len(trial.files()) == 5)
+
+
+@row("retention by number")
+def keep(trial):
+    for day in range(1, 6):
+        trial.say({"when": "midnight", "keep": 2}, DAY.format(day), linger=1.5)
+    return "yes" if len(trial.backups()) == 2 else "no"
+
+
+@row("by age")
+def age(trial):
+    for day in (1, 2, 20, 21):
+        trial.say({"when": "midnight", "age": 14}, DAY.format(day), linger=1.5)
+    kept = "".join(trial.files().values()).split()
+    return "yes" if [int(line) for line in sorted(kept) if line.isdigit()] == [2, 3] else "no"
+
+
+@row("by total size")
+def total(trial):
+    for _ in range(4):
+        trial.say({"size": 1000, "total": 3000}, lines=30, linger=1.5)
+    return "yes" if sum(map(len, trial.backups().values())) <= 3000 else "no"
+
+
+@row("never removes what it did not make")
+def foreign(trial):
+    names = ["app.log.2025-01-01", "app.log.3", "app.log-20250101", "app.2025-01-01_00-00-00.log"]
+    for name in names:
+        (trial.path.parent / name).touch()
+        os.utime(trial.path.parent / name, (1, 1))
+    for day in range(1, 6):
+        trial.say({"when": "midnight", "keep": 2}, DAY.format(day), linger=1.5)
+    gone = [name for name in names if not (trial.path.parent / name).exists()]
+    return f"no: {', '.join(gone)}" if gone else "yes"
+
+
+@row("compression: gzip")
+def packed(trial, compression="gzip", suffix=".gz"):
+    policy = {"size": 1000, "compression": compression}
+    trial.say(policy, lines=10)
+    trial.say(policy, lines=10, linger=60 if trial.name == "queuelog" else 0)
+    trial.say(policy, lines=1, linger=0)
+    return trial.verdict(any(name.endswith(suffix) for name in trial.backups()))
+
+
+@row("zstd")
+def zstd(trial):
+    return packed(trial, "zstd", ".zst")
+
+
+@row("no log call waits for it")
+def waiting(trial):
+    policy = {"size": 60_000_000, "compression": "gzip"}
+    took = trial.say(policy, lines=61_000, length=1000)
+    if trial.name == "logrotate":
+        trial.say(policy, lines=0)
+    return f"{'yes' if took < 1000 else 'no'}: longest {took:,.0f} ms"
+
+
+@row("SIGKILL while it compresses")
+def killed(trial):
+    policy = {"size": 60_000_000, "compression": "gzip"}
+    command = trial.command(policy, lines=61_000, length=1000, linger=60)
+    if trial.name == "logrotate":
+        trial.run(command)
+        command = logrotate_command(trial.path, policy)
+    known = {trial.path.name, ".app.log.queuelog", ".__app.lock"}
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as process:
+        wait(
+            lambda: process.poll() is not None or any(
+                one.name not in known and one.stat().st_size and one.suffix != ".1"
+                and "tmp" in one.name or one.suffix == ".gz"
+                for one in trial.path.parent.iterdir()
+            ), 60,
+        )  # fmt: skip
+        if process.poll() is not None and process.stdout.read().strip() == b"null":
+            raise NoOption
+        os.killpg(process.pid, signal.SIGKILL)
+    trial.say(policy, linger=60 if trial.name == "queuelog" else 0)
+    try:
+        return trial.verdict(well=True)
+    except EOFError:
+        return "no: half an archive"
+
+
+@row("permissions of new files")
+def permissions(trial):
+    for _ in range(3):
+        trial.say({"size": 1000, "permissions": 0o640}, lines=30)
+    return trial.verdict(trial.path.stat().st_mode & 0o777 == 0o640)
+
+
+@row("goes on if somebody moves the file")
+def follows(trial):
+    trial.say({"size": 1_000_000, "follow": True}, lines=3, moved=True)
+    return trial.verdict(len(trial.backups()) == 3)
+
+
+@row("four processes: every line once, within the limit")
+def processes(trial):
+    trial.say({"size": 50_000}, lines=3000, processes=4)
+    sizes = [len(text) for text in trial.files().values()]
+    found = trial.verdict(len(sizes) > 3 and max(sizes) <= 50_000)
+    return f"no: {max(sizes):,} of 50,000 bytes" if found == "no" else found
+
+
+@row("a dry run")
+def dry_run(trial):
+    for day in range(1, 6):
+        trial.say({"when": "midnight"}, DAY.format(day))
+    before = trial.files()
+    if trial.name == "logrotate":
+        command = [*logrotate_command(trial.path, {"when": "midnight", "keep": 1}, "-df")]
+    elif trial.name == "queuelog":
+        conf = trial.path.parent.parent / "gunicorn.conf.py"
+        conf.write_text(
+            "from queuelog.gunicorn import install\n"
+            f"accesslog = {str(trial.path)!r}\n"
+            "install(globals(), rotation={'when': 'midnight', 'keep': 1, 'utc': True})\n"
+        )
+        command = [sys.executable, "-m", "queuelog", "check", "-c", str(conf)]
+    else:
+        raise NoOption
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    says = "app.log." in done.stdout + done.stderr
+    return "yes" if says and trial.files() == before else "no"
+
+
+@row("a command that rotates now")
+def command(trial):
+    if trial.name == "logrotate":
+        trial.say({"size": 1_000_000})
+        trial.run(logrotate_command(trial.path, {"size": 1_000_000}, "-f"))
+    elif trial.name == "queuelog":
+        arguments = trial.command({"size": 1_000_000}, linger=20)
+        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as process:
+            wait(lambda: trial.path.exists() and trial.path.stat().st_size, 20)
+            trial.run([sys.executable, "-m", "queuelog", "rotate", str(trial.path)])
+            process.terminate()
+    else:
+        raise NoOption
+    return trial.verdict(len(trial.backups()) == 1)
+
+
+def cell(title, name, directory):
+    """Return what the table says."""
+    try:
+        return ROWS[title](Trial(name, directory))
+    except NoOption:
+        return "no option"
+
+
+def main():
+    """Print the table, as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--row", action="append", choices=ROWS, help="only this one")
+    parser.add_argument("--contender", action="append", choices=CONTENDERS, help="only this one")
+    options = parser.parse_args()
+    names = options.contender or [*CONTENDERS]
+    print(f"| {dt.date.today()} | {' | '.join(names)} |\n|---{'|---' * len(names)}|")  # noqa: DTZ011
+    with tempfile.TemporaryDirectory(prefix="rotation-") as root:
+        for number, title in enumerate(options.row or ROWS):
+            cells = [cell(title, name, Path(root) / f"{number}-{name}") for name in names]
+            print(f"| {title} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
