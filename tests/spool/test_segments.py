@@ -35,7 +35,7 @@ def test_a_damaged_segment_costs_no_other_one(lines, data):
         for payload in lines:
             writer.put(line(payload))
         (path,) = segments(directory)
-        writer._appender._tails.current(0).capacity = 1
+        writer._appender.tails.current(0).capacity = 1
         writer.put(line(b"next segment"))
         writer.close()
         damaged = bytearray(path.read_bytes())
@@ -67,7 +67,7 @@ def test_a_torn_last_frame_of_a_dead_writer_is_passed_over(writer, reader, direc
 def test_an_impossible_length_gives_up_the_rest_and_says_so(writer, reader, capfd):
     """Behind it nothing can be found again."""
     writer.put(line(b"before"))
-    os.write(writer._appender._tails.current(0).fd, (LIMIT * 2).to_bytes(4, "little") * 6)
+    os.write(writer._appender.tails.current(0).fd, (LIMIT * 2).to_bytes(4, "little") * 6)
     writer.put(line(b"behind"))
     assert reader.read_to_the_end() == [b"before"]
     assert "passed over the rest of it" in capfd.readouterr().err
@@ -76,7 +76,7 @@ def test_an_impossible_length_gives_up_the_rest_and_says_so(writer, reader, capf
 def test_a_frame_of_an_undescribed_sink_is_counted(writer, reader, capfd):
     """Nobody knows where it should go."""
     writer.put(line(b"known"))
-    os.write(writer._appender._tails.current(0).fd, line(b"unknown", sink=7))
+    os.write(writer._appender.tails.current(0).fd, line(b"unknown", sink=7))
     assert reader.read_to_the_end() == [b"known"]
     assert "passed over 1 damaged frames" in capfd.readouterr().err
 
