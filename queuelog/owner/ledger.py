@@ -92,6 +92,11 @@ class State:
         """Return the offsets of all cursors."""
         return [self.main.offsets, *(cursor.offsets for cursor in self.lagging.values())]
 
+    def forget(self, segment: str) -> None:
+        """No cursor is in a segment any more: it is gone."""
+        for offsets in self.positions():
+            offsets.pop(segment, None)
+
 
 class Ledger(Descriptor):
     """The state on disk (on tmpfs, that is). Only the owner of the spool opens it."""

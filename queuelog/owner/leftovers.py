@@ -16,7 +16,7 @@ from queuelog.base import report
 from queuelog.errors import SpoolError
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.transfer import Failure
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool import SpoolDirectory, registry
 from queuelog.spool.names import made_at, spools
 
@@ -29,18 +29,16 @@ Deliver = Callable[[SpoolDirectory, int], Delivery]  # of a spool, with a limit 
 class Leftovers:
     """Those that are beside the spool at `path`, and those with what this process has written.
 
-    `deliver` makes their deliveries, over `sinks`. `taken_over` is called when a spool was.
+    `deliver` makes their deliveries, to the sinks of `targets`.
     """
 
-    def __init__(
-        self, path: str, sinks: Sinks, deliver: Deliver, taken_over: Callable[[str], None]
-    ) -> None:
+    def __init__(self, path: str, targets: Targets, deliver: Deliver) -> None:
         self._path = path
-        self._sinks = sinks
+        self._targets = targets
         self._deliver = deliver
-        self._taken_over = taken_over
         self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
         self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
+        self.taken_over: Callable[[str], None] = lambda _: None  # what to do after that
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._left_for: dict[str, dict[str, Failure]] = {}  # by path and sink
 
@@ -74,12 +72,12 @@ class Leftovers:
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self.leave(delivery, math.inf if for_good else _AGAIN)
             return
-        self._taken_over(directory.path)  # first: its files may be ours by that
+        self.taken_over(directory.path)  # first: its files may be ours by that
         if found is not None:
             # Handlers known by name are another service's, unless it had a file of ours.
-            ours = set(self._sinks.places())
+            ours = set(self._targets.sinks.places())
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
-            self._sinks.elsewhere.update(found.names)
+            self._targets.elsewhere.update(found.names)
             delivery.publish(found._replace(owner=os.getpid(), taken_over=True))
         yield delivery
 

@@ -57,6 +57,17 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
             written = self._write_all(deadline)
         return written and not self.spools.lagging() and not self.spools.unread()
 
+    def finish(self, timeout: float) -> str:
+        """Write all as `drain` does; return what could not be written, "" if all was."""
+        try:
+            if self.drain(timeout):
+                return ""
+        except Exception as error:  # no descriptor is left, a file is not ours, or whatever
+            return f"all ({error})"
+        if self.spools.unread():
+            return f"{self.spools.unread()} segments of the spool that cannot be opened"
+        return ", ".join(dict.fromkeys(self.spools.lagging())) or f"all in {timeout:.0f} seconds"
+
     def _write_all(self, deadline: float) -> bool:
         """Write what is there, and try again what failed; tell if nothing new is left."""
         while (batch := self.dequeue(False)) is not None and time.monotonic() < deadline:

@@ -17,7 +17,7 @@ knows, nor how a record is written.
     spoolfile  a file that is written here   registry    who owns the spool, and what
     numbers    what stands for a sink ...    status      what the owner says of it
     sources    ... or a logger and level     requests    what commands ask it for
-                                             replaced    files that say such things
+    handover   to another spool's owner      replaced    files that say such things
 
 Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
 """

@@ -22,6 +22,7 @@ from spools import (
 
 from queuelog.base import reporter
 from queuelog.spool import frame
+from queuelog.spool.handover import hand_over
 
 NOBODY = 65534
 
@@ -293,13 +294,13 @@ def test_nothing_is_handed_over_through_a_strangers_link(writer, reader, directo
         Path(other.incoming(0)).rmdir()
         for spot in (target.path, tmp_path):
             Path(other.incoming(0)).symlink_to(spot)
-            assert not reader.segments.hand_over(name, 0, other, LIMIT)
+            assert not hand_over(reader.segments, name, 0, other, LIMIT)
             Path(other.incoming(0)).unlink()
         Path(other.incoming(0)).mkdir()
         os.chown(other.incoming(0), NOBODY, NOBODY)
-        assert not reader.segments.hand_over(name, 0, other, LIMIT)
+        assert not hand_over(reader.segments, name, 0, other, LIMIT)
         os.chown(other.incoming(0), 0, 0)
-        assert reader.segments.hand_over(name, 0, other, LIMIT)
+        assert hand_over(reader.segments, name, 0, other, LIMIT)
 
 
 def test_nothing_is_handed_over_that_is_too_long_there(directory):
@@ -313,6 +314,6 @@ def test_nothing_is_handed_over_that_is_too_long_there(directory):
     names = sorted(f"{uid}/{name}" for uid, name in directory.segments())
     with fresh_directory() as other:
         for limit, expected in ((1 << 16, [False, False]), (1 << 20, [True, False])):
-            found = [reader.segments.hand_over(name, 0, other, limit) for name in names]
+            found = [hand_over(reader.segments, name, 0, other, limit) for name in names]
             assert found == expected
     reader.close()
