@@ -17,11 +17,10 @@ from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.targets import Targets
-from queuelog.spool import registry, requests
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, registry, requests
 from queuelog.spool.backlog import consumed_by, publish
 from queuelog.spool.merge import Batch, SpoolReader
-from queuelog.spool.registry import Registry
 from queuelog.spool.reserve import Reserve
 
 RETRIES = 0.1  # seconds for sinks that fail, until the others have their turn

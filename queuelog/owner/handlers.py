@@ -9,7 +9,7 @@ from queuelog.attach import attachment
 from queuelog.base import detach_stream, report
 from queuelog.errors import FileInUseError
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.configured import Configured
+from queuelog.sinks import Configured
 from queuelog.spool import SpoolWriter
 
 

@@ -10,11 +10,9 @@ import os
 
 from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.targets import Targets
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.doorbell import ring
+from queuelog.sinks import Targets
+from queuelog.spool import SpoolDirectory, offset_in, registry, ring
 from queuelog.spool.handover import hand_over
-from queuelog.spool.names import offset_in
 from queuelog.spool.segments import Segments
 
 

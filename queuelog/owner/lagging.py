@@ -17,10 +17,9 @@ from queuelog.base import report
 from queuelog.owner.handover import Handover
 from queuelog.owner.ledger import Cursor, Ledger, Origin
 from queuelog.owner.transfer import Failure, Transfer
-from queuelog.sinks.targets import Targets
-from queuelog.spool import Offsets
+from queuelog.sinks import Targets
+from queuelog.spool import Offsets, offset_in
 from queuelog.spool.merge import Batch, SpoolReader
-from queuelog.spool.names import offset_in
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
 

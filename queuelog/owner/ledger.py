@@ -26,7 +26,7 @@ from typing import Any
 
 from queuelog.base import ELSEWHERE, Descriptor, opened, report
 from queuelog.errors import SpoolError
-from queuelog.sinks.protocol import Mark
+from queuelog.sinks import Mark
 from queuelog.spool import Offsets
 from queuelog.spool.frame import FORMAT
 

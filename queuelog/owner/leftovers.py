@@ -16,9 +16,8 @@ from queuelog.base import report
 from queuelog.errors import SpoolError
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.transfer import Failure
-from queuelog.sinks.targets import Targets
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.names import made_at, spools
+from queuelog.sinks import Targets
+from queuelog.spool import SpoolDirectory, made_at, registry, spools
 
 _AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now
 _STARTING = 10.0  # seconds in which whoever makes a spool owns it, and says so

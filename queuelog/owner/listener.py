@@ -13,7 +13,7 @@ import time
 from queuelog.base import native
 from queuelog.base.thread import PausableThread
 from queuelog.owner.spools import OwnedSpools
-from queuelog.spool.backlog import emptying
+from queuelog.spool import emptying
 from queuelog.spool.merge import Batch
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval

@@ -7,21 +7,21 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from queuelog.attach import attachment, environment
-from queuelog.attach.attachment import Attachment, Client
-from queuelog.attach.environment import Connection
-from queuelog.attach.options import Options
-from queuelog.attach.writers import Writers
+from queuelog.attach import (
+    Attachment,
+    Client,
+    Connection,
+    Options,
+    Writers,
+    attachment,
+    environment,
+)
 from queuelog.base import User, base_directory, report, sink_id_of
 from queuelog.owner.foreign import both_ends
 from queuelog.owner.handlers import Handlers
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.configured import Configured
-from queuelog.sinks.registry import Sinks
-from queuelog.sinks.route import Tree
-from queuelog.sinks.targets import Targets
-from queuelog.spool import SpoolDirectory, SpoolWriter, registry
-from queuelog.spool.names import new_path
+from queuelog.sinks import Configured, Sinks, Targets, Tree
+from queuelog.spool import SpoolDirectory, SpoolWriter, new_path, registry
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing

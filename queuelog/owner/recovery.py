@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from queuelog.base import base_directory
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.registry import Sinks
-from queuelog.sinks.targets import Targets
-from queuelog.spool import SpoolDirectory
+from queuelog.sinks import Sinks, Targets
+from queuelog.spool import SpoolDirectory, new_path
 from queuelog.spool.merge import Batch
-from queuelog.spool.names import new_path
 
 _LIMIT = 1 << 20  # bytes of this process's own spool, to which nobody writes
 

@@ -13,11 +13,9 @@ from queuelog.owner.delivery import Delivery
 from queuelog.owner.leftovers import Leftovers
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
-from queuelog.sinks.targets import Targets
-from queuelog.spool import SpoolDirectory
-from queuelog.spool.doorbell import wait
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, SpoolDirectory, wait
 from queuelog.spool.merge import Batch
-from queuelog.spool.registry import Registry
 
 
 class OwnedSpools:

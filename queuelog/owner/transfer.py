@@ -14,8 +14,7 @@ from queuelog.base import report
 from queuelog.base.thread import Interrupted
 from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
-from queuelog.sinks.targets import Targets
+from queuelog.sinks import Items, Mark, Targets, Unanswered, interrupts
 from queuelog.spool.merge import Groups
 
 

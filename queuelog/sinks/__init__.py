@@ -12,3 +12,15 @@ out a mark (`protocol`), by which it can tell after a crash what of the batch it
     convert     lines and records              remote    a log server
                                                route     the log server that this process is
 """
+
+from queuelog.sinks.configured import Configured
+from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
+from queuelog.sinks.received import ReceivedRecord
+from queuelog.sinks.registry import Sinks
+from queuelog.sinks.route import Tree
+from queuelog.sinks.targets import Targets
+
+__all__ = [
+    "Configured", "Items", "Mark", "ReceivedRecord", "Sinks", "Targets", "Tree", "Unanswered",
+    "interrupts",
+]  # fmt: skip

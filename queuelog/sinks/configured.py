@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from queuelog.base import detach_stream, rotates, sink_id_of, writes_lines
-from queuelog.base.address import local_names
-from queuelog.base.spec import server_id
+from queuelog.base import detach_stream, local_names, rotates, server_id, sink_id_of, writes_lines
 from queuelog.errors import ConfigurationError
 from queuelog.handlers import ServerHandler
 from queuelog.sinks.file import FileSink

@@ -13,8 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from queuelog.base import NO_DESCRIPTOR, opened, report
-from queuelog.base.locks import is_locked
+from queuelog.base import NO_DESCRIPTOR, is_locked, opened, report
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.segment import Segment
