@@ -26,6 +26,7 @@ class Handover:
         self._segments, self._ledger = segments, ledger
         self._targets = targets
         self.done_to: set[str] = set()
+        self._kept: set[str] = set()  # ids of sinks whose owner could not be given what waits
 
     def hand_over(self, names: tuple[str, str], cursor: Cursor, spool: str) -> bool:
         """Give what waits behind `cursor` to the owner of another spool; tell if that was all.
@@ -40,11 +41,17 @@ class Handover:
             return False
         is_all = cursor.give_up() and self._move_segments(names, cursor, other, owner.limit)
         if not is_all:
-            report(f"left {names[0]}", f"what waits for {names[0]} cannot be given to its owner")
+            self._kept.add(names[0])
         self._ledger.save()
         self.done_to.add(spool)
         ring(other.bell)
         return is_all
+
+    def report_kept(self) -> None:
+        """Say what could not be given to the owner of its file or server, and waits here still."""
+        for sink_id in self._kept & self._ledger.state.lagging.keys():
+            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
+        self._kept.clear()
 
     def _move_segments(
         self, names: tuple[str, str], cursor: Cursor, other: SpoolDirectory, limit: int

@@ -67,6 +67,8 @@ class Leftovers:
             if not delivery.own():
                 return
         except OSError as error:
+            if not directory.is_there():
+                return  # another process has taken it over, and removed it
             report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self.leave(delivery, math.inf if for_good else _AGAIN)

@@ -145,10 +145,7 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until descriptor `wake` is readable, or a sink has its answer.
-
-        With `bell`, or until a writer rings.
-        """
+        """Wait `timeout` s at most: until `wake` is readable, a sink has an answer, a bell rings."""
         bells = [delivery.bell for delivery in self._held()] if bell else []
         answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
         wait(bells, wake, timeout, answers)
@@ -171,6 +168,9 @@ class OwnedSpools:
             delivery.tidy()
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
+        for delivery in self._all:
+            if delivery.caught_up:  # until then what waits there may yet be left to its owner
+                delivery.lagging.handover.report_kept()
         self._sinks.tick()
         self.publish()
         self.take_over()

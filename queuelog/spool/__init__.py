@@ -30,6 +30,7 @@ from queuelog.spool.doorbell import Doorbell, ring, wait
 from queuelog.spool.gather import Chunk, gathering
 from queuelog.spool.names import (
     Offsets,
+    as_written,
     made_at,
     may_have_records,
     new_path,
@@ -42,7 +43,7 @@ from queuelog.spool.writer import SpoolWriter
 
 __all__ = [
     "Backlog", "Chunk", "Doorbell", "Offsets", "RecordPayload", "Registry", "Shut",
-    "SpoolDirectory", "SpoolWriter", "Target", "Torn", "emptying", "emptying_nothing", "frame",
-    "gathering", "is_plain", "limit_of", "longest", "made_at", "may_have_records", "new_path",
-    "offset_in", "ring", "spools", "wait",
+    "SpoolDirectory", "SpoolWriter", "Target", "Torn", "as_written", "emptying",
+    "emptying_nothing", "frame", "gathering", "is_plain", "limit_of", "longest", "made_at",
+    "may_have_records", "new_path", "offset_in", "ring", "spools", "wait",
 ]  # fmt: skip

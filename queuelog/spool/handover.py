@@ -10,6 +10,7 @@ import os
 
 from queuelog.base import acting_as, opened
 from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.names import as_written
 from queuelog.spool.segments import Segments
 from queuelog.spool.tail import SEGMENT_SIZE
 
@@ -26,7 +27,7 @@ def hand_over(
     if limit < min(segments.limit, max(SEGMENT_SIZE, segments.size(name))):
         return False
     user, _, file = name.partition("/")
-    uid, new = int(user), f"{file.partition('+')[0]}+{position}"
+    uid, new = int(user), f"{as_written(file)}+{position}"
     try:
         with (
             acting_as(segments.directory.users.writing_as(uid)),

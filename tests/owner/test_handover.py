@@ -211,6 +211,7 @@ def test_what_cannot_be_handed_over_waits_and_is_reported(late, monkeypatch, tmp
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", fail)
         write_all(spools)
+        spools.tidy()
     path = tmp_path / "app.log"
     assert path.read_text() == "1\n"
     assert f"what waits for {path} cannot be given to its owner" in capfd.readouterr().err
@@ -267,5 +268,6 @@ def test_half_a_batch_waits_for_the_owner_of_its_file_and_is_reported(
     with monkeypatch.context() as patch:
         patch.setattr(Cursor, "give_up", lambda _: False)
         write_all(spools)
+        spools.tidy()
     assert f"what waits for {tmp_path / 'app.log'} cannot be given" in capfd.readouterr().err
     assert segments(writer.directory)

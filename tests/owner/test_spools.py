@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
 from queuelog.sinks.targets import Targets
-from queuelog.spool import RecordPayload, frame
+from queuelog.spool import RecordPayload, frame, registry
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
@@ -186,6 +187,24 @@ def test_a_spool_that_cannot_be_taken_over_now_is_tried_again(owner, spool, log)
         inside.let_pass(spools, seconds=60)
         write_all(spools)
         assert log.read_text() == "x\n"
+
+
+def test_a_spool_that_is_gone_when_it_is_to_be_taken_over_is_no_reason_to_worry(
+    owner, spool, log, monkeypatch, capfd
+):
+    """Another owner was faster, and has removed it."""
+    left(spool, "1-1", description=described(log))
+    with owner(handler(log)) as spools:
+
+        def remove(directory):
+            shutil.rmtree(directory.path)
+            return False
+
+        monkeypatch.setattr(registry, "is_owned", remove)
+        spools.take_over()
+        monkeypatch.undo()
+        assert os.listdir(spool) == ["5-5"]
+    assert "queuelog[" not in capfd.readouterr().err
 
 
 def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
