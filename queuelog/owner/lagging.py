@@ -103,7 +103,7 @@ class Lagging:
             new = current(old)
             if new != old and new not in state.lagging:
                 state.lagging[new] = state.lagging.pop(old)
-        for cursor in (state.main, *state.lagging.values()):
+        for cursor in state.cursors():
             cursor.marks = {current(sink_id): mark for sink_id, mark in cursor.marks.items()}
 
     def patience(self) -> float:

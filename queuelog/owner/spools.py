@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from queuelog.base import report
 from queuelog.errors import SpoolError
-from queuelog.owner import requests
+from queuelog.owner import ledger, requests
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
@@ -83,30 +83,39 @@ class OwnedSpools:
         return dict.fromkeys([*beside, *self.elsewhere])
 
     def take_over(self) -> None:
-        """Take over the candidates that nobody owns."""
+        """Take over the candidates that nobody owns.
+
+        Another process may be faster, which finds half a line in the spool for a file of ours: we
+        write nothing behind that until it has left the spool to us, as it does with such.
+        """
         mine = {delivery.directory.path for delivery in self._all}
         now = time.monotonic()
+        unfinished: set[str] = set()  # sink ids
         for path in self.candidates():
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
-            if _is_ownerless(directory):
-                self._take_over(directory)
+            if _is_ownerless(directory) and self._take_over(directory):
                 self.publish()  # others may just be looking for the owner of a file
+            elif not _is_its_makers(directory):
+                state = ledger.look(directory.ledger)
+                unfinished |= state.unfinished() if state else set()
+        self._sinks.leave_to_others(unfinished)
 
-    def _take_over(self, directory: SpoolDirectory) -> None:
+    def _take_over(self, directory: SpoolDirectory) -> bool:
+        """Take over a spool; tell if it is ours now."""
         found = registry.read(directory)
         delivery = self._delivery(directory, max(self._limit, found.limit if found else 0))
         try:
             if not delivery.own():
-                return
+                return False
         except OSError as error:
             if not directory.is_there():
-                return  # another process has taken it over, and removed it
+                return False  # another process has taken it over, and removed it
             report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self._leave(delivery, math.inf if for_good else _AGAIN)
-            return
+            return False
         self._taken_over(directory.path)  # first: its files may be ours by that
         if found is not None:
             # Handlers known by name are another service's, unless it had a file of ours.
@@ -115,6 +124,7 @@ class OwnedSpools:
             self._sinks.elsewhere.update(found.names)
             _publish(delivery, found._replace(owner=os.getpid(), taken_over=True))
         self._all.append(delivery)
+        return True
 
     def _leave(self, delivery: Delivery, seconds: float) -> None:
         self._left_for[delivery.directory.path] = delivery.lagging_since()
@@ -263,6 +273,12 @@ def _is_ownerless(directory: SpoolDirectory) -> bool:
     is_used = os.path.exists(directory.registry) or any(directory.segments())
     may_go = is_used or not is_new
     return may_go and directory.is_there() and not registry.is_owned(directory)
+
+
+def _is_its_makers(directory: SpoolDirectory) -> bool:
+    """Tell if the owner of a spool is who has made it, and lives."""
+    found = registry.read(directory)
+    return found is not None and not found.taken_over and registry.is_owned(directory)
 
 
 def _publish(delivery: Delivery, found: Registry) -> bool:
