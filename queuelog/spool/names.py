@@ -50,6 +50,11 @@ def number_of(name: str) -> int:
     return int(name.rpartition("-")[2].partition("+")[0])
 
 
+def as_written(name: str) -> str:
+    """Return the name that a segment had from its writer, also if it was handed over since."""
+    return name.partition("+")[0]
+
+
 def offset_in(offsets: Offsets, name: str) -> int:
     """Return up to where a segment was read: its beginning, or what its name says, if never."""
     found = offsets.get(name)

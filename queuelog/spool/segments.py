@@ -17,6 +17,7 @@ from queuelog.base import NO_DESCRIPTOR, acting_as, opened, report
 from queuelog.base.locks import is_locked
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
+from queuelog.spool.names import as_written
 from queuelog.spool.segment import Segment
 from queuelog.spool.tail import SEGMENT_SIZE
 
@@ -175,7 +176,7 @@ class Segments:
         """
         if limit < min(self._limit, max(SEGMENT_SIZE, self._size(name))):
             return False
-        uid, new = _uid(name), f"{os.path.basename(name).partition('+')[0]}+{position}"
+        uid, new = _uid(name), f"{as_written(os.path.basename(name))}+{position}"
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
             with (

@@ -148,7 +148,7 @@ def test_a_spool_of_any_name_may_end_to_which_others_have_written(owner, spool, 
     """It was found by a link."""
     left(spool, "elsewhere", line(b"x\n"), description=described(log), files=[log])
     with owner(handler(log)) as spools:
-        spools.elsewhere.add(os.path.join(spool, "elsewhere"))
+        spools.leftovers.elsewhere.add(os.path.join(spool, "elsewhere"))
         spools.take_over()
         write_all(spools)
     assert log.read_text() == "x\n"
@@ -271,7 +271,7 @@ def test_mails_of_the_service_whose_files_are_taken_over_are_sent(owner, spool, 
     left(spool, "1-1", record("hello"), description=description, files=[log])
     itself, got = mail()
     with owner(itself) as spools:
-        spools._taken_over = lambda _: spools._sinks.add(handler(log))
+        spools.leftovers._taken_over = lambda _: spools._sinks.add(handler(log))
         write_all(spools)
         assert got == ["hello"]
 
