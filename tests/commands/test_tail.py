@@ -227,6 +227,14 @@ def test_where_nothing_is_it_says_where_to_look(queuelog, directory, spools):
     assert "older lines are in the files" in queuelog("tail", spools).stderr
 
 
+def test_a_link_that_leads_to_no_spool_is_passed_over(left, spools, queuelog):
+    """Those to spools elsewhere may be left behind."""
+    left("text")
+    for number, target in enumerate(["3-0", "none", "/dev/null"]):
+        Path(spools, f"3-{number}").symlink_to(target)
+    assert queuelog("tail", spools).stdout == "app.log | text\n"
+
+
 @pytest.mark.parametrize("what", ["instances", "watches"])
 def test_without_inotify_all_is_shown_that_is_there(left, spools, queuelog, what):
     """And it is said that more may come and go; each user has a limit, and editors use it up."""
