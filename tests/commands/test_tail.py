@@ -1,5 +1,6 @@
 """`queuelog tail`: what is logged, in one stream, before it is in the files, and nobody notices."""
 
+import glob
 import logging
 import os
 import pty
@@ -19,13 +20,13 @@ from spools import (
     line,
     segment_of,
     segments,
-    the_spool,
     writer_of,
 )
 from waiting import wait_for
 
 from queuelog.handlers import QueueHandler
 from queuelog.spool import frame
+from queuelog.spool.names import may_have_records
 from queuelog.spool.payload import RecordPayload
 
 COMMAND = str(Path(sys.executable).with_name("queuelog"))
@@ -367,16 +368,15 @@ def test_following_under_load_shows_each_record_once(background, follow, spool, 
     (tmp_path / "stop").touch()
     counts = wait_for(lambda: len(found := [*tmp_path.glob("*.count")]) == 4 and found, "the end")
     total = sum(wait_for(lambda path=path: int(path.read_text() or 0), "count") for path in counts)
-    written = lambda: [  # noqa: E731
-        text for path in tmp_path.glob("app.log*") for text in path.read_text().splitlines()
-    ]
-    wait_for(lambda: len(written()) >= total, "all in the files")
+    wait_for(lambda: not segments_of(spool), "all is in the files, and no file is renamed any more")
+    files = [path.read_text() for path in tmp_path.glob("app.log*")]
+    written = [text for file in files for text in file.splitlines()]
     owner.stdin.write("\n")
     owner.stdin.flush()
     wait_for(lambda: tail.lines() >= total or unseen(tail), "all shown")
     assert not unseen(tail)
     shown = tail.shown()
-    assert sorted(shown) == sorted(written())
+    assert sorted(shown) == sorted(written)
     numbers = defaultdict(list)
     for text in shown:
         _, process, _, number = text.split()
@@ -432,9 +432,9 @@ def watches(process):
 
 
 def segments_of(spool):
-    """Return the segments that may have records in the one spool below a directory."""
-    directory = the_spool(spool)
-    return [name for _, name in directory.segments() if name.count("-") > 2]
+    """Return the paths of the segments that may have records in the spools below a directory."""
+    paths = glob.glob(f"{spool}/*/*/*")  # spools may go meanwhile, which pathlib takes ill
+    return [path for path in paths if may_have_records(os.path.basename(path))]
 
 
 def test_a_reader_who_goes_ends_it(left, follow, spools):
