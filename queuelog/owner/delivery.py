@@ -5,30 +5,27 @@ All sinks that keep up share one cursor; those that fail have cursors of their o
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import queue
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
 from queuelog.base import report
+from queuelog.owner.drops import DropReports
 from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import RecordPayload, SpoolWriter, frame, registry, requests
+from queuelog.spool import registry, requests
 from queuelog.spool.backlog import publish, tag_in
-from queuelog.spool.drops import Dropped, collect
 from queuelog.spool.merge import Batch, SpoolReader
 from queuelog.spool.registry import Registry
 from queuelog.spool.reserve import Reserve
 
 RETRIES = 0.1  # seconds for sinks that fail, until the others have their turn
-_PROCESSES = 32  # whose drops are told one by one
 
 
 class Delivery:
@@ -47,8 +44,7 @@ class Delivery:
         self._ledger = ownership.ledger
         self._sinks = sinks
         self.limit = limit
-        self.dropped = 0  # records, and that was reported
-        self.dropped_by: dict[int, int] = {}  # process id, of those that did so last
+        self.drops = DropReports(self.directory, limit)
         self._reader = SpoolReader(self.directory, limit)
         self._reserve = Reserve(self.directory.reserve)
         self.transfer = Transfer(self._ledger, sinks, stopping)
@@ -83,9 +79,14 @@ class Delivery:
                 if not os.path.lexists(self.directory.segment(name)):
                     del offsets[name]
 
-    def publish(self, found: Registry) -> None:
-        """Let other processes know what this one owns; raises OSError if there is no room."""
-        self._ownership.publish(found)
+    def publish(self, found: Registry) -> bool:
+        """Let other processes know what the owner of the spool owns; tell if there was room."""
+        try:
+            self._ownership.publish(found)
+        except OSError as error:
+            report("registry", f"other processes do not learn which files are ours: {error}")
+            return False
+        return True
 
     @property
     def is_published(self) -> bool:
@@ -164,16 +165,6 @@ class Delivery:
             self._release()  # once, since it looks at every segment
         return more
 
-    def lagging_since(self) -> dict[str, tuple[float, str]]:
-        """Return since when sinks fail, in seconds since the epoch, and why, by their ids.
-
-        One that waits for a server's answer lags, but does not fail.
-        """
-        since, errors = self.lagging.since(), self.transfer.errors
-        found = {sink_id: errors[sink_id] for sink_id in since if sink_id in errors}
-        self.transfer.errors = found  # what is no longer behind needs none
-        return {sink_id: (since[sink_id], why) for sink_id, why in found.items()}
-
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
         return len(self._reader.segments.unread)
@@ -188,56 +179,13 @@ class Delivery:
             self._reader.segments.remove_stale()
             requests.remove_unread(self.directory)
             self._forget_removed()
-            self._report_drops()
+            self.drops.report()
             self._release()
 
     def report_kept(self) -> None:
         """Say what has to wait here. Until it has caught up, it may yet be left to its owner."""
         if self.caught_up:
             self.lagging.report_kept()
-
-    def _report_drops(self) -> None:
-        """Say for each log how many of its records were dropped since the last time."""
-        for dropped in collect(self.directory):
-            if dropped.count > 0 and self._report_drop(dropped):
-                self._count(dropped.process, dropped.count)
-                dropped.reported()
-            if not dropped.count:
-                dropped.remove_if_done()
-
-    def _count(self, process: int, records: int) -> None:
-        self.dropped += records
-        self.dropped_by[process] = self.dropped_by.pop(process, 0) + records
-        if len(self.dropped_by) > _PROCESSES:
-            del self.dropped_by[next(iter(self.dropped_by))]
-
-    def _report_drop(self, dropped: Dropped) -> bool:
-        """Put it into the spool, as that process could not; tell if there was room.
-
-        So it is a record like all others, which a full disk or a crash neither tears nor doubles.
-        """
-        message = (
-            f"{dropped.count} records were dropped by process {dropped.process}: "
-            f"the backlog limit was reached"
-        )
-        report("dropped", message, log=False)
-        attributes = {
-            "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
-            "msg": message, "process": dropped.process,
-        }  # fmt: skip
-        description, user = dropped.target
-        payload = RecordPayload(attributes, message).encode()
-        writer = SpoolWriter(self.directory, self.limit, user and user.uid)
-        sink = writer.register(description)
-        try:
-            source = writer.sources.number_of(logging.makeLogRecord(attributes))
-            item = frame.encode(frame.RECORD, sink, time.time(), payload, source)
-            writer.put(item, block=False)
-        except (queue.Full, OSError):
-            return False
-        finally:
-            writer.close()
-        return True
 
     def _release(self) -> None:
         position, state = self.lagging.position(), self._ledger.state

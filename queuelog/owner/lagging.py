@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from queuelog.base import report
 from queuelog.owner.ledger import Cursor, Ledger, Origin
-from queuelog.owner.transfer import Transfer
+from queuelog.owner.transfer import Failure, Transfer
 from queuelog.sinks.registry import Sinks
 from queuelog.spool import Offsets, SpoolDirectory, registry
 from queuelog.spool.doorbell import ring
@@ -35,7 +35,6 @@ class Lagging:
         self._reader, self._ledger = reader, ledger
         self._sinks, self._transfer = sinks, transfer
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
-        self._since: dict[str, float] = {}  # by sink id, in seconds since the epoch
         self.handed_to: set[str] = set()  # paths of other owners' spools
         self._kept: set[str] = set()  # ids of sinks whose owner could not be given what waits
 
@@ -46,16 +45,17 @@ class Lagging:
         """Return the ids of the sinks that lag behind."""
         return list(self._ledger.state.lagging)
 
-    def since(self) -> dict[str, float]:
-        """Return since when each of them lags, as far as this process knows: seconds, epoch."""
-        now = time.time()
-        self._since = {sink_id: self._since.get(sink_id, now) for sink_id in self.ids()}
-        return self._since
+    def failures(self) -> dict[str, Failure]:
+        """Return since when and why they fail, by their ids.
+
+        One that waits for a server's answer lags, but does not fail.
+        """
+        failures = self._transfer.failures
+        return {sink_id: failures[sink_id] for sink_id in self.ids() if sink_id in failures}
 
     def add(self, sink_id: str) -> None:
         """Let a sink that failed lag behind, from the batch on that is being written."""
         main = self._ledger.state.main
-        self._since[sink_id] = time.time()
         marks = {sink_id: main.marks.pop(sink_id)} if sink_id in main.marks else {}
         offsets, ends = self._of(sink_id, main.offsets), self._of(sink_id, main.ends)
         self._ledger.state.lagging[sink_id] = Cursor(offsets, ends, marks, Origin.INTERRUPTED)
@@ -103,6 +103,7 @@ class Lagging:
             new = current(old)
             if new != old and new not in state.lagging:
                 state.lagging[new] = state.lagging.pop(old)
+                self._transfer.failures.pop(old, None)
         for cursor in (state.main, *state.lagging.values()):
             cursor.marks = {current(sink_id): mark for sink_id, mark in cursor.marks.items()}
 
@@ -145,9 +146,15 @@ class Lagging:
             return False
         self._tries.pop(sink_id, None)
         if not behind:
-            del state.lagging[sink_id]
+            self._end(sink_id)
         self._ledger.save()
         return behind
+
+    def _end(self, sink_id: str) -> None:
+        """Let a sink lag no more: nothing is behind."""
+        del self._ledger.state.lagging[sink_id]
+        self._tries.pop(sink_id, None)
+        self._transfer.failures.pop(sink_id, None)
 
     def _hand_over(self, sink_id: str, cursor: Cursor) -> None:
         """Let the other process that owns a file write what this spool has for it.
@@ -163,8 +170,7 @@ class Lagging:
         if owner is None:  # it has just ended
             return
         if cursor.give_up() and self._move_segments(sink_id, cursor, other, owner.limit):
-            del self._ledger.state.lagging[sink_id]
-            self._tries.pop(sink_id, None)
+            self._end(sink_id)
         else:
             self._kept.add(sink_id)
         self._ledger.save()

@@ -172,7 +172,7 @@ class Owner:
         if isinstance(handler, logging.FileHandler):
             detach_stream(handler)
         self._elsewhere.append((handler, queue.directory.path))
-        self._listener.spools.elsewhere.add(queue.directory.path)
+        self._listener.spools.leftovers.elsewhere.add(queue.directory.path)
 
     def _taken_over(self, path: str) -> None:
         """Own the files of the handlers whose owner, that of spool `path`, is gone."""

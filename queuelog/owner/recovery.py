@@ -39,7 +39,7 @@ class Recovery:
         self._sinks = Sinks()
         directory = SpoolDirectory(new_path(base_directory()))
         self._spools = OwnedSpools(directory, self._sinks, _LIMIT, _nothing)
-        self._spools.candidates = lambda: paths
+        self._spools.leftovers.candidates = lambda: paths
         self._listener = _Listener(self._spools)
         directory.create()
 

@@ -6,7 +6,9 @@ how far the ledger's mark says the sink had got, and go on there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from queuelog.base import report
 from queuelog.base.thread import Interrupted
@@ -15,6 +17,13 @@ from queuelog.owner.ledger import Cursor, Ledger
 from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
 from queuelog.sinks.registry import Sinks
 from queuelog.spool.merge import Groups
+
+
+class Failure(NamedTuple):
+    """Since when a sink fails, in seconds since the epoch, and why: as of the last try."""
+
+    since: float
+    reason: str
 
 
 class Transfer:
@@ -28,7 +37,7 @@ class Transfer:
         self.names = True  # handlers that are known by name only are ours
         self.for_others: set[str] = set()  # the ids of sinks that only another process can write
         self.records = 0  # written, to all sinks together
-        self.errors: dict[str, str] = {}  # why a sink failed when it was tried last, by its id
+        self.failures: dict[str, Failure] = {}  # by sink id, until it is written to again
         # The spools of the processes that own the files which the last `write` could not have.
         self.owners: dict[str, str] = {}  # by sink id, where they can be reached
 
@@ -97,14 +106,15 @@ class Transfer:
         self._sinks.unfinished.pop(sink_id, None)
         # Should the batch come again because it was interrupted at another sink: this one is done.
         cursor.marks[sink_id] = Mark(len(items))
-        self.errors.pop(sink_id, None)
+        self.failures.pop(sink_id, None)
         self.records += len(items)
         sink.records += len(items)
         return True
 
     def _failed(self, sink_id: str, error: BaseException, kind: str, message: str) -> None:
         """Remember why, and who owns the file if that can be reached; anything else is reported."""
-        self.errors[sink_id] = str(error) or repr(error)
+        since = self.failures[sink_id].since if sink_id in self.failures else time.time()
+        self.failures[sink_id] = Failure(since, str(error) or repr(error))
         if isinstance(error, FileInUseError) and error.spool:
             self.owners[sink_id] = error.spool
         else:

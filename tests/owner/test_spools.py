@@ -148,7 +148,7 @@ def test_a_spool_of_any_name_may_end_to_which_others_have_written(owner, spool, 
     """It was found by a link."""
     left(spool, "elsewhere", line(b"x\n"), description=described(log), files=[log])
     with owner(handler(log)) as spools:
-        spools.elsewhere.add(os.path.join(spool, "elsewhere"))
+        spools.leftovers.elsewhere.add(os.path.join(spool, "elsewhere"))
         spools.take_over()
         write_all(spools)
     assert log.read_text() == "x\n"

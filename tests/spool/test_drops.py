@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from spools import line, writer_of
 
+from queuelog.spool import appender as appender_module
 from queuelog.spool import drops as drops_module
 from queuelog.spool import spoolfile as spoolfile_module
 from queuelog.spool import writer as writer_module
@@ -92,7 +93,8 @@ def test_a_count_whose_file_somebody_removed_is_kept_until_there_is_room(small, 
 @pytest.mark.parametrize("nested", ["drop", "close"])
 def test_a_nested_call_at_any_point_of_a_drop_counts_each_once(directory, nested):
     """Every line is interrupted once."""
-    code = {module.__file__ for module in (writer_module, drops_module, spoolfile_module)}
+    modules = writer_module, appender_module, drops_module, spoolfile_module
+    code = {module.__file__ for module in modules}
     for point in itertools.count(1):
         writer = writer_of(b"sink", directory=directory)
         left = [point]

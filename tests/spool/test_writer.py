@@ -103,7 +103,7 @@ def no_descriptor_left():
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
     """A process without free descriptors goes on, but not for ever."""
     writer._room._segment_size = 1
-    monkeypatch.setattr(writer_module, "_LONGEST", 10_000)
+    monkeypatch.setattr(appender_module, "_LONGEST", 10_000)
     writer.put(line(b"0"))
     number = 1
     with no_descriptor_left():

@@ -140,8 +140,8 @@ def tidy():
 
 def let_pass(spools, seconds):
     """Let an owner think that so much time has passed since it left a spool to others."""
-    for path in spools._left_to_others:
-        spools._left_to_others[path] -= seconds
+    for path in spools.leftovers._left_to_others:
+        spools.leftovers._left_to_others[path] -= seconds
 
 
 def read_up_to():
