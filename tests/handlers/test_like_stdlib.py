@@ -13,17 +13,9 @@ What is otherwise, on purpose; each has a test here, or in test_cpython.py:
 | what looks like a backup is deleted | what was made here | see test_cpython.py |
 """
 
-import datetime as dt
-import logging
-import sys
-import time
 
 import pytest
-from comparing import BERLIN, CASES, Case, OneProcess, Sink, clock, files, run
-from hypothesis import given
-from hypothesis import strategies as st
-
-from queuelog.handlers import RollingFileHandler
+from comparing import CASES, OneProcess, Sink, run
 
 
 @pytest.mark.parametrize("kind", [OneProcess, Sink])
@@ -36,7 +28,17 @@ def test_the_same_records_make_the_same_files(case, kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [OneProcess, Sink])
-@pytest.mark.parametrize("case", [case for case in CASES if "max_size" in case.options or case.options["when"].lower() in ("s", "midnight") and "interval" not in case.options], ids=repr)
+@pytest.mark.parametrize(
+    "case",
+    [
+        case
+        for case in CASES
+        if "max_size" in case.options
+        or (case.options["when"].lower() in ("s", "midnight")
+        and "interval" not in case.options)
+    ],
+    ids=repr,
+)
 def test_restarts_change_nothing(case, kind, tmp_path):
     """Where they change nothing in the standard library, either."""
     theirs, ours = run(case, kind, tmp_path, restart_after=3)

@@ -15,7 +15,9 @@ from waiting import wait_for
 
 from queuelog.base import place_of
 from queuelog.owner.spools import OwnedSpools
+from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool import RecordPayload, frame, registry
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
@@ -33,9 +35,9 @@ def owner(spool):
         sinks = Sinks()
         directory = SpoolDirectory(os.path.join(spool, name))
         directory.create()
-        spools = OwnedSpools(directory, sinks, LIMIT, lambda _: None)
+        spools = OwnedSpools(directory, Targets(sinks), LIMIT)
         for handler in handlers:
-            sinks.add(handler)
+            Configured(sinks).add(handler)
         spools.own()
         spools.publish()
         try:
@@ -271,7 +273,8 @@ def test_mails_of_the_service_whose_files_are_taken_over_are_sent(owner, spool, 
     left(spool, "1-1", record("hello"), description=description, files=[log])
     itself, got = mail()
     with owner(itself) as spools:
-        spools._taken_over = lambda _: spools._sinks.add(handler(log))
+        add = Configured(spools._sinks).add
+        spools.leftovers.taken_over = lambda _: add(handler(log))
         write_all(spools)
         assert got == ["hello"]
 
@@ -306,6 +309,36 @@ def test_half_a_line_is_completed_before_another_spool_is_written(owner, spool, 
         spools.deliver(batch)
         assert log.read_text() == "firs"
         write_all(spools)
+        assert log.read_text() == "first\nsecond\n"
+
+
+def test_half_a_line_is_completed_though_file_and_spool_were_taken_over_by_different_owners(
+    owner, spool, log
+):
+    """Who owned them was killed, and started again while another service looked for its spool.
+
+    In that also waits what nobody can write.
+    """
+    left(spool, "1-1", line(b"first\n"), description=described(log))
+    broken = log.with_name("broken.log")
+    broken.mkdir()
+    left(spool, "1-1", line(b"x\n"), description=described(broken))
+    with owner(sized(log, size=1000), name="2-2") as killed:
+        killed.take_over()
+        batch = killed.next()
+        inside.cut_the_next_write(after=4)
+        killed.deliver(batch)
+    mine, others = sized(log, size=1000), handler(log.with_name("other.log"))
+    with owner(mine) as again, owner(others, name="3-3") as other:
+        other.take_over()
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"second\n"))
+        own.close()
+        write_all(again)
+        assert log.read_text() == "firs"
+        write_all(other)
+        write_all(again)
+        write_all(again)  # what has waited comes next
         assert log.read_text() == "first\nsecond\n"
 
 
