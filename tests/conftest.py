@@ -89,10 +89,10 @@ def server(request, tmp_path, spool):
 def python(tmp_path):
     """Return a function that runs a Python program in the test's directory."""
 
-    def run(program, *arguments, prefix=(), options=(), timeout=60, check=True):
+    def run(program, *arguments, prefix=(), options=(), check=True):
         done = subprocess.run(
             [*prefix, sys.executable, "-W", "error", *options, "-c", program, *map(str, arguments)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
