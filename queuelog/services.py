@@ -9,15 +9,14 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from queuelog.attach.options import Options
-from queuelog.base import base_directory, place_of_server
-from queuelog.base.address import local_names
+from queuelog.attach import Options
+from queuelog.base import base_directory, local_names, place_of_server
 
 if TYPE_CHECKING:
     from queuelog.outside.exporter import MetricsServer
     from queuelog.owner.owner import Owner
     from queuelog.server.server import LogServer
-    from queuelog.sinks.route import Tree
+    from queuelog.sinks import Tree
 
 
 class Services:

@@ -26,7 +26,7 @@ from typing import Any
 
 from queuelog.base import ELSEWHERE, Descriptor, opened, report
 from queuelog.errors import SpoolError
-from queuelog.sinks.protocol import Mark
+from queuelog.sinks import Mark
 from queuelog.spool import Offsets
 from queuelog.spool.frame import FORMAT
 
@@ -100,6 +100,11 @@ class State:
         """Return the ids of the sinks at whose end may be half a line."""
         marks = [item for cursor in self.cursors() for item in cursor.marks.items()]
         return {sink_id for sink_id, mark in marks if mark.token is not None}
+
+    def forget(self, segment: str) -> None:
+        """No cursor is in a segment any more: it is gone."""
+        for offsets in self.positions():
+            offsets.pop(segment, None)
 
 
 class Ledger(Descriptor):

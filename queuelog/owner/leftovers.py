@@ -12,14 +12,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from queuelog.base import report
+from queuelog.base import is_file, report
 from queuelog.errors import SpoolError
 from queuelog.owner import ledger
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.transfer import Failure
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.names import made_at, spools
+from queuelog.sinks import Targets
+from queuelog.spool import SpoolDirectory, made_at, registry, spools
 
 _AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now
 _STARTING = 10.0  # seconds in which whoever makes a spool owns it, and says so
@@ -30,18 +29,16 @@ Deliver = Callable[[SpoolDirectory, int], Delivery]  # of a spool, with a limit 
 class Leftovers:
     """Those that are beside the spool at `path`, and those with what this process has written.
 
-    `deliver` makes their deliveries, over `sinks`. `taken_over` is called when a spool was.
+    `deliver` makes their deliveries, to the sinks of `targets`.
     """
 
-    def __init__(
-        self, path: str, sinks: Sinks, deliver: Deliver, taken_over: Callable[[str], None]
-    ) -> None:
+    def __init__(self, path: str, targets: Targets, deliver: Deliver) -> None:
         self._path = path
-        self._sinks = sinks
+        self._targets = targets
         self._deliver = deliver
-        self._taken_over = taken_over
         self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
         self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
+        self.taken_over: Callable[[str], None] = lambda _: None  # what to do after that
         self._left_to_others: dict[str, float] = {}  # paths: until when
         self._left_for: dict[str, dict[str, Failure]] = {}  # by path and sink
 
@@ -71,7 +68,8 @@ class Leftovers:
             elif not _is_its_makers(directory):
                 state = ledger.look(directory.ledger)
                 unfinished |= state.unfinished() if state else set()
-        self._sinks.leave_to_others(unfinished)
+        current = {self._targets.current_id(sink_id) for sink_id in filter(is_file, unfinished)}
+        self._targets.sinks.leave_to_others(current)
 
     def _take_over(self, directory: SpoolDirectory, limit: int) -> Delivery | None:
         """Take over a spool, unless somebody else is faster, or it cannot be done."""
@@ -87,12 +85,12 @@ class Leftovers:
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self.leave(delivery, math.inf if for_good else _AGAIN)
             return None
-        self._taken_over(directory.path)  # first: its files may be ours by that
+        self.taken_over(directory.path)  # first: its files may be ours by that
         if found is not None:
             # Handlers known by name are another service's, unless it had a file of ours.
-            ours = set(self._sinks.places())
+            ours = set(self._targets.sinks.places())
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
-            self._sinks.elsewhere.update(found.names)
+            self._targets.elsewhere.update(found.names)
             delivery.publish(found._replace(owner=os.getpid(), taken_over=True))
         return delivery
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from queuelog.base import report
-from queuelog.base.locks import FileLock, Locked
+from queuelog.base import FileLock, Locked, report
 from queuelog.owner.ledger import Ledger
-from queuelog.spool import SpoolDirectory
-from queuelog.spool.doorbell import Doorbell
-from queuelog.spool.registry import Registry
+from queuelog.spool import Doorbell, Registry, SpoolDirectory
 
 
 class Ownership:

@@ -13,39 +13,34 @@ from queuelog.owner.delivery import Delivery
 from queuelog.owner.leftovers import Leftovers
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory
-from queuelog.spool.doorbell import wait
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, SpoolDirectory, wait
 from queuelog.spool.merge import Batch
-from queuelog.spool.registry import Registry
 
 
 class OwnedSpools:
-    """All that waits to be written by this process, over the same sinks.
+    """All that waits to be written by this process, to the same sinks, those of `targets`.
 
-    `limit` is the backlog limit in bytes. `taken_over` is called when a spool was.
+    `limit` is the backlog limit in bytes.
     """
 
-    def __init__(
-        self, directory: SpoolDirectory, sinks: Sinks, limit: int, taken_over: Callable[[str], None]
-    ) -> None:
-        self._sinks = sinks
+    def __init__(self, directory: SpoolDirectory, targets: Targets, limit: int) -> None:
+        self._targets = targets
+        self._sinks = targets.sinks
         self._limit = limit
         self._own = self._delivery(directory, limit)
         self._own.caught_up = True
         self._all = [self._own]  # the one that is due next comes first
         self._current = self._own  # whose batch was returned last
-        self.leftovers = Leftovers(directory.path, sinks, self._delivery, taken_over)
+        self.leftovers = Leftovers(directory.path, targets, self._delivery)
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
-        self._status = StatusPublisher(sinks)
+        self._status = StatusPublisher(self._sinks)
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
-        return Delivery(Ownership(directory), self._sinks, limit, self._is_stopping)
-
-    def _is_stopping(self) -> bool:
-        return self.stopping()
+        stopping = lambda: self.stopping()  # noqa: E731, PLW0108  # the listener sets it later
+        return Delivery(Ownership(directory), self._targets, limit, stopping)
 
     def own(self) -> bool:
         """Own the spools, again if somebody has removed one; tell if any is ours.
@@ -66,7 +61,8 @@ class OwnedSpools:
 
     def take_over(self) -> None:
         """Take over the spools that nobody owns any more."""
-        for delivery in self.leftovers.take_over(self._paths(), self._limit):
+        mine = [delivery.directory.path for delivery in self._all]
+        for delivery in self.leftovers.take_over(mine, self._limit):
             self._all.append(delivery)
             self.publish()  # others may just be looking for the owner of a file
 
@@ -119,15 +115,12 @@ class OwnedSpools:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
         for delivery in self._all:
-            self.leftovers.elsewhere |= delivery.lagging.handed_to
+            self.leftovers.elsewhere |= delivery.lagging.handover.done_to
         return any(more)
 
     def _held(self) -> list[Delivery]:
         """Return the spools that are still ours: somebody may have removed one, and own it now."""
         return [delivery for delivery in self._all if delivery.held]
-
-    def _paths(self) -> list[str]:
-        return [delivery.directory.path for delivery in self._all]
 
     def paths(self) -> list[str]:
         """Return the paths of the spools; any thread may ask."""
@@ -152,10 +145,7 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until descriptor `wake` is readable, or a sink has its answer.
-
-        With `bell`, or until a writer rings.
-        """
+        """Wait up to `timeout` s until `wake` is readable, a sink has an answer, or a bell rings."""
         bells = [delivery.bell for delivery in self._held()] if bell else []
         answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
         wait(bells, wake, timeout, answers)
@@ -179,7 +169,8 @@ class OwnedSpools:
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
         for delivery in self._all:
-            delivery.report_kept()
+            if delivery.caught_up:  # until then what waits there may yet be left to its owner
+                delivery.lagging.handover.report_kept()
         self._sinks.tick()
         self.publish()
         self.take_over()

@@ -14,8 +14,7 @@ from queuelog.base import report
 from queuelog.base.thread import Interrupted
 from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks import Items, Mark, Targets, Unanswered, interrupts
 from queuelog.spool.merge import Groups
 
 
@@ -29,9 +28,10 @@ class Failure(NamedTuple):
 class Transfer:
     """Writes items to sinks, and into the ledger how far each of them is."""
 
-    def __init__(self, ledger: Ledger, sinks: Sinks, stopping: Callable[[], bool]) -> None:
+    def __init__(self, ledger: Ledger, targets: Targets, stopping: Callable[[], bool]) -> None:
         self._ledger = ledger
-        self._sinks = sinks
+        self._targets = targets
+        self._sinks = targets.sinks
         self._stopping = stopping
         self._moved = False  # a piece of this batch was written since it was read
         self.names = True  # handlers that are known by name only are ours
@@ -63,7 +63,7 @@ class Transfer:
         Raises:
             Interrupted: `stopping()` was true.
         """
-        by_sink, unknown = self._sinks.group(groups, names=self.names)
+        by_sink, unknown = self._targets.group(groups, names=self.names)
         self.for_others = (self.for_others - by_sink.keys()) | unknown.keys()
         self.owners = {}
         for sink_id, error in unknown.items():

@@ -12,8 +12,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import NO_DESCRIPTOR, native, report
-from queuelog.base.listen import Listen
+from queuelog.base import NO_DESCRIPTOR, Listen, native, report
 from queuelog.base.thread import PausableThread
 from queuelog.errors import ConfigurationError, ListenError
 from queuelog.server.clients import Clients

@@ -14,8 +14,7 @@ import secrets
 import time
 from contextlib import suppress
 
-from queuelog.base import User, acting_as, is_stdlib, opened_small
-from queuelog.base.address import Address, LogServer
+from queuelog.base import Address, LogServer, User, acting_as, is_stdlib, opened_small
 from queuelog.errors import FileInUseError
 from queuelog.sinks.convert import as_records, sent_attributes
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink, Unanswered

@@ -15,7 +15,9 @@ from waiting import wait_for
 
 from queuelog.base import place_of
 from queuelog.owner.spools import OwnedSpools
+from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool import RecordPayload, frame, registry
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
@@ -33,9 +35,9 @@ def owner(spool):
         sinks = Sinks()
         directory = SpoolDirectory(os.path.join(spool, name))
         directory.create()
-        spools = OwnedSpools(directory, sinks, LIMIT, lambda _: None)
+        spools = OwnedSpools(directory, Targets(sinks), LIMIT)
         for handler in handlers:
-            sinks.add(handler)
+            Configured(sinks).add(handler)
         spools.own()
         spools.publish()
         try:
@@ -271,7 +273,8 @@ def test_mails_of_the_service_whose_files_are_taken_over_are_sent(owner, spool, 
     left(spool, "1-1", record("hello"), description=description, files=[log])
     itself, got = mail()
     with owner(itself) as spools:
-        spools.leftovers._taken_over = lambda _: spools._sinks.add(handler(log))
+        add = Configured(spools._sinks).add
+        spools.leftovers.taken_over = lambda _: add(handler(log))
         write_all(spools)
         assert got == ["hello"]
 
