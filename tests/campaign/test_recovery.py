@@ -9,7 +9,7 @@ PROGRAM = Path(__file__).with_name("killpoints.py")
 POINTS = {"plain": 5, "size": 50, "timed": 15, "gzip": 50}  # there are more: fewer would not be all
 
 
-@pytest.mark.timeout(320)  # a point takes three starts
+@pytest.mark.timeout(900)  # a point takes three starts
 @pytest.mark.parametrize("kind", POINTS)
 def test_a_kill_at_any_system_call_neither_loses_nor_doubles_a_line(python, spool, kind):
     """The ledger says after any crash what is in the files, also in the middle of a rollover."""
