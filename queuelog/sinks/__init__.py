@@ -10,7 +10,7 @@ out a mark (`protocol`), by which it can tell after a crash what of the batch it
     targets     ... that workers have named    record    a handler that writes itself
     strangers   who writes past the owner      received  a record that it gets
     convert     lines and records              remote    a log server
-                                               route     the log server that this process is
+    exchange    ... over its connection        route     the log server that this process is
 """
 
 from queuelog.sinks.configured import Configured
