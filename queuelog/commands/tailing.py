@@ -140,7 +140,7 @@ class Selection:
             for path in [above] if _is_spool(above) else spools(above):
                 try:
                     yield SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
-                except FileNotFoundError:
+                except OSError:  # it is just being removed, or leads nowhere
                     continue
 
     def wants(self, label: Label) -> bool:

@@ -66,7 +66,7 @@ class Delivery:
         self._reader.segments.close()  # another owner may have read what this one had open once
         self._forget_removed()
         self.lagging.follow_files()
-        self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
+        self.transfer.recover()
         return True
 
     def _forget_removed(self) -> None:
@@ -106,9 +106,13 @@ class Delivery:
         return not self._ledger.state.lagging and self.directory.is_empty()
 
     def is_for_others(self) -> bool:
-        """Tell if all that waits is for sinks that only other processes can write."""
-        lagging = set(self._ledger.state.lagging)
-        return self.caught_up and bool(lagging) and lagging <= self.transfer.for_others
+        """Tell if all that waits is for sinks that only other processes can write.
+
+        Or if one of these has half a line at its end: its owner writes nothing behind that.
+        """
+        lagging, others = set(self._ledger.state.lagging), self.transfer.for_others
+        awaited = lagging & others & self._ledger.state.unfinished()
+        return self.caught_up and (bool(awaited) or (bool(lagging) and lagging <= others))
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.

@@ -101,7 +101,7 @@ class Lagging:
             if new != old and new not in state.lagging:
                 state.lagging[new] = state.lagging.pop(old)
                 self._transfer.failures.pop(old, None)
-        for cursor in (state.main, *state.lagging.values()):
+        for cursor in state.cursors():
             cursor.marks = {current(sink_id): mark for sink_id, mark in cursor.marks.items()}
 
     def patience(self) -> float:

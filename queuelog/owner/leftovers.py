@@ -12,8 +12,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from queuelog.base import report
+from queuelog.base import is_file, report
 from queuelog.errors import SpoolError
+from queuelog.owner import ledger
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.transfer import Failure
 from queuelog.sinks import Targets
@@ -50,29 +51,40 @@ class Leftovers:
 
         Not those at the paths that are `mine`. The backlog `limit`, in bytes, is raised to what the
         last owner had.
+
+        Another process may be faster, which finds half a line in the spool for a file of ours: we
+        write nothing behind that until it has left the spool to us, as it does with such.
         """
         mine = set(mine)
         now = time.monotonic()
+        unfinished: set[str] = set()  # sink ids
         for path in self.candidates():
             if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
                 continue
             directory = SpoolDirectory(path)
-            if _is_ownerless(directory):
-                yield from self._take_over(directory, limit)
+            delivery = self._take_over(directory, limit) if _is_ownerless(directory) else None
+            if delivery is not None:
+                yield delivery
+            elif not _is_its_makers(directory):
+                state = ledger.look(directory.ledger)
+                unfinished |= state.unfinished() if state else set()
+        current = {self._targets.current_id(sink_id) for sink_id in filter(is_file, unfinished)}
+        self._targets.sinks.leave_to_others(current)
 
-    def _take_over(self, directory: SpoolDirectory, limit: int) -> Iterator[Delivery]:
+    def _take_over(self, directory: SpoolDirectory, limit: int) -> Delivery | None:
+        """Take over a spool, unless somebody else is faster, or it cannot be done."""
         found = registry.read(directory)
         delivery = self._deliver(directory, max(limit, found.limit if found else 0))
         try:
             if not delivery.own():
-                return
+                return None
         except OSError as error:
             if not directory.is_there():
-                return  # another process has taken it over, and removed it
+                return None  # another process has taken it over, and removed it
             report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
             for_good = isinstance(error, SpoolError) and error.__cause__ is None
             self.leave(delivery, math.inf if for_good else _AGAIN)
-            return
+            return None
         self.taken_over(directory.path)  # first: its files may be ours by that
         if found is not None:
             # Handlers known by name are another service's, unless it had a file of ours.
@@ -80,7 +92,7 @@ class Leftovers:
             delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
             self._targets.elsewhere.update(found.names)
             delivery.publish(found._replace(owner=os.getpid(), taken_over=True))
-        yield delivery
+        return delivery
 
     def leave(self, delivery: Delivery, seconds: float = _AGAIN) -> None:
         """Leave a spool to others for so long."""
@@ -100,3 +112,9 @@ def _is_ownerless(directory: SpoolDirectory) -> bool:
     is_used = os.path.exists(directory.registry) or any(directory.segments())
     may_go = is_used or not is_new
     return may_go and directory.is_there() and not registry.is_owned(directory)
+
+
+def _is_its_makers(directory: SpoolDirectory) -> bool:
+    """Tell if the owner of a spool is who has made it, and lives."""
+    found = registry.read(directory)
+    return found is not None and not found.taken_over and registry.is_owned(directory)

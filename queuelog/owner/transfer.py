@@ -7,7 +7,7 @@ how far the ledger's mark says the sink had got, and go on there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from queuelog.base import report
@@ -41,12 +41,9 @@ class Transfer:
         # The spools of the processes that own the files which the last `write` could not have.
         self.owners: dict[str, str] = {}  # by sink id, where they can be reached
 
-    def recover(self, cursors: Iterable[Cursor]) -> None:
+    def recover(self) -> None:
         """What the last owner left unfinished in a sink comes before what other spools have."""
-        for cursor in cursors:
-            for sink_id, mark in cursor.marks.items():
-                if mark.token is not None:
-                    self._sinks.unfinished[sink_id] = self
+        self._sinks.unfinished.update(dict.fromkeys(self._ledger.state.unfinished(), self))
 
     def release(self) -> None:
         """Let other spools write to all sinks."""
@@ -78,7 +75,7 @@ class Transfer:
     def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         sink = self._sinks[sink_id]
         if self._sinks.unfinished.get(sink_id, self) is not self:
-            return False  # half a line of another spool's is at its end
+            return False  # half a line of another spool's may be at its end
         try:
             done = 0
             if sink_id in cursor.marks:

@@ -30,6 +30,9 @@ MOST_TIMED = 1000  # handlers that are kept, about 2 KiB each
 MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 
 
+_OTHERS = object()  # they finish a line
+
+
 class _Schedules(dict[str, logging.FileHandler]):
     """Timed handlers by sink: one that is made anew goes on with the period of the last."""
 
@@ -133,6 +136,13 @@ class Sinks:
         found = ((self._place_of(sink_id), sink_id) for sink_id in ids)
         self._places = {place: sink_id for place, sink_id in found if place is not None}
         return list(self._places)
+
+    def leave_to_others(self, unfinished: Iterable[str]) -> None:
+        """Write nothing to files whose last line another process may have to complete, by id."""
+        for sink_id in [one for one, by in self.unfinished.items() if by is _OTHERS]:
+            del self.unfinished[sink_id]
+        for sink_id in unfinished:
+            self.unfinished.setdefault(sink_id, _OTHERS)
 
     def names(self) -> list[str]:
         """Return the ids of the sinks that only this process knows."""

@@ -312,6 +312,36 @@ def test_half_a_line_is_completed_before_another_spool_is_written(owner, spool, 
         assert log.read_text() == "first\nsecond\n"
 
 
+def test_half_a_line_is_completed_though_file_and_spool_were_taken_over_by_different_owners(
+    owner, spool, log
+):
+    """Who owned them was killed, and started again while another service looked for its spool.
+
+    In that also waits what nobody can write.
+    """
+    left(spool, "1-1", line(b"first\n"), description=described(log))
+    broken = log.with_name("broken.log")
+    broken.mkdir()
+    left(spool, "1-1", line(b"x\n"), description=described(broken))
+    with owner(sized(log, size=1000), name="2-2") as killed:
+        killed.take_over()
+        batch = killed.next()
+        inside.cut_the_next_write(after=4)
+        killed.deliver(batch)
+    mine, others = sized(log, size=1000), handler(log.with_name("other.log"))
+    with owner(mine) as again, owner(others, name="3-3") as other:
+        other.take_over()
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"second\n"))
+        own.close()
+        write_all(again)
+        assert log.read_text() == "firs"
+        write_all(other)
+        write_all(again)
+        write_all(again)  # what has waited comes next
+        assert log.read_text() == "first\nsecond\n"
+
+
 def test_services_that_share_two_files_may_start_at_once(background, tmp_path):
     """Each owns one already, and finds out that the other one is the owner of the other one."""
     a, b = tmp_path / "a.log", tmp_path / "b.log"
