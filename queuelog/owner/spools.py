@@ -146,7 +146,7 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until `wake` is readable, a sink has an answer, or a bell rings."""
+        """Wait up to `timeout` s until `wake` is readable, a sink has an answer or a bell rings."""
         bells = [delivery.bell for delivery in self._held()] if bell else []
         answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
         wait(bells, wake, timeout, answers)
