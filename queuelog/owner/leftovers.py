@@ -68,7 +68,7 @@ class Leftovers:
             else:
                 unfinished |= _unfinished(directory)
         current = {self._targets.current_id(sink_id) for sink_id in filter(is_file, unfinished)}
-        self._targets.sinks.leave_to_others(current)
+        self._targets.sinks.unfinished.leave_to_others(current)
 
     def _take_over(self, directory: SpoolDirectory, limit: int) -> Delivery | None:
         """Take over a spool, unless somebody else is faster, or it cannot be done."""

@@ -22,7 +22,7 @@ def answer(deliveries: Sequence[Delivery], sinks: Sinks) -> None:
     for delivery in deliveries:
         with suppress(OSError):  # no room for the answer, or no descriptor is left
             for request in requests.pending(delivery.directory):
-                outcomes = _roll_over(request, sinks, fails | sinks.unfinished.keys())
+                outcomes = _roll_over(request, sinks, fails | sinks.unfinished.ids())
                 requests.answer(delivery.directory, request, outcomes)
 
 

@@ -378,7 +378,7 @@ def before_the_log_server_runs(function):
     resume = LogServer.resume
 
     def call_and_resume(self):
-        function(self.listeners[0].address)
+        function(self.addresses()[0])
         resume(self)
 
     LogServer.resume = call_and_resume
