@@ -14,7 +14,7 @@ POINTS = {"plain": 5, "size": 50, "timed": 15, "gzip": 50}  # there are more: fe
 def test_a_kill_at_any_system_call_neither_loses_nor_doubles_a_line(python, spool, kind):
     """The ledger says after any crash what is in the files, also in the middle of a rollover."""
     run = f"import runpy; runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
-    arguments = str(Path(spool).parent), kind, 300
+    arguments = str(Path(spool).parent), kind, 50
     done = python(f"import sys; {run}", *arguments, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert int(done.stdout.split()[0]) > POINTS[kind]
