@@ -66,11 +66,11 @@ class Services:
     def introduce(self, owner: Owner) -> None:
         """Let the owner know which of its addresses clients on this host may log to directly."""
         for server in self._log_servers:
-            owner.serve((one.address for one in server.listeners), _tree(server))
+            owner.serve(server.addresses(), _tree(server))
 
     def addresses(self) -> list[str]:
         """Return where this process receives records from others."""
-        return [one.address for server in self._log_servers for one in server.listeners]
+        return [address for server in self._log_servers for address in server.addresses()]
 
     def metrics_addresses(self) -> list[str]:
         """Return where this process serves metrics."""

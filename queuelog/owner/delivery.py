@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from queuelog.base import report
 from queuelog.owner.drops import DropReports
 from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Origin
@@ -79,12 +78,7 @@ class Delivery:
 
     def publish(self, found: Registry) -> bool:
         """Let other processes know what the owner of the spool owns; tell if there was room."""
-        try:
-            self._ownership.publish(found)
-        except OSError as error:
-            report("registry", f"other processes do not learn which files are ours: {error}")
-            return False
-        return True
+        return self._ownership.publish(found)
 
     @property
     def is_published(self) -> bool:

@@ -65,11 +65,10 @@ class Leftovers:
             delivery = self._take_over(directory, limit) if _is_ownerless(directory) else None
             if delivery is not None:
                 yield delivery
-            elif not _is_its_makers(directory):
-                state = ledger.look(directory.ledger)
-                unfinished |= state.unfinished() if state else set()
+            else:
+                unfinished |= _unfinished(directory)
         current = {self._targets.current_id(sink_id) for sink_id in filter(is_file, unfinished)}
-        self._targets.sinks.leave_to_others(current)
+        self._targets.sinks.unfinished.leave_to_others(current)
 
     def _take_over(self, directory: SpoolDirectory, limit: int) -> Delivery | None:
         """Take over a spool, unless somebody else is faster, or it cannot be done."""
@@ -114,7 +113,14 @@ def _is_ownerless(directory: SpoolDirectory) -> bool:
     return may_go and directory.is_there() and not registry.is_owned(directory)
 
 
-def _is_its_makers(directory: SpoolDirectory) -> bool:
-    """Tell if the owner of a spool is who has made it, and lives."""
+def _unfinished(directory: SpoolDirectory) -> set[str]:
+    """Return the ids of the sinks that have half a line of a spool's, if its maker is gone.
+
+    What another user says of his spool is not believed: it could keep us from any file.
+    """
     found = registry.read(directory)
-    return found is not None and not found.taken_over and registry.is_owned(directory)
+    is_its_makers = found is not None and not found.taken_over and registry.is_owned(directory)
+    if is_its_makers or not directory.is_there():
+        return set()
+    state = ledger.look(directory.ledger)
+    return state.unfinished() if state else set()

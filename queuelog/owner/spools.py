@@ -39,8 +39,10 @@ class OwnedSpools:
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
-        stopping = lambda: self.stopping()  # noqa: E731, PLW0108  # the listener sets it later
-        return Delivery(Ownership(directory), self._targets, limit, stopping)
+        return Delivery(Ownership(directory), self._targets, limit, self._is_stopping)
+
+    def _is_stopping(self) -> bool:
+        return self.stopping()
 
     def own(self) -> bool:
         """Own the spools, again if somebody has removed one; tell if any is ours.
@@ -118,13 +120,12 @@ class OwnedSpools:
 
     def failing(self) -> set[str]:
         """Return the ids of the sinks that have something to write again, or to complete."""
-        return {*self.lagging(), *self._sinks.unfinished}
+        return {*self.lagging(), *self._sinks.unfinished.ids()}
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
-        for delivery in self._all:
-            self.leftovers.elsewhere |= delivery.lagging.handover.done_to
+        self.leftovers.elsewhere.update(*(one.lagging.handover.done_to for one in self._all))
         return any(more)
 
     def _held(self) -> list[Delivery]:
@@ -154,7 +155,7 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until `wake` is readable, a sink has an answer, or a bell rings."""
+        """Wait up to `timeout` s until `wake` is readable, a sink has an answer or a bell rings."""
         bells = [delivery.bell for delivery in self._held()] if bell else []
         answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
         wait(bells, wake, timeout, answers)
@@ -162,9 +163,8 @@ class OwnedSpools:
     def awaits(self, silent: float) -> bool:
         """Tell if an answer is there, or awaited of who is silent for less than so many seconds."""
         since = time.monotonic() - silent
-        return any(map(self._sinks.is_ready, self._sinks.ids())) or any(
-            one.since > since for one in self._sinks.awaited()
-        )
+        awaited = any(one.since > since for one in self._sinks.awaited())
+        return awaited or any(map(self._sinks.is_ready, self._sinks.ids()))
 
     def tidy(self) -> None:
         """Do what is due about once a second.

@@ -43,12 +43,11 @@ class Transfer:
 
     def recover(self) -> None:
         """What the last owner left unfinished in a sink comes before what other spools have."""
-        self._sinks.unfinished.update(dict.fromkeys(self._ledger.state.unfinished(), self))
+        self._sinks.unfinished.begin(self._ledger.state.unfinished(), self)
 
     def release(self) -> None:
         """Let other spools write to all sinks."""
-        for sink_id in [one for one, by in self._sinks.unfinished.items() if by is self]:
-            del self._sinks.unfinished[sink_id]
+        self._sinks.unfinished.release(self)
 
     def begin(self) -> None:
         """A batch has been read."""
@@ -74,7 +73,7 @@ class Transfer:
 
     def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         sink = self._sinks[sink_id]
-        if self._sinks.unfinished.get(sink_id, self) is not self:
+        if not self._sinks.unfinished.may_write(sink_id, self):
             return False  # half a line of another spool's may be at its end
         try:
             done = 0
@@ -98,9 +97,9 @@ class Transfer:
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)
             if cursor.marks.get(sink_id, Mark()).token is not None:
-                self._sinks.unfinished[sink_id] = self
+                self._sinks.unfinished.begin([sink_id], self)
             return False
-        self._sinks.unfinished.pop(sink_id, None)
+        self._sinks.unfinished.done(sink_id)
         # Should the batch come again because it was interrupted at another sink: this one is done.
         cursor.marks[sink_id] = Mark(len(items))
         self.failures.pop(sink_id, None)

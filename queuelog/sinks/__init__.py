@@ -8,8 +8,9 @@ out a mark (`protocol`), by which it can tell after a crash what of the batch it
     registry    all sinks                      follow    its descriptor, which follows moved files
     configured  ... of the configuration       rollover  when and how it rolls over
     targets     ... that workers have named    record    a handler that writes itself
-    strangers   who writes past the owner      received  a record that it gets
-    convert     lines and records              remote    a log server
+    unfinished  ... with half a line           received  a record that it gets
+    strangers   who writes past the owner      remote    a log server
+    convert     lines and records              exchange  ... over its connection
                                                route     the log server that this process is
 """
 

@@ -23,15 +23,13 @@ from queuelog.rotation.policy import Policy
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Awaited, Sink
 from queuelog.sinks.route import RouteSink
+from queuelog.sinks.unfinished import Unfinished
 from queuelog.spool.status import SinkStatus
 
 IDLE = 60.0  # seconds after which a file that nobody writes to is closed ...
 SHORT_IDLE = 1.0  # ... if there are many: each takes one of this process's descriptors
 MOST_TIMED = 1000  # handlers that are kept, about 2 KiB each
 MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
-
-
-_OTHERS = object()  # they finish a line
 
 
 class _Schedules(dict[str, logging.FileHandler]):
@@ -62,7 +60,7 @@ class Sinks:
         self._added: set[str] = set()  # by workers: can be built again from a specification
         self._unused: set[str] = set()  # that no configuration names any more
         self.schedules = _Schedules()  # of files that were let go
-        self.unfinished: dict[str, object] = {}  # whose line has to be completed, by sink id
+        self.unfinished = Unfinished()
 
     def configure(self, sink_id: str) -> str:
         """Return the id for what the arbiter's configuration names; no worker decides there now."""
@@ -138,13 +136,6 @@ class Sinks:
         found = ((self._place_of(sink_id), sink_id) for sink_id in ids)
         self._places = {place: sink_id for place, sink_id in found if place is not None}
         return list(self._places)
-
-    def leave_to_others(self, unfinished: Iterable[str]) -> None:
-        """Write nothing to files whose last line another process may have to complete, by id."""
-        for sink_id in [one for one, by in self.unfinished.items() if by is _OTHERS]:
-            del self.unfinished[sink_id]
-        for sink_id in unfinished:
-            self.unfinished.setdefault(sink_id, _OTHERS)
 
     def names(self) -> list[str]:
         """Return the ids of the sinks that only this process knows."""

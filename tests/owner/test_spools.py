@@ -14,8 +14,10 @@ from spools import LIMIT, line, writer_of
 from waiting import wait_for
 
 from queuelog.base import place_of
+from queuelog.owner.ledger import Ledger
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.configured import Configured
+from queuelog.sinks.protocol import Mark
 from queuelog.sinks.registry import Sinks
 from queuelog.sinks.targets import Targets
 from queuelog.spool import RecordPayload, frame, registry
@@ -23,6 +25,7 @@ from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
 GONE = 1 << 22  # a process id that nobody has
+NOBODY = 65534
 MINUTE = 60_000_000_000  # ns
 
 
@@ -340,6 +343,28 @@ def test_half_a_line_is_completed_though_file_and_spool_were_taken_over_by_diffe
         write_all(again)
         write_all(again)  # what has waited comes next
         assert log.read_text() == "first\nsecond\n"
+
+
+@pytest.mark.root
+def test_what_another_user_says_is_unfinished_keeps_nobody_from_his_file(owner, spool, log):
+    """We write to his spool, for a file of his; its ledger may name any file as well."""
+    left(spool, "1-1", description=described(log))
+    his = SpoolDirectory(os.path.join(spool, "1-1"))
+    ledger = Ledger(his.ledger)
+    ledger.open()
+    ledger.state.main.marks[str(log)] = Mark(0, [str(log), 1, 1, 1])
+    ledger.state.main.ends["0/1-1-0"] = 1
+    ledger.save()
+    ledger.close()
+    os.unlink(his.registry)
+    os.chown(his.path, NOBODY, NOBODY)
+    with owner(handler(log)) as spools:
+        spools.leftovers.elsewhere.add(his.path)
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"x\n"))
+        own.close()
+        write_all(spools)
+        assert log.read_text() == "x\n"
 
 
 def test_services_that_share_two_files_may_start_at_once(background, tmp_path):
