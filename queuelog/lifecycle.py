@@ -14,15 +14,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from queuelog.attach import ConfigurationHook, Options
 from queuelog.attach.attachment import (
     Client,
     client_from_environment,
     living_client_from_environment,
 )
-from queuelog.attach.options import Options
-from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork
-from queuelog.base.listen import Listen
+from queuelog.base import Listen, fork
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 from queuelog.services import Services
 

@@ -6,17 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queuelog.attach import problems, tree
 from queuelog.attach.entries import Entry, entry
 from queuelog.attach.options import policy, strings
 from queuelog.attach.problems import LogFile, Problem, this_user
-from queuelog.base.rights import User
+from queuelog.base import User
 from queuelog.handlers import QueueHandler, policy_of
-from queuelog.rotation.backups import Backups
 from queuelog.rotation.policy import Policy
-from queuelog.rotation.retention import Doomed
+
+if TYPE_CHECKING:
+    from queuelog.rotation.retention import Doomed
 
 
 class Plan(NamedTuple):
@@ -75,6 +76,8 @@ def plan(own: Sequence[str], rotation: Policy | None, worker: Worker | None = No
 
 def _doomed(files: Iterable[LogFile], rotation: Policy | None) -> Iterator[Doomed]:
     """Find the backups that are removed at the start."""
+    from queuelog.rotation.backups import Backups  # noqa: PLC0415  # workers need none of it
+
     for file in files:
         policies = (policy_of(handler, rotation) for handler in file.handlers)
         found = next((one for one in policies if one is not None), None)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from queuelog.base import User
-from queuelog.base.listen import Listen
+from queuelog.base import Listen, User
 from queuelog.errors import ConfigurationError
 from queuelog.rotation.policy import Policy
 

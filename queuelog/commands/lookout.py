@@ -15,8 +15,7 @@ from typing import NamedTuple
 from queuelog.base import NO_DESCRIPTOR
 from queuelog.base.inotify import Watcher
 from queuelog.owner import ledger
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.names import as_written, may_have_records, offset_in
+from queuelog.spool import SpoolDirectory, as_written, may_have_records, offset_in, registry
 from queuelog.spool.onlooker import Label, SegmentView
 
 UNSEEN = "passed unseen (what they had is in the files)"

@@ -19,8 +19,7 @@ from queuelog.commands.command import CommandError
 from queuelog.commands.lines import Lines, text_of
 from queuelog.commands.stream import Stream
 from queuelog.commands.tail import LINES
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.names import spools
+from queuelog.spool import SpoolDirectory, registry, spools
 from queuelog.spool.onlooker import Entry, Label, SinkLabel
 
 _STDOUT = 1
@@ -141,7 +140,7 @@ class Selection:
             for path in [above] if _is_spool(above) else spools(above):
                 try:
                     yield SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
-                except FileNotFoundError:
+                except OSError:  # it is just being removed, or leads nowhere
                     continue
 
     def wants(self, label: Label) -> bool:

@@ -9,5 +9,6 @@ their sinks; counts of what was dropped, in the logs. Workers need nothing of th
     ledger     what has reached the sinks   ownership  lock, doorbell and ledger
     status     what others are told of it   drops      what logs are told of dropped records
     recovery   owns left spools for a while requests   what commands ask for
-    foreign    `queue=`: another queue's way to the spool
+    handlers   whose files are ours         leftovers  spools that nobody owns any more
+    foreign    another queue's way to it    handover   what another process shall write
 """

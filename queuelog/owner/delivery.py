@@ -8,21 +8,18 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from queuelog.base import report
 from queuelog.owner.drops import DropReports
 from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import registry, requests
-from queuelog.spool.backlog import publish, tag_in
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, registry, requests
+from queuelog.spool.backlog import consumed_by, publish
 from queuelog.spool.merge import Batch, SpoolReader
-from queuelog.spool.registry import Registry
 from queuelog.spool.reserve import Reserve
 
 RETRIES = 0.1  # seconds for sinks that fail, until the others have their turn
@@ -35,20 +32,20 @@ class Delivery:
     """
 
     def __init__(
-        self, ownership: Ownership, sinks: Sinks, limit: int, stopping: Callable[[], bool]
+        self, ownership: Ownership, targets: Targets, limit: int, stopping: Callable[[], bool]
     ) -> None:
         self._ownership = ownership
         self.directory = ownership.directory
         self.bell = ownership.bell
         self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
-        self._sinks = sinks
+        self._targets = targets
         self.limit = limit
         self.drops = DropReports(self.directory, limit)
         self._reader = SpoolReader(self.directory, limit)
         self._reserve = Reserve(self.directory.reserve)
-        self.transfer = Transfer(self._ledger, sinks, stopping)
-        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer)
+        self.transfer = Transfer(self._ledger, targets, stopping)
+        self.lagging = Lagging(self._reader, self._ledger, targets, self.transfer)
 
     def own(self) -> bool:
         """Become the owner of the spool, if nobody else is; return if we are.
@@ -68,7 +65,7 @@ class Delivery:
         self._reader.segments.close()  # another owner may have read what this one had open once
         self._forget_removed()
         self.lagging.follow_files()
-        self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
+        self.transfer.recover()
         return True
 
     def _forget_removed(self) -> None:
@@ -81,12 +78,7 @@ class Delivery:
 
     def publish(self, found: Registry) -> bool:
         """Let other processes know what the owner of the spool owns; tell if there was room."""
-        try:
-            self._ownership.publish(found)
-        except OSError as error:
-            report("registry", f"other processes do not learn which files are ours: {error}")
-            return False
-        return True
+        return self._ownership.publish(found)
 
     @property
     def is_published(self) -> bool:
@@ -108,9 +100,13 @@ class Delivery:
         return not self._ledger.state.lagging and self.directory.is_empty()
 
     def is_for_others(self) -> bool:
-        """Tell if all that waits is for sinks that only other processes can write."""
-        lagging = set(self._ledger.state.lagging)
-        return self.caught_up and bool(lagging) and lagging <= self.transfer.for_others
+        """Tell if all that waits is for sinks that only other processes can write.
+
+        Or if one of these has half a line at its end: its owner writes nothing behind that.
+        """
+        lagging, others = set(self._ledger.state.lagging), self.transfer.for_others
+        awaited = lagging & others & self._ledger.state.unfinished()
+        return self.caught_up and (bool(awaited) or (bool(lagging) and lagging <= others))
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
@@ -140,7 +136,7 @@ class Delivery:
         self.transfer.begin()
         if main.origin is Origin.NEW:
             main.begin(batch.ends)
-        items = self._sinks.select(batch.items, lambda sink_id: sink_id not in self.lagging)
+        items = self._targets.select(batch.items, lambda sink_id: sink_id not in self.lagging)
         for sink_id in self.transfer.write(main, items):
             self.lagging.add(sink_id)
         main.finish()
@@ -182,23 +178,14 @@ class Delivery:
             self.drops.report()
             self._release()
 
-    def report_kept(self) -> None:
-        """Say what has to wait here. Until it has caught up, it may yet be left to its owner."""
-        if self.caught_up:
-            self.lagging.report_kept()
-
     def _release(self) -> None:
         position, state = self.lagging.position(), self._ledger.state
         for name in self._reader.segments.release(position):
-            for offsets in state.positions():
-                offsets.pop(name, None)
-        left_alone = self._reader.segments.left_alone.items()  # no backlog of ours
-        consumed: Counter[tuple[int, str]] = Counter()
-        for name, size in [*left_alone, *((n, position(n)) for n in state.main.offsets)]:
-            uid, _, file = name.partition("/")
-            consumed[int(uid), tag_in(file)] += size
+            state.forget(name)
+        left_alone = self._reader.segments.left_alone  # no backlog of ours
+        read = {name: position(name) for name in state.main.offsets}
         with suppress(OSError):  # no room for the file: more seems to wait than does
-            publish(self.directory, consumed)
+            publish(self.directory, consumed_by([*left_alone.items(), *read.items()]))
 
     def remove(self) -> None:
         """Remove the spool, in which nothing is; should somebody begin to write, it stays."""

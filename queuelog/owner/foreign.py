@@ -87,6 +87,16 @@ class ForeignQueue(SpoolWriter):
             reset()
 
 
+def both_ends(
+    foreign: Any, spools: OwnedSpools, directory: SpoolDirectory, limit: int
+) -> tuple[SpoolWriter, QueueListener]:
+    """Return what the handlers write to, and what takes it on, through `foreign` if that is one."""
+    if foreign is None:
+        return SpoolWriter(directory, limit), QueueListener(spools)
+    queue = ForeignQueue(foreign, directory, limit)
+    return queue, ForeignListener(spools, queue)
+
+
 class ForeignListener(QueueListener):
     """A listener that looks into the foreign queue before it looks into the spool."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from queuelog.owner.delivery import Delivery
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks import Sinks
 from queuelog.spool import requests
 from queuelog.spool.requests import Outcome, Request
 

@@ -13,36 +13,33 @@ from queuelog.owner.delivery import Delivery
 from queuelog.owner.leftovers import Leftovers
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory
-from queuelog.spool.doorbell import wait
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, SpoolDirectory, wait
 from queuelog.spool.merge import Batch
-from queuelog.spool.registry import Registry
 
 
 class OwnedSpools:
-    """All that waits to be written by this process, over the same sinks.
+    """All that waits to be written by this process, to the same sinks, those of `targets`.
 
-    `limit` is the backlog limit in bytes. `taken_over` is called when a spool was.
+    `limit` is the backlog limit in bytes.
     """
 
-    def __init__(
-        self, directory: SpoolDirectory, sinks: Sinks, limit: int, taken_over: Callable[[str], None]
-    ) -> None:
-        self._sinks = sinks
+    def __init__(self, directory: SpoolDirectory, targets: Targets, limit: int) -> None:
+        self._targets = targets
+        self._sinks = targets.sinks
         self._limit = limit
         self._own = self._delivery(directory, limit)
         self._own.caught_up = True
         self._all = [self._own]  # the one that is due next comes first
         self._current = self._own  # whose batch was returned last
-        self.leftovers = Leftovers(directory.path, sinks, self._delivery, taken_over)
+        self.leftovers = Leftovers(directory.path, targets, self._delivery)
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
-        self._status = StatusPublisher(sinks)
+        self._status = StatusPublisher(self._sinks)
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
-        return Delivery(Ownership(directory), self._sinks, limit, self._is_stopping)
+        return Delivery(Ownership(directory), self._targets, limit, self._is_stopping)
 
     def _is_stopping(self) -> bool:
         return self.stopping()
@@ -66,7 +63,8 @@ class OwnedSpools:
 
     def take_over(self) -> None:
         """Take over the spools that nobody owns any more."""
-        for delivery in self.leftovers.take_over(self._paths(), self._limit):
+        mine = [delivery.directory.path for delivery in self._all]
+        for delivery in self.leftovers.take_over(mine, self._limit):
             self._all.append(delivery)
             self.publish()  # others may just be looking for the owner of a file
 
@@ -122,21 +120,17 @@ class OwnedSpools:
 
     def failing(self) -> set[str]:
         """Return the ids of the sinks that have something to write again, or to complete."""
-        return {*self.lagging(), *self._sinks.unfinished}
+        return {*self.lagging(), *self._sinks.unfinished.ids()}
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
-        for delivery in self._all:
-            self.leftovers.elsewhere |= delivery.lagging.handed_to
+        self.leftovers.elsewhere.update(*(one.lagging.handover.done_to for one in self._all))
         return any(more)
 
     def _held(self) -> list[Delivery]:
         """Return the spools that are still ours: somebody may have removed one, and own it now."""
         return [delivery for delivery in self._all if delivery.held]
-
-    def _paths(self) -> list[str]:
-        return [delivery.directory.path for delivery in self._all]
 
     def paths(self) -> list[str]:
         """Return the paths of the spools; any thread may ask."""
@@ -161,10 +155,7 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until descriptor `wake` is readable, or a sink has its answer.
-
-        With `bell`, or until a writer rings.
-        """
+        """Wait up to `timeout` s until `wake` is readable, a sink has an answer or a bell rings."""
         bells = [delivery.bell for delivery in self._held()] if bell else []
         answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
         wait(bells, wake, timeout, answers)
@@ -172,9 +163,8 @@ class OwnedSpools:
     def awaits(self, silent: float) -> bool:
         """Tell if an answer is there, or awaited of who is silent for less than so many seconds."""
         since = time.monotonic() - silent
-        return any(map(self._sinks.is_ready, self._sinks.ids())) or any(
-            one.since > since for one in self._sinks.awaited()
-        )
+        awaited = any(one.since > since for one in self._sinks.awaited())
+        return awaited or any(map(self._sinks.is_ready, self._sinks.ids()))
 
     def tidy(self) -> None:
         """Do what is due about once a second.
@@ -188,7 +178,8 @@ class OwnedSpools:
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
         for delivery in self._all:
-            delivery.report_kept()
+            if delivery.caught_up:  # until then what waits there may yet be left to its owner
+                delivery.lagging.handover.report_kept()
         self._sinks.tick()
         if not self.is_interrupted():
             self._sinks.rotate(but=self.failing())

@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 
-from queuelog.base.processes import command_line
-from queuelog.base.reporter import last_error
+from queuelog.base import command_line, last_error
 from queuelog.base.version import __version__
 from queuelog.owner.delivery import Delivery
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks import Sinks
 from queuelog.spool import status
 from queuelog.spool.status import Lag, Status
 

@@ -17,18 +17,33 @@ knows, nor how a record is written.
     spoolfile  a file that is written here   registry    who owns the spool, and what
     numbers    what stands for a sink ...    status      what the owner says of it
     sources    ... or a logger and level     requests    what commands ask it for
-                                             replaced    files that say such things
+    handover   to another spool's owner      replaced    files that say such things
 
-Here stands what a writer needs; who reads imports `queuelog.spool.merge`.
+Here stands what a writer needs; what only a reader does is imported from its module.
 """
 
 from queuelog.spool import frame
 from queuelog.spool.appender import Shut, Torn
-from queuelog.spool.directory import SpoolDirectory, Target
-from queuelog.spool.names import Offsets
+from queuelog.spool.backlog import Backlog, emptying, emptying_nothing, limit_of, longest
+from queuelog.spool.directory import SpoolDirectory, Target, is_plain
+from queuelog.spool.doorbell import Doorbell, ring, wait
+from queuelog.spool.gather import Chunk, gathering
+from queuelog.spool.names import (
+    Offsets,
+    as_written,
+    made_at,
+    may_have_records,
+    new_path,
+    offset_in,
+    spools,
+)  # fmt: skip
 from queuelog.spool.payload import RecordPayload
+from queuelog.spool.registry import Registry
 from queuelog.spool.writer import SpoolWriter
 
 __all__ = [
-    "Offsets", "RecordPayload", "Shut", "SpoolDirectory", "SpoolWriter", "Target", "Torn", "frame",
+    "Backlog", "Chunk", "Doorbell", "Offsets", "RecordPayload", "Registry", "Shut",
+    "SpoolDirectory", "SpoolWriter", "Target", "Torn", "as_written", "emptying",
+    "emptying_nothing", "frame", "gathering", "is_plain", "limit_of", "longest", "made_at",
+    "may_have_records", "new_path", "offset_in", "ring", "spools", "wait",
 ]  # fmt: skip

@@ -26,7 +26,6 @@ from queuelog.spool.room import Room
 from queuelog.spool.spoolfile import SpoolFile
 from queuelog.spool.tail import Tail, Tails
 
-_LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor for another
 _NO_SINK = -1
 
 # A lack of room, by whatever limit: the record waits, or is dropped and counted.
@@ -63,7 +62,7 @@ class Appender:
         self.uid = uid
         self._name = f"{os.getpid()}-{time.time_ns()}"
         self._segment_numbers = itertools.count()
-        self._tails = Tails()
+        self.tails = Tails()
         self._drops = DropCounters(self._drop_file)
         self._shut = False
 
@@ -76,10 +75,6 @@ class Appender:
         nested: bool = self._lock._is_owned()  # noqa: SLF001  # as threading.Condition asks
         return nested
 
-    def slot_of(self, item: bytes) -> int:
-        """Return the slot that a frame goes to."""
-        return self._tails.slot_of(frame.sink_of(item))
-
     def enter(self) -> None:
         """Have a segment, if only an empty one.
 
@@ -87,9 +82,9 @@ class Appender:
             OSError: the spool cannot be written.
         """
         with self._lock:
-            if self._tails.current(_NO_SINK) is None:
+            if self.tails.current(_NO_SINK) is None:
                 name = f"{self._name}-{next(self._segment_numbers)}"
-                self._tails.add(Tail(self._directory, self.uid, name, _NO_SINK, 0))
+                self.tails.add(Tail(self._directory, self.uid, name, _NO_SINK, 0))
 
     def introduce(self, description: bytes) -> None:
         """Have a segment that describes a sink, if there is room."""
@@ -132,8 +127,8 @@ class Appender:
 
     def _leave(self, nested: bool) -> None:
         """Do what is due at the end of a call, unless that interrupts another one."""
-        while (self._tails.changed or self._drops.changed) and not nested:
-            self._tails.let_go()
+        while (self.tails.changed or self._drops.changed) and not nested:
+            self.tails.let_go()
             self._drops.save()
 
     def _write(self, sink: int, items: bytes, labels: set[bytes], nested: bool) -> None:
@@ -143,13 +138,13 @@ class Appender:
         other one writes. Should both write the description of the sink, it stands there twice: no
         harm.
         """
-        slot = self._tails.slot_of(sink)
+        slot = self.tails.slot_of(sink)
         while True:
-            tail = self._tails.current(slot)
+            tail = self.tails.current(slot)
             while tail is None or not tail.takes(0 if nested else len(items)):
                 tail = self._next_segment(slot, len(items), nested)
             if nested and not tail.is_whole():
-                self._tails.finish(tail)
+                self.tails.finish(tail)
                 continue
             begins = not tail.size
             new = labels - tail.introduced
@@ -174,17 +169,17 @@ class Appender:
             # holds. It cannot be cut off, since it may have been read.
             if 0 < written < len(data):
                 tail.tear()
-            self._tails.finish(tail)
+            self.tails.finish(tail)
             _refuse_torn(items, written - (len(data) - len(items)))
             if begins and written < len(data):
                 self._room.refuse(slot)
 
     def _next_segment(self, slot: int, length: int, nested: bool) -> Tail:
         """Make a segment for a slot, with room for frames of so many bytes."""
-        old, tag = self._tails.current(slot), tag_of(self._numbers.description_of(slot))
+        old, tag = self.tails.current(slot), tag_of(self._numbers.description_of(slot))
         room, capacity = self._room.look(slot, tag)
         if not room and old is not None:  # only when it is let go the reader can remove it
-            self._tails.finish(old)
+            self.tails.finish(old)
         if room < max(length, 1):
             raise queue.Full
         name = f"{self._name}-{tag}-{next(self._segment_numbers)}"
@@ -193,28 +188,16 @@ class Appender:
         except OSError as error:
             if error.errno in _NO_ROOM:
                 self._room.refuse(slot)
-            if old is not None and self._goes_on_in(old, length, error):
-                return old
-            if error.errno in NO_DESCRIPTOR and not nested and self._tails.spare_one():
+            if old is not None:
+                if error.errno in NO_DESCRIPTOR and old.stretch(length):
+                    return old
+                self.tails.finish(old)
+            if error.errno in NO_DESCRIPTOR and not nested and self.tails.spare_one():
                 return self._next_segment(slot, length, nested)
             raise
         self._room.had(slot)
         self._drops.changed = True  # what had no room may have some now
-        return self._tails.add(new)
-
-    def _goes_on_in(self, old: Tail, length: int, error: OSError) -> bool:
-        """Without a descriptor, a segment that is too long is better than none."""
-        if old.is_done:
-            return False
-        if error.errno not in NO_DESCRIPTOR or old.size > _LONGEST:
-            self._tails.finish(old)
-            return False
-        old.capacity = old.size + length
-        return True
-
-    def finish_unusable(self) -> None:
-        """Go on in new segments where somebody has removed one, perhaps before it was read."""
-        self._tails.finish_unusable()
+        return self.tails.add(new)
 
     def shut(self) -> None:
         """Take nothing more."""
@@ -226,14 +209,14 @@ class Appender:
         """Let go of the segments, so that the reader sees that they are complete."""
         nested = self.is_nested()
         with self._lock:
-            self._tails.finish_all()
+            self.tails.finish_all()
             self._drops.finish_all()
             self._leave(nested)
 
     def after_fork_in_child(self, uid: int) -> None:
         """Become the child's own; called before it can log."""
         if not self.is_nested():  # else the call that the fork interrupts goes on here, too
-            self._tails.abandon()
+            self.tails.abandon()
         self._drops.abandon()
         self._begin(uid)
 

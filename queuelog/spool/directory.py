@@ -28,9 +28,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from queuelog.base import ELSEWHERE, own_directory, shared_parent
-from queuelog.base.locks import try_lock
-from queuelog.base.rights import User, acting_as
+from queuelog.base import ELSEWHERE, User, acting_as, own_directory, shared_parent, try_lock
 from queuelog.errors import SpoolError
 from queuelog.spool.names import DROPS, SEGMENT
 from queuelog.spool.users import Users

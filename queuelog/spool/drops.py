@@ -18,8 +18,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 
-from queuelog.base import User, opened
-from queuelog.base.locks import is_locked
+from queuelog.base import User, is_locked, opened
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.spoolfile import SpoolFile
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, SinkSpec
-from queuelog.base.locks import is_locked
+from queuelog.base import Descriptor, SinkSpec, is_locked
 from queuelog.spool import frame, sources
 from queuelog.spool.names import as_written, number_of
 

@@ -14,9 +14,16 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from queuelog.base import Place, base_directory, own_directory, place_of, place_of_server
-from queuelog.base.locks import MEMORY, is_locked
-from queuelog.base.processes import writers_of
+from queuelog.base import (
+    MEMORY,
+    Place,
+    base_directory,
+    is_locked,
+    own_directory,
+    place_of,
+    place_of_server,
+    writers_of,
+)
 from queuelog.errors import SpoolError
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.frame import FORMAT

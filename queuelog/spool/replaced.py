@@ -12,8 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from queuelog.base import opened
-from queuelog.base.locks import try_lock
+from queuelog.base import opened, try_lock
 
 
 def replace(path: str, content: bytes, mode: int = 0o600) -> None:

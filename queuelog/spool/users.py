@@ -10,7 +10,7 @@ import functools
 import os
 import pwd
 
-from queuelog.base.rights import User
+from queuelog.base import User
 
 
 class Users:

@@ -124,16 +124,19 @@ class SpoolWriter:
         if now - self._rung < RING_INTERVAL:
             return False
         self._rung = now
-        self._appender.finish_unusable()
+        self._appender.tails.finish_unusable()
         return True
 
     def _ring(self) -> None:
         with acting_as(self.directory.users.writing_as(self._appender.uid)):
             ring(self.directory.bell)
 
+    def _slot_of(self, item: bytes) -> int:
+        return self._appender.tails.slot_of(frame.sink_of(item))
+
     def _may_wait(self, item: bytes) -> bool:
         return (
-            self._room.may_be_waited_for(self._appender.slot_of(item), len(item))
+            self._room.may_be_waited_for(self._slot_of(item), len(item))
             and not self._appender.is_nested()  # other threads would wait for the lock as long
             and not is_emptying()
         )
@@ -146,7 +149,7 @@ class SpoolWriter:
                 self._appender.append(item, {frame.label_of(item)})
             except queue.Full:
                 if time.monotonic() > deadline:
-                    self._room.give_up(self._appender.slot_of(item))
+                    self._room.give_up(self._slot_of(item))
                     raise
             else:
                 return

@@ -89,13 +89,14 @@ def test_four_services_of_four_processes_lose_and_double_nothing_over_kills(
     server = serving()
     names = ["a", "b", "c", "d"]
     clients = [background("log_numbers", address, name, 2_000, 4) for name in names]
+    for client in clients:
+        client.stdout.readline()  # it has started
     for turn in range(1, 6):
         wait_for(lambda turn=turn: lines(log).total() > turn * 1_000, "lines")
         server.kill()
         server.communicate()
         server = serving()
     for client in clients:
-        client.stdout.readline()
         assert client.stdout.readline() == "logged\n"
     for client in clients[1:]:
         client.communicate("end\n")

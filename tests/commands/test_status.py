@@ -47,7 +47,8 @@ def test_a_server_is_described(server, look, queuelog, spool):
 
     def told():
         found = look()
-        return not found["backlog"]["bytes"] and sink(found, "load.log")["records"] == 50 and found
+        records = {Path(one["id"]).name: one["records"] for one in found["sinks"]}
+        return not found["backlog"]["bytes"] and records.get("load.log") == 50 and found
 
     found = wait_for(told, "all is told")
     assert found["owned"]
@@ -69,7 +70,7 @@ def test_a_server_is_described(server, look, queuelog, spool):
 
 
 def test_it_disturbs_nobody(server, spool, tmp_path):
-    """A hundred looks under load: nothing is opened for writing, no lock taken, no line lost."""
+    """Twenty looks under load: nothing is opened for writing, no lock taken, no line lost."""
     if shutil.which("strace") is None:
         pytest.skip("strace is needed")
     running = server().start()
@@ -78,13 +79,13 @@ def test_it_disturbs_nobody(server, spool, tmp_path):
     with Load(running, threads=2):
         done = subprocess.run(
             ["strace", "-f", "-o", traced, "-e", "trace=file,fcntl,flock,desc", sys.executable,
-             "-B", *program, "look_over_and_over", spool, "100", spool],
-            capture_output=True, text=True, timeout=100, check=False,
+             "-B", *program, "look_over_and_over", spool, "20", spool],
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count('"owned": true') == 100
+    assert done.stdout.count('"owned": true') == 20
     calls = traced.read_text()
-    assert calls.count('/registry", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW') >= 100
+    assert calls.count('/registry", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW') >= 20
     looked = calls[calls.index("/registry") :]
     writing = (
         r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|F_(OFD_)?SETLKW?\b|flock\(|(un)?link|rename|mkdir|rmdir"

@@ -1,5 +1,6 @@
 """`queuelog tail`: what is logged, in one stream, before it is in the files, and nobody notices."""
 
+import glob
 import logging
 import os
 import pty
@@ -19,13 +20,13 @@ from spools import (
     line,
     segment_of,
     segments,
-    the_spool,
     writer_of,
 )
 from waiting import wait_for
 
 from queuelog.handlers import QueueHandler
 from queuelog.spool import frame
+from queuelog.spool.names import may_have_records
 from queuelog.spool.payload import RecordPayload
 
 COMMAND = str(Path(sys.executable).with_name("queuelog"))
@@ -227,6 +228,14 @@ def test_where_nothing_is_it_says_where_to_look(queuelog, directory, spools):
     assert "older lines are in the files" in queuelog("tail", spools).stderr
 
 
+def test_a_link_that_leads_to_no_spool_is_passed_over(left, spools, queuelog):
+    """Those to spools elsewhere may be left behind."""
+    left("text")
+    for number, target in enumerate(["3-0", "none", "/dev/null"]):
+        Path(spools, f"3-{number}").symlink_to(target)
+    assert queuelog("tail", spools).stdout == "app.log | text\n"
+
+
 @pytest.mark.parametrize("what", ["instances", "watches"])
 def test_without_inotify_all_is_shown_that_is_there(left, spools, queuelog, what):
     """And it is said that more may come and go; each user has a limit, and editors use it up."""
@@ -359,16 +368,15 @@ def test_following_under_load_shows_each_record_once(background, follow, spool, 
     (tmp_path / "stop").touch()
     counts = wait_for(lambda: len(found := [*tmp_path.glob("*.count")]) == 4 and found, "the end")
     total = sum(wait_for(lambda path=path: int(path.read_text() or 0), "count") for path in counts)
-    written = lambda: [  # noqa: E731
-        text for path in tmp_path.glob("app.log*") for text in path.read_text().splitlines()
-    ]
-    wait_for(lambda: len(written()) >= total, "all in the files")
+    wait_for(lambda: not segments_of(spool), "all is in the files, and no file is renamed any more")
+    files = [path.read_text() for path in tmp_path.glob("app.log*")]
+    written = [text for file in files for text in file.splitlines()]
     owner.stdin.write("\n")
     owner.stdin.flush()
     wait_for(lambda: tail.lines() >= total or unseen(tail), "all shown")
     assert not unseen(tail)
     shown = tail.shown()
-    assert sorted(shown) == sorted(written())
+    assert sorted(shown) == sorted(written)
     numbers = defaultdict(list)
     for text in shown:
         _, process, _, number = text.split()
@@ -424,9 +432,9 @@ def watches(process):
 
 
 def segments_of(spool):
-    """Return the segments that may have records in the one spool below a directory."""
-    directory = the_spool(spool)
-    return [name for _, name in directory.segments() if name.count("-") > 2]
+    """Return the paths of the segments that may have records in the spools below a directory."""
+    paths = glob.glob(f"{spool}/*/*/*")  # spools may go meanwhile, which pathlib takes ill
+    return [path for path in paths if may_have_records(os.path.basename(path))]
 
 
 def test_a_reader_who_goes_ends_it(left, follow, spools):

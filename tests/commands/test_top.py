@@ -131,12 +131,13 @@ def test_it_follows_the_size_of_the_terminal_and_q_ends_it(service, spool, termi
     assert shown.end() == 0
 
 
-def test_ctrl_c_ends_it(service, spool, terminal):
-    """Without a traceback; in the end the terminal is as it was before."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it(service, spool, terminal, number):
+    """Ctrl-C, or kill: without a traceback, and the terminal is as it was before."""
     shown = terminal(spool)
     shown.wait_for(rb"works\.log")
-    shown.process.send_signal(signal.SIGINT)
-    assert shown.end() == 130
+    shown.process.send_signal(number)
+    assert shown.end() == 128 + number
     assert b"Traceback" not in shown.seen
 
 

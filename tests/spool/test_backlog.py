@@ -161,7 +161,7 @@ def test_consumed_segments_of_live_writers_are_no_backlog(directory, reader):
     """Each has a full segment, all of them are read: everyone gets a further one."""
     writers = [writer_of(b"sink", directory=directory, limit=1 << 16) for _ in range(20)]
     for one in writers:
-        while not (tail := one._appender._tails.current(0)) or tail.takes(600):
+        while not (tail := one._appender.tails.current(0)) or tail.takes(600):
             if not accepted(one, b"x" * 500):
                 break
     offsets = {}

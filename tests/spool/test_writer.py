@@ -103,7 +103,7 @@ def no_descriptor_left():
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
     """A process without free descriptors goes on, but not for ever."""
     writer._room._segment_size = 1
-    monkeypatch.setattr(appender_module, "_LONGEST", 10_000)
+    monkeypatch.setattr(tail_module, "_LONGEST", 10_000)
     writer.put(line(b"0"))
     number = 1
     with no_descriptor_left():
@@ -131,7 +131,7 @@ def test_a_process_that_may_not_make_segments_any_more_lets_go_of_its_last_one(
         with suppress(OSError):
             for _ in range(100):
                 writer.put(line(b"after"))
-        os._exit(len(writer._appender._tails._open))
+        os._exit(len(writer._appender.tails._open))
     assert os.waitpid(pid, 0)[1] == 0
     (segment,) = segments(directory)
     assert segment.stat().st_size <= 250

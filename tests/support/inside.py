@@ -16,7 +16,6 @@ from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
-from queuelog.server.server import LogServer
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
@@ -206,7 +205,7 @@ def takes_part_in_forks():
 
 def log_server_limits(**limits):
     """Set limits of this process's log server, before it starts: constants of its hub."""
-    from queuelog.server import hub  # noqa: PLC0415  # most programs have no server
+    from queuelog.server import hub  # noqa: PLC0415  # most programs have no server, and asyncio takes its time
 
     for name, value in limits.items():
         assert hasattr(hub, name)
@@ -376,10 +375,12 @@ def roll_over_again_after(seconds):
 
 def before_the_log_server_runs(function):
     """Call a function with the address of a log server of this process before its thread runs."""
+    from queuelog.server.server import LogServer  # noqa: PLC0415  # as above
+
     resume = LogServer.resume
 
     def call_and_resume(self):
-        function(self.listeners[0].address)
+        function(self.addresses()[0])
         resume(self)
 
     LogServer.resume = call_and_resume

@@ -17,8 +17,11 @@ PAUSE = 0.05  # seconds between ten records of each process: a segment is there 
 
 
 def rotated():
-    """Give the root logger a file that rolls over often, of which nothing is removed."""
-    handler = logging.handlers.RotatingFileHandler("app.log", maxBytes=20_000, backupCount=9999)
+    """Give the root logger a file that rolls over often, of which nothing is removed.
+
+    There is room for two minutes; each rollover looks for that many backups.
+    """
+    handler = logging.handlers.RotatingFileHandler("app.log", maxBytes=20_000, backupCount=250)
     add(handler, "%(created).6f %(process)d %(name)s %(message)s")
 
 
