@@ -12,7 +12,6 @@ import datetime as dt
 import json
 import logging.handlers
 import os
-import select
 import subprocess
 import sys
 import time
@@ -54,7 +53,9 @@ def concurrent_log_handler(path, *, size=0, when=None, keep=MANY, **others):
     """ConcurrentRotatingFileHandler and ConcurrentTimedRotatingFileHandler."""
     import concurrent_log_handler as clh  # noqa: PLC0415
 
-    more = {"use_gzip": others.pop("compression", None) == "gzip"}
+    more = {}
+    if others.get("compression") == "gzip":
+        more["use_gzip"] = bool(others.pop("compression"))
     if "permissions" in others:
         more["chmod"] = others.pop("permissions")
     others.pop("follow", None)
@@ -183,7 +184,7 @@ def wait(condition, seconds):
     """Wait for it, but no longer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and not condition():
-        select.select([], [], [], 0.05)  # time.sleep() fails below faketime
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

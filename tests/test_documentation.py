@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from queuelog.rotation import Policy
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
@@ -63,3 +65,41 @@ def test_the_code_of_the_recipes_is_that_of_the_examples():
     assert len(blocks) == 7
     for block in blocks:
         assert any(block in text for text in examples), block
+
+
+def rotation_page():
+    """Return docs/rotation.md, and its sections by their titles."""
+    page = (ROOT / "docs" / "rotation.md").read_text()
+    return page, dict(re.findall(r"^## (.*)\n((?:(?!## ).*\n)*)", page, re.MULTILINE))
+
+
+def test_every_option_of_rotation_is_documented():
+    """And no other one is."""
+    _, sections = rotation_page()
+    cells = re.findall(r"^\| (`.*?) \|", sections["Options"], re.MULTILINE)
+    documented = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert documented == {*Policy._fields, "encoding", "errors", "delay"}
+
+
+def test_what_the_page_of_rotation_advises_is_valid():
+    """Its one line, its handler, and the right-hand column of what one comes from."""
+    page, sections = rotation_page()
+    (line,) = re.findall(r"rotation=(\{.*\})\)$", page, re.MULTILINE)
+    assert Policy.checked(**ast.literal_eval(line)).compression == "gzip"
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    handler = ast.literal_eval(f"{{{block}}}")["handlers"]["billing"]
+    assert handler.pop("class") == "queuelog.handlers.RollingFileHandler"
+    assert handler.pop("filename")
+    Policy.checked(**handler)
+    advised = 0
+    for title, text in sections.items():
+        if title.startswith("From "):
+            for cell in re.findall(r"^\|.*\| (.*) \|$", text, re.MULTILINE):
+                found = re.findall(r'"?(\w+)"?(?:=|: )("[^"]*"|True|\d+)', cell)
+                options = {name: ast.literal_eval(value) for name, value in found}
+                for name in ("owner", "group", "errors"):  # not everywhere there; the handler's own
+                    options.pop(name, None)
+                if options.get("compression") != "zstd":
+                    Policy.checked(**{"when": "midnight", **options})
+                    advised += len(options)
+    assert advised > 40
