@@ -85,9 +85,9 @@ class Backups:
             found = os.stat(self._path)
             if found.st_size:
                 live = manifest.live
-                if live is not None and live.inode == found.st_ino and isfinite(live.begin):
-                    period = self.schedule.period(live.begin)
-                    if period.begin == live.begin:
+                if live is not None and live.inode == found.st_ino and isfinite(live.period.begin):
+                    period = self.schedule.period(live.period.begin)
+                    if period == live.period:
                         return period
                 return self.schedule.period(found.st_mtime)
         return None
@@ -103,7 +103,7 @@ class Backups:
         """
         set_access(fd, self._path, self.policy)
         with self._inventory.in_order() as manifest:
-            live = Live(os.fstat(fd).st_ino, period.begin)
+            live = Live(os.fstat(fd).st_ino, period)
             self._inventory.save(manifest._replace(live=live))
 
     def roll_over(self, period: Period, now: float) -> str | None:

@@ -16,6 +16,7 @@ from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
+from queuelog.rotation import compression, files
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
@@ -400,3 +401,31 @@ def note_writes(times):
         times.append(time.monotonic())
 
     follow._write_all = write
+
+
+# --- rotation
+
+
+def compress_at_once():
+    """Let backups be compressed as soon as they are there, and again at once after a failure."""
+    compression.GRACE = compression._RETRY = 0.0
+
+
+def order_of_compression(backups):
+    """Return which backup is being compressed; None if none is."""
+    return backups._compression.order
+
+
+def compressor(backups):
+    """Return the process id of the compressor that runs."""
+    return backups._compression._current.job._pid
+
+
+def without_pidfd():
+    """Let this process be on a kernel that has no descriptors of processes."""
+    del os.pidfd_open
+
+
+def without_noreplace():
+    """Let this process be on a file system on which a rename cannot refuse to replace."""
+    files._renameat2 = lambda: None
