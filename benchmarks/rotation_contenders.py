@@ -1,4 +1,4 @@
-"""Who rotates log files, each as its documentation says, with options and without code of one's own.
+"""Who rotates log files, each as its documentation says, with options and no code of one's own.
 
     python benchmarks/rotation_contenders.py CONTENDER PATH '{"policy": …, "first": 0, "lines": 9}'
 
@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 MANY = 1000  # backups
@@ -36,7 +37,7 @@ def handlers_logger(handler):
 
 def stdlib(path, *, size=0, when=None, keep=MANY, **others):
     """RotatingFileHandler, TimedRotatingFileHandler, WatchedFileHandler."""
-    if when and when not in UNITS or (size and when) or others.keys() - {"follow"}:
+    if (when and when not in UNITS) or (size and when) or others.keys() - {"follow"}:
         raise NoOption
     if others:
         return handlers_logger(logging.handlers.WatchedFileHandler(path))
@@ -59,7 +60,7 @@ def concurrent_log_handler(path, *, size=0, when=None, keep=MANY, **others):
     if "permissions" in others:
         more["chmod"] = others.pop("permissions")
     others.pop("follow", None)
-    if when and when not in UNITS or others:
+    if (when and when not in UNITS) or others:
         raise NoOption
     more |= {"maxBytes": size, "backupCount": keep}
     if when:
@@ -108,7 +109,7 @@ def queuelog(path, *, when=None, size=0, **others):
     return log
 
 
-def logrotate(path, **policy):  # noqa: ARG001  # see `logrotate_now`
+def logrotate(path, **policy):  # see `logrotate_command`
     """Logs to a plain file that follows."""
     return handlers_logger(logging.handlers.WatchedFileHandler(path))
 
@@ -147,37 +148,57 @@ CONTENDERS = {
 def speak(name, path, *, policy, first, lines, length=60, linger=0, processes=0, moved=False):
     """Log, in this process or in some forked ones; return how long the longest call took, in ms."""
     log = CONTENDERS[name](path, **policy)
-    longest = 0.0
-
-    def log_lines(begin):
-        nonlocal longest
-        for number in range(begin, begin + lines):
-            text = f"{number:09d} ".ljust(length - 1, "x")
-            before = time.perf_counter()
-            log(text)
-            longest = max(longest, time.perf_counter() - before)
-            if moved:
-                wait(lambda: os.path.exists(path) and text in Path(path).read_text(), 10)
-                os.rename(path, f"{path}.moved.{number}")
-
-    for number in range(processes):
-        if os.fork() == 0:
-            log_lines(first + number * lines)
-            os._exit(0)
-    if processes and name == "logrotate":
-        for _ in range(10):
+    if processes:
+        fork(processes, lambda number: log_lines(log, first + number * lines, lines, length))
+        while name == "logrotate" and children_run():
             subprocess.run(logrotate_command(path, policy, "-f"), check=False)
-            wait(lambda: False, 0.05)
-    for _ in range(processes):
-        os.wait()
-    if not processes:
-        log_lines(first)
+            time.sleep(0.05)
+        while children_run():
+            time.sleep(0.01)
+        longest = 0.0
+    else:
+        longest = log_lines(log, first, lines, length, path if moved else None)
     wait(lambda: any(one.suffix in (".gz", ".zst") for one in Path(path).parent.iterdir()), linger)
     if name == "queuelog":
         import queuelog as module  # noqa: PLC0415
 
         module.stop()
     return 1000 * longest
+
+
+def log_lines(log, first, lines, length, moved=None):
+    """Return how long the longest call took, in seconds; after each, move the file `moved`."""
+    longest = 0.0
+    for number in range(first, first + lines):
+        text = f"{number:09d} ".ljust(length - 1, "x")
+        before = time.perf_counter()
+        log(text)
+        longest = max(longest, time.perf_counter() - before)
+        if moved:
+            wait(partial(has, moved, text), 10)
+            os.rename(moved, f"{moved}.moved.{number}")
+    return longest
+
+
+def has(path, text):
+    """Tell if a file is there, and has the text."""
+    return os.path.exists(path) and text in Path(path).read_text()
+
+
+def fork(number, work):
+    """Let so many processes do it."""
+    for one in range(number):
+        if os.fork() == 0:
+            work(one)
+            os._exit(0)
+
+
+def children_run():
+    """Tell if there are any left."""
+    try:
+        return os.waitpid(-1, os.WNOHANG) is not None
+    except ChildProcessError:
+        return False
 
 
 def wait(condition, seconds):

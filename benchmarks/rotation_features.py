@@ -9,21 +9,16 @@ command from time to time (logrotate) gets it before the lines of each process.
 
 import argparse
 import datetime as dt
-import gzip
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 from rotation_contenders import CONTENDERS, NoOption, logrotate_command, wait
+from rotation_trial import Trial
 
-SPEAKER = Path(__file__).with_name("rotation_contenders.py")
 DAY = "2026-03-{:02d} 12:00:00"
 ROWS = {}
 
@@ -32,97 +27,6 @@ def row(function):
     """Let a function try a feature, by which it is called: of a `Trial`, it returns the cell."""
     ROWS[function.__doc__.rstrip(".")] = function
     return function
-
-
-class Trial:
-    """One contender in a directory of its own."""
-
-    def __init__(self, name, directory):
-        self.name = name
-        (directory / "logs").mkdir(parents=True)
-        self.path = directory / "logs" / "app.log"
-        self.said = 0  # lines
-
-    def command(self, policy, **more):
-        """Return the command of a process that logs."""
-        more = {"policy": policy, "first": self.said, "lines": 1, **more}
-        self.said += more["lines"] * (more.get("processes") or 1)
-        return [sys.executable, str(SPEAKER), self.name, str(self.path), json.dumps(more)]
-
-    def say(self, policy, at=None, zone="UTC", **more):
-        """Let a process log, at a time; return how long its longest call took, in milliseconds."""
-        environment = {**os.environ, "TZ": zone, "NO_FAKE_STAT": "1"}
-        with self.faked(at, environment) as fake:
-            if self.name == "logrotate":
-                self.run([*fake, *logrotate_command(self.path, policy)], environment)
-            took = self.run([*fake, *self.command(policy, **more)], environment)
-        answer = json.loads(took or "0")
-        if answer is None:
-            raise NoOption
-        return answer
-
-    @contextmanager
-    def faked(self, at, environment):
-        """Give what a command begins with at that time; the files' times are then as if it were.
-
-        The kernel's clock is the real one, by which the first file would be made.
-        """
-        if at is None:
-            yield []
-            return
-        begin, now = time.time(), int(self.run(["date", "+%s", "-d", at], environment))
-        if not self.path.exists():
-            self.path.touch()
-            os.utime(self.path, (now, now))
-        yield ["faketime", at]
-        for path in self.path.parent.iterdir():
-            if path.stat().st_mtime >= begin - 0.1:
-                os.utime(path, (now, now))
-
-    def run(self, command, environment=None):
-        """Run a command; return what it prints."""
-        done = subprocess.run(
-            command, env=environment, check=False, capture_output=True, text=True, timeout=180
-        )
-        if done.returncode:
-            print(self.name, *command, done.stderr[-2000:], file=sys.stderr)
-        return done.stdout
-
-    def files(self):
-        """Return file name -> text of the log file and its backups, unpacked."""
-        found = {}
-        for path in self.path.parent.iterdir():
-            if path.name[0] == "." or path.suffix == ".lock":
-                continue
-            if path.suffix == ".gz":
-                found[path.name] = gzip.decompress(path.read_bytes()).decode()
-            elif path.suffix == ".zst":
-                found[path.name] = self.run(["zstd", "-dcq", str(path)])
-            else:
-                found[path.name] = path.read_text()
-        return found
-
-    def backups(self):
-        """Return those of the backups."""
-        return {name: text for name, text in self.files().items() if name != "app.log"}
-
-    def wrong(self):
-        """Return what is not there just once, as text; "" if all is well."""
-        found = Counter(
-            int(line.split()[0])
-            for text in self.files().values() for line in text.splitlines() if line
-        )  # fmt: skip
-        doubled = sum(number - 1 for number in found.values())
-        missing = self.said - len(found)
-        parts = [f"{missing:,} lines lost"] * (missing > 0) + [f"{doubled:,} doubled"] * (
-            doubled > 0
-        )
-        return ", ".join(parts)
-
-    def verdict(self, well):
-        """Return the cell: whether every line is there once, and all is well besides."""
-        wrong = self.wrong()
-        return f"no: {wrong}" if wrong else "yes" if well else "no"
 
 
 @row
@@ -268,12 +172,10 @@ def killed(trial):
     if trial.name == "logrotate":
         trial.run(command)
         command = logrotate_command(trial.path, policy)
-    known = {trial.path.name, ".app.log.queuelog", ".__app.lock"}
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as process:
         wait(
             lambda: process.poll() is not None or any(
-                one.name not in known and one.stat().st_size and one.suffix != ".1"
-                and "tmp" in one.name or one.suffix == ".gz"
+                one.suffix in (".gz", ".tmp") and one.name[-13:] != ".queuelog.tmp"
                 for one in trial.path.parent.iterdir()
             ), 60,
         )  # fmt: skip
@@ -282,7 +184,7 @@ def killed(trial):
         os.killpg(process.pid, signal.SIGKILL)
     trial.say(policy, linger=60 if trial.name == "queuelog" else 0)
     try:
-        return trial.verdict(well=True)
+        return trial.verdict(well=True, of=59_900)  # before the rollover
     except EOFError:
         return "no: half an archive"
 

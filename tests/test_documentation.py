@@ -97,9 +97,26 @@ def test_what_the_page_of_rotation_advises_is_valid():
             for cell in re.findall(r"^\|.*\| (.*) \|$", text, re.MULTILINE):
                 found = re.findall(r'"?(\w+)"?(?:=|: )("[^"]*"|True|\d+)', cell)
                 options = {name: ast.literal_eval(value) for name, value in found}
-                for name in ("owner", "group", "errors"):  # not everywhere there; the handler's own
+                for name in (
+                    "class",
+                    "owner",
+                    "group",
+                    "errors",
+                ):  # not there everywhere, or no policy
                     options.pop(name, None)
                 if options.get("compression") != "zstd":
                     Policy.checked(**{"when": "midnight", **options})
                     advised += len(options)
     assert advised > 40
+
+
+def test_the_table_of_features_has_what_the_benchmark_tries():
+    """Row by row: each cell of docs/rotation.md is what that has printed."""
+    tree = ast.parse((ROOT / "benchmarks" / "rotation_features.py").read_text())
+    tried = [
+        ast.get_docstring(node).rstrip(".")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    ]
+    _, sections = rotation_page()
+    assert re.findall(r"^\| ([A-Z].*?) \|", sections["Beside others"], re.MULTILINE) == tried
