@@ -11,14 +11,14 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
 
-from queuelog.base import native, opened, report
+from queuelog.base import native, report
 from queuelog.base.locks import Answer, Locked, lock_log_file
 from queuelog.base.processes import writers_of
 from queuelog.errors import FileInUseError
+from queuelog.sinks.position import APPEND, Position, Save, identity_of, write_all
 from queuelog.sinks.protocol import Unanswered
 from queuelog.sinks.strangers import Strangers
 from queuelog.spool.registry import reachable_owner, who_owns
@@ -28,95 +28,6 @@ _CREATION = 0.1  # seconds from moving a file away to the creation of another, a
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
 
 _ANNOUNCEMENT = 2.0  # seconds in which an owner says what it owns, at most
-
-_APPEND = os.O_WRONLY | os.O_APPEND
-
-
-class Position(NamedTuple):
-    """The end of `path`, when it was the file `inode` of `device` and `size` bytes long."""
-
-    path: str
-    device: int
-    inode: int
-    size: int
-
-    def found(self) -> Position:
-        """Return the position in the same file by the name that it has now, in its directory.
-
-        logrotate may have moved it, or somebody who needed room. If it is gone, nothing changes.
-
-        Raises:
-            OSError: the directory cannot be read.
-        """
-        if _identity(self.path) == (self.device, self.inode):
-            return self
-        directory = os.path.dirname(self.path)
-        with suppress(FileNotFoundError, PermissionError), os.scandir(directory) as entries:
-            for name in [entry.name for entry in entries if entry.inode() == self.inode]:
-                path = os.path.join(directory, name)
-                if _identity(path) == (self.device, self.inode):
-                    return self._replace(path=path)
-        return self
-
-    def written(self, expected: bytes) -> int | None:
-        """Return how many bytes of `expected` are in the file since; None if nobody can tell.
-
-        Raises:
-            OSError: the file is there, but cannot be read.
-        """
-        with suppress(FileNotFoundError), opened(self.path, os.O_RDONLY | os.O_NONBLOCK) as fd:
-            found = os.fstat(fd)
-            if (found.st_dev, found.st_ino) == (self.device, self.inode):
-                grown = os.pread(fd, len(expected), self.size)
-                if found.st_size >= self.size and expected.startswith(grown):
-                    return len(grown)
-                # Truncated before it was written, the file is the batch, or its beginning.
-                whole = os.pread(fd, len(expected) + 1, 0)
-                return len(whole) if whole and expected.startswith(whole) else None
-        return None
-
-    def append(self, rest: bytes) -> None:
-        """Append what is missing of a line.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        with _opened_for_append(self.path, (self.device, self.inode)) as fd:
-            _write_all(fd, rest)
-
-
-Save = Callable[[Position], None]
-
-
-def append_to_backup(path: str, identity: tuple[int, int], data: bytes, save: Save) -> None:
-    """Append `data` to a file that was rolled over; first `save` the position.
-
-    Raises:
-        OSError: it could not be written, or only in part, or it is another file by now.
-    """
-    with _opened_for_append(path, identity) as fd:
-        save(Position(path, *identity, os.fstat(fd).st_size))
-        _write_all(fd, data)
-
-
-@contextmanager
-def _opened_for_append(path: str, identity: tuple[int, int]) -> Iterator[int]:
-    with opened(path, _APPEND | os.O_NONBLOCK) as fd:
-        found = os.fstat(fd)
-        if (found.st_dev, found.st_ino) != identity:
-            raise OSError(f"{path} is another file by now")
-        yield fd
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`, in as many calls as it takes.
-
-    Raises:
-        OSError: a part could not be written.
-    """
-    written = os.write(fd, data)
-    while written < len(data):  # a full disk, or the kernel's limit of 2 GiB a write
-        written += os.write(fd, data[written:])
 
 
 class FollowedFile(Locked):
@@ -134,6 +45,7 @@ class FollowedFile(Locked):
         self.truncate = False  # before the next write
         self.rotates = False
         self.makes_directory = False
+        self._is_new = False  # since it was opened, `opened` was not called
         self.opened: Callable[[], None] = lambda: None
         self._locked_for: bool | None = None  # what `rotates` was then
         self._answer = Answer.ALONE
@@ -202,7 +114,7 @@ class FollowedFile(Locked):
                 continue
             whole = data if size else preamble + data
             try:
-                _write_all(self.fd, whole)
+                write_all(self.fd, whole)
             except OSError:
                 self.close()  # a broken file system can only be unmounted and repaired then
                 raise
@@ -241,19 +153,22 @@ class FollowedFile(Locked):
             self._open(create)
         if self._locked_for != self.rotates:
             self._lock()
+        if self._is_new:  # only now: until then it may be another process's
+            self._is_new = False
+            self.opened()
 
     def _open(self, create: int) -> None:
         # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         if create and self.makes_directory:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        fd = os.open(self.path, _APPEND | os.O_NONBLOCK | create, 0o666)
+        fd = os.open(self.path, APPEND | os.O_NONBLOCK | create, 0o666)
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             os.close(fd)
             raise OSError(f"{self.path} is no longer a regular file")
         self.fd, self.identity, self._locked_for = fd, (found.st_dev, found.st_ino), None
         self.end = found.st_size
-        self.opened()
+        self._is_new = True
 
     def _lock(self) -> None:
         answer = lock_log_file(self.fd, rotates=self.rotates)
@@ -303,11 +218,4 @@ class FollowedFile(Locked):
 
     def path_identity(self) -> tuple[int, int]:
         """Return device and inode of the file that has the path now; (-1, -1) if there is none."""
-        return _identity(self.path)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    with suppress(OSError):
-        found = os.stat(path)
-        return found.st_dev, found.st_ino
-    return -1, -1
+        return identity_of(self.path)

@@ -47,8 +47,9 @@ class _Schedules(dict[str, logging.FileHandler]):
 class Sinks:
     """The sinks by id.
 
-    `policy` is how the files of plain file handlers roll over, None for never. `changes` is how often one was added or forgotten. `version` is another number as soon as what
-    workers name (see `targets`) may lead to another sink than before.
+    `policy` is how the files of plain file handlers roll over, None for never. `changes` is how
+    often a sink was added or forgotten. `version` is another number as soon as what workers name
+    (see `targets`) may lead to another sink than before.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:

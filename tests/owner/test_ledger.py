@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from queuelog.errors import SpoolError
 from queuelog.owner import ledger as ledger_module
 from queuelog.owner.ledger import Cursor, Ledger, Origin, State
-from queuelog.sinks.follow import Position
+from queuelog.sinks.position import Position
 from queuelog.sinks.protocol import Mark
 from queuelog.spool.frame import FORMAT
 

@@ -16,7 +16,7 @@ from filesinks import contents, write, write_rest
 from queuelog.base import User
 from queuelog.sinks import follow
 from queuelog.sinks.file import FileSink
-from queuelog.sinks.follow import Position
+from queuelog.sinks.position import Position
 from queuelog.sinks.protocol import Mark, Unanswered
 
 NOBODY = 65534

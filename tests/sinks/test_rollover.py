@@ -337,7 +337,7 @@ def test_a_rollover_that_fails_loses_no_line(sink, path, capfd, what, error):
     assert contents(path) == {"app.log": "".join(lines)}
     assert "cannot roll over" in capfd.readouterr().err
     delattr(handler, what) if what not in ("rotator", "namer") else setattr(handler, what, None)
-    file._rollover._next_try = 0.0
+    file._log.rollover._next_try = 0.0
     write(file, "later\n")
     assert path.read_text() == "later\n"
 
