@@ -120,7 +120,8 @@ def test_a_period_begins_when_the_calendar_says(data, policy, zone):
     (begin,) = [begin for begin in begins if begin.timestamp() == period.begin][:1]
     assert date == f"{near:%Y-%m}" if policy.when == "MONTH" else f"{near:%Y-%m-%d}"
     if policy.when.startswith("W"):
-        assert begin.weekday() == int(policy.when[1])
+        # Without a time of day at the end of that day, as TimedRotatingFileHandler has it.
+        assert begin.weekday() == (int(policy.when[1]) + (policy.at_time is None)) % 7
     if policy.when == "MONTH":
         assert begin.day == 1
 
@@ -153,7 +154,7 @@ def lengths(zone, first, days, **options):
         ("America/Sao_Paulo", "2017-10-14", {"when": "midnight"}, [24, 23, 24]),
         ("America/Sao_Paulo", "2018-02-17", {"when": "midnight"}, [25, 24]),
         ("Australia/Lord_Howe", "2026-10-04", {"when": "midnight"}, [23.5, 24]),
-        ("Europe/Berlin", "2026-10-19", {"when": "W0"}, [169, 168]),
+        ("Europe/Berlin", "2026-10-20", {"when": "W0"}, [169, 168]),
     ],
 )  # fmt: skip
 def test_days_are_as_long_as_they_are(zone, first, options, expected):
