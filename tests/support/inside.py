@@ -18,6 +18,7 @@ from queuelog.base.thread import Interrupted
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
+from queuelog.spool import appender as _appender
 from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
 from queuelog.spool.backlog import Backlog
@@ -96,7 +97,7 @@ def sinks():
 
 def descriptions():
     """Return how many handlers this process has described to the owner."""
-    return len(writer()._descriptions)
+    return len(writer()._numbers._descriptions)
 
 
 def owns_the_spool():
@@ -138,8 +139,8 @@ def tidy():
 
 def let_pass(spools, seconds):
     """Let an owner think that so much time has passed since it left a spool to others."""
-    for path in spools._left_to_others:
-        spools._left_to_others[path] -= seconds
+    for path in spools.leftovers._left_to_others:
+        spools.leftovers._left_to_others[path] -= seconds
 
 
 def read_up_to():
@@ -256,19 +257,19 @@ def spool_writer(directory, limit=1 << 20):
 
 def make_small_segments(size):
     """Let this process and its children go on to another segment after so many bytes."""
-    writer()._segment_size = size
+    writer()._room._segment_size = size
 
 
 def before_the_next_write(function):
     """Let something happen in the middle of a log call, as a signal handler might."""
-    real = _writer.write
+    real = _appender.write
 
     def write(fd, data):
-        _writer.write = real
+        _appender.write = real
         function()
         return real(fd, data)
 
-    _writer.write = write
+    _appender.write = write
 
 
 def backlog():
@@ -278,7 +279,7 @@ def backlog():
 
 def is_full():
     """Tell if this process has found no room in its spool."""
-    return bool(writer()._full_until)
+    return bool(writer()._room._full_until)
 
 
 def open_segments(delivery, at_most):
@@ -378,7 +379,7 @@ def before_the_log_server_runs(function):
     resume = LogServer.resume
 
     def call_and_resume(self):
-        function(self.listeners[0].address)
+        function(self.addresses()[0])
         resume(self)
 
     LogServer.resume = call_and_resume
