@@ -32,7 +32,7 @@ if sys.platform != "linux":  # before all that imports what other systems lack
     )
 
 from queuelog.attach.check import Plan, describe
-from queuelog.base.listen import Listen
+from queuelog.base import Listen
 from queuelog.base.version import __version__
 from queuelog.errors import (
     ConfigurationError,

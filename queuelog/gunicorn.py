@@ -18,8 +18,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import queuelog
 from queuelog import lifecycle
-from queuelog.attach import tree
-from queuelog.attach.options import Options
+from queuelog.attach import Options, tree
 from queuelog.base import report, rotates, writes_lines
 
 __all__ = ["on_exit", "on_reload", "on_starting", "post_fork", "post_worker_init"]

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from queuelog.base import WRITING, SinkSpec, encoder, write_line, writes_lines
 from queuelog.base.address import DEFAULT, LogServer
 from queuelog.errors import ConfigurationError
-from queuelog.spool import RecordPayload, SpoolWriter, frame
-from queuelog.spool.writer import Shut
+from queuelog.spool import RecordPayload, Shut, SpoolWriter, frame
 
 if TYPE_CHECKING:
     import os

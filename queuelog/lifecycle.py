@@ -14,15 +14,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from queuelog.attach import ConfigurationHook, Options
 from queuelog.attach.attachment import (
     Client,
     client_from_environment,
     living_client_from_environment,
 )
-from queuelog.attach.options import Options
-from queuelog.attach.tree import ConfigurationHook
-from queuelog.base import fork
-from queuelog.base.listen import Listen
+from queuelog.base import Listen, fork
 from queuelog.errors import ConfigurationError, NotStartedError, WrongProcessError
 from queuelog.services import Services
 
@@ -54,7 +52,6 @@ def start(
     full: Literal["wait", "drop"] = "wait",
     wait: float = 1.0,
     own: Sequence[str] = (),
-    adopt: Any = (),
     queue: Any = None,
     user: int | str | None = None,
     listen: str | Sequence[str] | Listen | None = None,
@@ -77,7 +74,6 @@ def start(
         wait: seconds.
         own: names of further handlers that the arbiter shall own: slow ones, such as mail; "*" for
             all that do not write to a stream.
-        adopt: without effect. Workers may add log files wherever their user may write.
         queue: a `multiprocessing.Queue` or the like by which workers send their records to the
             spool, with its limits.
         user: user name or id of the workers. Default: Gunicorn's setting `user`.
@@ -96,8 +92,8 @@ def start(
         SpoolError: the directory for spools is not safe to use, or has no room.
     """
     options = Options.checked(
-        spool=spool, backlog=backlog, full=full, wait=wait, own=own, adopt=adopt, queue=queue,
-        user=user, listen=listen, metrics=metrics,
+        spool=spool, backlog=backlog, full=full, wait=wait, own=own, queue=queue, user=user,
+        listen=listen, metrics=metrics,
     )  # fmt: skip
     if _role is None:
         _become_owner(options)

@@ -9,15 +9,14 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from queuelog.attach.options import Options
-from queuelog.base import base_directory, place_of_server
-from queuelog.base.address import local_names
+from queuelog.attach import Options
+from queuelog.base import base_directory, local_names, place_of_server
 
 if TYPE_CHECKING:
     from queuelog.outside.exporter import MetricsServer
     from queuelog.owner.owner import Owner
     from queuelog.server.server import LogServer
-    from queuelog.sinks.route import Tree
+    from queuelog.sinks import Tree
 
 
 class Services:
@@ -67,11 +66,11 @@ class Services:
     def introduce(self, owner: Owner) -> None:
         """Let the owner know which of its addresses clients on this host may log to directly."""
         for server in self._log_servers:
-            owner.serve((one.address for one in server.listeners), _tree(server))
+            owner.serve(server.addresses(), _tree(server))
 
     def addresses(self) -> list[str]:
         """Return where this process receives records from others."""
-        return [one.address for server in self._log_servers for one in server.listeners]
+        return [address for server in self._log_servers for address in server.addresses()]
 
     def metrics_addresses(self) -> list[str]:
         """Return where this process serves metrics."""

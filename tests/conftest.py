@@ -18,6 +18,9 @@ from hypothesis import settings
 from spools import fresh_directory
 
 SUPPORT = Path(__file__).parent / "support"
+# Linux shares a busy machine between sessions (sched(7), autogroup): all that the tests start would
+# have one share together.
+ITS_OWN_SHARE = {"start_new_session": True}
 # Programs that tests start import what the tests share, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (SUPPORT, APPS)))
 
@@ -89,10 +92,10 @@ def server(request, tmp_path, spool):
 def python(tmp_path):
     """Return a function that runs a Python program in the test's directory."""
 
-    def run(program, *arguments, prefix=(), options=(), timeout=60, check=True):
+    def run(program, *arguments, prefix=(), options=(), check=True):
         done = subprocess.run(
             [*prefix, sys.executable, "-W", "error", *options, "-c", program, *map(str, arguments)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=tmp_path, capture_output=True, text=True, check=False, **ITS_OWN_SHARE,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -126,7 +129,7 @@ def background(request, tmp_path, spool):
         process = subprocess.Popen(
             [sys.executable, SUPPORT / "run_program.py", path, name, spool, *map(str, arguments)],
             cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, **options,
+            text=True, **ITS_OWN_SHARE, **options,
         )  # fmt: skip
         started.append(process)
         return process

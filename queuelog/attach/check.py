@@ -10,7 +10,7 @@ from queuelog.attach import problems, tree
 from queuelog.attach.entries import Entry, entry
 from queuelog.attach.options import strings
 from queuelog.attach.problems import LogFile, Problem, this_user
-from queuelog.base.rights import User
+from queuelog.base import User
 from queuelog.handlers import QueueHandler
 
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from queuelog.base import User, report
-from queuelog.base.listen import Listen
+from queuelog.base import Listen, User
 from queuelog.errors import ConfigurationError
 
 _QUEUE = ("put", "get", "get_nowait")
@@ -57,16 +56,12 @@ class Options(NamedTuple):
     metrics: str | None = None
 
     @classmethod
-    def checked(
-        cls, *, spool: Any, own: Any, adopt: Any, listen: Any = None, **others: Any
-    ) -> Options:
+    def checked(cls, *, spool: Any, own: Any, listen: Any = None, **others: Any) -> Options:
         """Return the options as they were given: path objects and single strings, too.
 
         Raises:
             ConfigurationError: one of them is wrong; the message says which, and what it must be.
         """
-        if adopt:
-            report("adopt", "adopt= has no effect: workers add files where their user may write")
         options = cls(spool=path(spool), own=strings("own", own), listen=_listen(listen), **others)
         options._check()
         return options

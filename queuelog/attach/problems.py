@@ -12,9 +12,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from queuelog.attach.entries import Entry
-from queuelog.base import class_name, encoding, rotates
-from queuelog.base.processes import writers_of
-from queuelog.base.rights import User
+from queuelog.base import User, class_name, encoding, rotates, writers_of
 
 _STDLIB = "logging.handlers.TimedRotatingFileHandler or RotatingFileHandler"
 

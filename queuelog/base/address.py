@@ -83,12 +83,9 @@ class LogServer(NamedTuple):
         if not isinstance(address, str):
             raise _not_one(address)
         for name, path in files.items():
-            is_path = path is None or (isinstance(path, (str, os.PathLike)) and os.fspath(path))
-            if name not in cls._fields or not is_path:  # "" would mean: without TLS, or secret
-                raise ValueError(f"{name}={path!r} must be the path of a file")
-        if files.get("keyfile") and not files.get("certfile"):
-            raise ValueError("keyfile= needs certfile=, the certificate that the key is for")
-        paths = {name: os.path.abspath(path) for name, path in files.items() if path}
+            if name not in cls._fields:
+                raise ValueError(f"there is no option {name}={path!r}")
+        paths = absolute(files)
         parsed = Address.parse(address)
         if parsed.path and (files.get("cafile") or files.get("certfile")):
             raise ValueError(f"{parsed} is no address for TLS: no server speaks it there")
@@ -103,6 +100,21 @@ class LogServer(NamedTuple):
     def uses_tls(self) -> bool:
         """Whether what is sent is encrypted."""
         return bool(self.cafile or self.certfile)
+
+
+def absolute(files: dict[str, Any]) -> dict[str, str]:
+    """Return the absolute paths of the files with secrets and certificates that are given, by name.
+
+    Raises:
+        ValueError: one is no path, or the certificate of a key is missing.
+    """
+    for name, path in files.items():
+        is_path = path is None or (isinstance(path, (str, os.PathLike)) and os.fspath(path))
+        if not is_path:  # "" would mean: without TLS, or secret
+            raise ValueError(f"{name}={path!r} must be the path of a file")
+    if files.get("keyfile") and not files.get("certfile"):
+        raise ValueError("keyfile= needs certfile=, the certificate that the key is for")
+    return {name: os.path.abspath(path) for name, path in files.items() if path}
 
 
 def _not_one(text: Any) -> ValueError:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from queuelog.base.address import Address
+from queuelog.base.address import Address, absolute
 
 _FILES = ("secret_file", "cafile", "certfile", "keyfile")
 
@@ -42,10 +41,8 @@ class Listen(NamedTuple):
         assert isinstance(value, Listen)
         for address in value.addresses:
             Address.parse(address)
-        files = {name: getattr(value, name) for name in _FILES}
-        if files["keyfile"] and not files["certfile"]:
-            raise ValueError("keyfile needs certfile, the certificate that the key is for")
-        if files["cafile"] and not files["certfile"]:
+        paths: dict[str, Any] = absolute({name: getattr(value, name) for name in _FILES})
+        if "cafile" in paths and "certfile" not in paths:
             raise ValueError(
                 "cafile needs certfile: a server with TLS has a certificate of its own"
             )
@@ -53,5 +50,4 @@ class Listen(NamedTuple):
             raise ValueError("there is no address to listen on")
         if value.rate is not None and (type(value.rate) is not int or value.rate < 0):
             raise ValueError(f"rate={value.rate!r} must be a number of records a second")
-        paths = {name: os.path.abspath(path) for name, path in files.items() if path}
         return value._replace(addresses=tuple(value.addresses), **paths)

@@ -16,11 +16,10 @@ from unittest import mock
 from gunicorn import util
 from gunicorn.app.base import Application
 
-from queuelog.attach import tree
+from queuelog.attach import Options, tree
 from queuelog.attach.check import Plan, Worker, plan
-from queuelog.attach.options import Options
 from queuelog.attach.problems import Problem, name_of, this_user
-from queuelog.base.rights import User
+from queuelog.base import User
 from queuelog.commands import conffile
 from queuelog.gunicorn import Hooks, complete
 

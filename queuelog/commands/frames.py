@@ -12,8 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from queuelog.base import shown
-from queuelog.base.processes import command_line
+from queuelog.base import command_line, shown
 from queuelog.commands.rates import Rates, Written
 from queuelog.commands.status import age_text, size_text
 from queuelog.outside.seen import Spool, Waiting

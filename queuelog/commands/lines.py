@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from queuelog.base import shown
-from queuelog.sinks.received import ReceivedRecord
+from queuelog.sinks import ReceivedRecord
 from queuelog.spool import frame
 from queuelog.spool.onlooker import Entry, Label
 

@@ -6,6 +6,7 @@ inotify tells of them; all directories are looked at as well now and then.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,8 +15,7 @@ from typing import NamedTuple
 from queuelog.base import NO_DESCRIPTOR
 from queuelog.base.inotify import Watcher
 from queuelog.owner import ledger
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import may_have_records, offset_in
+from queuelog.spool import SpoolDirectory, as_written, may_have_records, offset_in, registry
 from queuelog.spool.onlooker import Label, SegmentView
 
 UNSEEN = "passed unseen (what they had is in the files)"
@@ -56,17 +56,19 @@ class Lookout:
         self._find, self._wanted, self._waiting = find, wanted, waiting
         self._troubles = troubles
         self._incoming: dict[str, _Incoming] = {}  # by path
-        self._known: set[str] = set()  # paths that were opened, or never will be
+        # Segments as their writers have called them, "<uid>/<name>": whoever hands one over renames
+        # it, and a link leads to the same spool.
+        self._known: dict[str, str] = {}  # paths of those that were opened, or never will be
+        self._absent: set[str] = set()  # those of them that the last look did not find
+        self._missing: set[str] = set()  # that were not there any more when they were to be opened
         self._later: dict[str, str] = {}  # directories by path, for want of descriptors
         self._opened: list[SegmentView] = []
         self._watcher: Watcher | None = None
-        with contextlib.suppress(OSError):  # too many on this machine
+        self.is_told = True  # at once of all that is new
+        try:
             self._watcher = Watcher()
-
-    @property
-    def is_told(self) -> bool:
-        """Whether somebody says at once what is new."""
-        return self._watcher is not None
+        except OSError:  # too many on this machine
+            self.is_told = False
 
     @property
     def fd(self) -> int:
@@ -102,19 +104,53 @@ class Lookout:
         for spool in self._find():
             self._add_watch(os.path.dirname(spool.path))
             self._add_watch(spool.path)
-            for uid in spool.uids:
+            for uid in spool.users.ids:
                 path = spool.incoming(uid)
                 self._add_watch(path)
                 incoming[path] = self._incoming.get(path) or self._enter(spool, uid)
         self._incoming = incoming
-        there = set()
-        for directory in incoming:
-            with contextlib.suppress(OSError), os.scandir(directory) as entries:
-                there |= {entry.path for entry in entries if may_have_records(entry.name)}
-        for path in there - self._known:
+        missing = set(self._missing)  # another look may yet find them, with other names
+        there = self._list()
+        for path in there.values():
             self._open(path, os.path.dirname(path))
-        # Not that which could only not be listed: what is known is not shown a second time.
-        self._known = {path for path in self._known if path in there or os.path.lexists(path)}
+        self._count_missing(missing)
+        self._forget(there)
+
+    def _list(self) -> dict[str, str]:
+        """Return the paths of all segments that there are, by name."""
+        there: dict[str, str] = {}
+        for directory, (uid, _, _) in self._incoming.items():
+            with contextlib.suppress(OSError), os.scandir(directory) as entries:
+                for entry in entries:
+                    if may_have_records(entry.name):
+                        there[f"{uid}/{as_written(entry.name)}"] = entry.path
+        return there
+
+    def _count_missing(self, missing: set[str]) -> None:
+        gone = missing & self._missing
+        self._troubles[UNSEEN] += len(gone)
+        self._missing -= gone
+
+    def _forget(self, there: dict[str, str]) -> None:
+        """Forget what two looks have not found: one may miss what is just being renamed.
+
+        What could only not be listed stays known: it is not shown a second time.
+        """
+        self._known |= {name: path for name, path in there.items() if name in self._known}
+        absent = {
+            name
+            for name, path in self._known.items()
+            if name not in there and not os.path.lexists(path)
+        }
+        for name in absent & self._absent:
+            del self._known[name]
+        self._absent = absent
+
+    def close(self) -> None:
+        """Look no further."""
+        self._count_missing(self._missing)
+        if self._watcher is not None:
+            self._watcher.close()
 
     def _enter(self, spool: SpoolDirectory, uid: int) -> _Incoming:
         found = registry.read(spool)
@@ -123,15 +159,19 @@ class Lookout:
 
     def _add_watch(self, directory: str) -> None:
         if self._watcher is not None:
-            with contextlib.suppress(OSError):  # it is gone; what is in it is looked at as well
+            try:
                 self._watcher.watch(directory)
+            except OSError as error:  # or it is gone, or closed to us
+                self.is_told &= error.errno != errno.ENOSPC  # too many on this machine
 
     def _open(self, path: str, directory: str) -> None:
-        if path in self._known or directory not in self._incoming:
+        if directory not in self._incoming:
             return
         uid, limit, state = self._incoming[directory]
-        self._known.add(path)
         name = f"{uid}/{os.path.basename(path)}"
+        segment = as_written(name)
+        if segment in self._known:
+            return
         starts = {}
         if self._waiting:
             starts = {sink: offset_in(at.offsets, name) for sink, at in state.lagging.items()}
@@ -139,12 +179,14 @@ class Lookout:
         try:
             view = SegmentView(path, uid, limit, self._wanted, starts)
         except FileNotFoundError:
-            self._troubles[UNSEEN] += 1
+            self._missing.add(segment)
+            return
         except OSError as error:
             if error.errno in NO_DESCRIPTOR:
-                self._known.discard(path)
                 self._later[path] = directory
-            else:
-                self._troubles.add(path, "passed over in {} (no plain files of its user)")
+                return
+            self._troubles.add(path, "passed over in {} (no plain files of its user)")
         else:
             self._opened.append(view)
+        self._known[segment] = path
+        self._missing.discard(segment)

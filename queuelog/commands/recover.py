@@ -103,8 +103,7 @@ def _write(spool: Spool) -> int:
     """Write what waits in a spool, and say what stays; return the exit code."""
     from queuelog.commands.progress import bar
     from queuelog.owner.recovery import recovering
-    from queuelog.spool import SpoolDirectory
-    from queuelog.spool.backlog import Backlog
+    from queuelog.spool import Backlog, SpoolDirectory
 
     directory = SpoolDirectory(spool.path)
 

@@ -12,7 +12,7 @@ from queuelog.base.address import DEFAULT
 from queuelog.commands.command import CommandError, Commands, Exit, add_command
 
 if TYPE_CHECKING:
-    from queuelog.base.listen import Listen
+    from queuelog.base import Listen
     from queuelog.commands.configuration import Configuration
 
 _SIGNALS = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT}
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listen(arguments: argparse.Namespace, descriptors: list[int]) -> Listen:
-    from queuelog.base.listen import Listen
+    from queuelog.base import Listen
 
     addresses = [*arguments.listen, *(f"unix:{path}" for path in arguments.unix)]
     if not addresses and not descriptors:

@@ -8,8 +8,6 @@ to an open segment is looked for every few ms while there is something.
 
 from __future__ import annotations
 
-import itertools
-import os
 import select
 import sys
 import time
@@ -27,11 +25,6 @@ _LOOK = 1.0  # seconds between two looks at all directories
 _HELD = 1 << 25  # bytes of removed segments that may be kept from their spools
 _ROOM, _LEAST_ROOM = 1 << 22, 1 << 14  # bytes that are read at once, of all segments and of each
 _STDOUT = 1
-
-
-def _queue_of(path: str) -> str:
-    """Return what the segments of one writer and slot have in common: all but the number."""
-    return path.rpartition("-")[0]
 
 
 class Stream:
@@ -56,8 +49,7 @@ class Stream:
         self._ordered = Ordered()
         self._next_look = self._busy_until = 0.0
         self.reached = 0.0  # all records up to this time are read
-        if not self._lookout.is_told:
-            note("what processes log that end at once may pass unseen: there is no inotify left")
+        self._is_said = False  # that not all can be seen
 
     def is_seen(self) -> bool:
         """Tell if there is any spool at all."""
@@ -69,7 +61,9 @@ class Stream:
         if is_look:
             self._next_look = time.monotonic() + _LOOK
         for view in self._lookout.new_segments(everywhere=is_look):
-            self._enqueue(view)
+            queue = self._queues.setdefault(view.queue, [])
+            queue.append(view)
+            queue.sort(key=attrgetter("number"))
         room = max(_LEAST_ROOM, _ROOM // max(1, len(self._queues)))
         until, behind = sys.float_info.max, False
         fresh: list[Entry] = []
@@ -89,16 +83,6 @@ class Stream:
         self.reached = until
         return self._ordered.take(until), behind
 
-    def _enqueue(self, view: SegmentView) -> None:
-        """Read a segment from now on, unless it is being read: by the name that it had before."""
-        others = itertools.chain.from_iterable(self._queues.values())
-        if "+" in view.path and any(os.path.samestat(view.file, one.file) for one in others):
-            view.close()
-            return
-        queue = self._queues.setdefault(_queue_of(view.path), [])
-        queue.append(view)
-        queue.sort(key=attrgetter("number"))
-
     def rest(self) -> list[Entry]:
         """Return what still waits for earlier records."""
         return self._ordered.take(0.0, all_=True)
@@ -111,7 +95,7 @@ class Stream:
         """
         waits = select.poll()
         waits.register(_STDOUT, 0)
-        if self._lookout.is_told:
+        if self._lookout.fd >= 0:
             waits.register(self._lookout.fd, select.POLLIN)
         active = len(self._ordered) or time.monotonic() < self._busy_until
         if any(fd == _STDOUT for fd, _ in waits.poll(1000 * (ACTIVE if active else IDLE))):
@@ -125,7 +109,9 @@ class Stream:
         views = [view for views in self._queues.values() for view in views]
         if most and sum(view.size for view in views) <= most:
             return
-        removed = [view for view in views if not view.is_there]
+        for view in views:
+            view.look()  # it may have grown since it was read, or be removed
+        removed = [view for view in views if view.is_removed]
         held = sum(view.size for view in removed)
         for view in removed:
             if held <= most:
@@ -138,17 +124,21 @@ class Stream:
         if view.damaged:
             self._troubles.add(view.path, "damaged in {} (some frames were passed over)")
         view.close()
-        self._queues[_queue_of(view.path)].remove(view)
+        self._queues[view.queue].remove(view)
 
     def close(self) -> None:
         """Let go of everything, and say what could not be read."""
         for views in self._queues.values():
             for view in [*views]:
                 self._close(view)
+        self._lookout.close()
         self.report()
 
     def report(self) -> None:
-        """Say how many segments could not be read since the last time."""
+        """Say how many segments could not be read since the last time, or may not be."""
+        if not self._lookout.is_told and not self._is_said:
+            self._is_said = True
+            self._note("what processes log that end at once may pass unseen: no inotify is left")
         for what, number in (+self._troubles).items():
             self._note(f"{number} segment{'s' * (number > 1)} {what}")
         self._troubles.clear()
@@ -164,7 +154,8 @@ class Stream:
         while views:
             view = views[0]
             # Before it is read: what is there then is all.
-            done = (asks or view.is_removed or len(views) > 1) and view.is_done()
+            followed = len(views) > 1
+            done = (asks or view.is_removed or followed) and view.is_done(followed=followed)
             try:
                 piece = view.read(max(room, _LEAST_ROOM))
             except OtherVersionError:

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import resource
-import select
+import signal
 import sys
 import time
 from collections import deque
@@ -19,12 +19,11 @@ from queuelog.commands.command import CommandError
 from queuelog.commands.lines import Lines, text_of
 from queuelog.commands.stream import Stream
 from queuelog.commands.tail import LINES
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import spools
+from queuelog.spool import SpoolDirectory, registry, spools
 from queuelog.spool.onlooker import Entry, Label, SinkLabel
 
 _STDOUT = 1
-_PIECE = 1 << 12  # bytes that a pipe takes at once when it takes any (PIPE_BUF)
+_PIECE = 1 << 12  # bytes that are written at once: a pipe that has room at all takes so many
 _PATIENCE = 5.0  # seconds for which nothing is taken, until removed segments are let go
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -63,6 +62,7 @@ class Tailing:
         """
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one descriptor for each segment
+        signal.signal(signal.SIGALRM, lambda *_: self._stream.let_go(0))
         last: deque[Entry] = deque(maxlen=self._most)
         began, more = time.time(), True
         while more and self._stream.reached < began:  # they may log faster than this reads
@@ -100,14 +100,17 @@ class Tailing:
         return self._grep is None or self._grep.search(text_of(entry)) is not None
 
     def _write(self, entries: Iterable[Entry]) -> None:
-        """Write to stdout; while that takes nothing, keep no room from the services for long."""
+        """Write to stdout; while that takes nothing, keep no room from the services for long.
+
+        A terminal cannot be asked how much it takes: a write waits for the rest, until the alarm.
+        """
         data = memoryview(b"".join(map(self._lines.encode, entries)))
-        ready = select.poll()
-        ready.register(_STDOUT, select.POLLOUT)
-        while data:
-            while not ready.poll(1000 * _PATIENCE):
-                self._stream.let_go(0)
-            data = data[os.write(_STDOUT, data[:_PIECE]) :]
+        try:
+            while data:
+                signal.setitimer(signal.ITIMER_REAL, _PATIENCE, _PATIENCE)
+                data = data[os.write(_STDOUT, data[:_PIECE]) :]
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class Selection:
@@ -137,7 +140,7 @@ class Selection:
             for path in [above] if _is_spool(above) else spools(above):
                 try:
                     yield SpoolDirectory(path, owner_uid=os.stat(path).st_uid)
-                except FileNotFoundError:
+                except OSError:  # it is just being removed, or leads nowhere
                     continue
 
     def wants(self, label: Label) -> bool:

@@ -62,12 +62,14 @@ def watch(path: str | None, *, once: bool) -> int:
 def _keys() -> Iterator[int]:
     """Let single keys be read; yield a descriptor that is ready when the terminal has a new size.
 
-    Without a terminal as stdin there are no keys.
+    Without a terminal as stdin there are no keys. A SIGTERM ends the command as well, with the exit
+    code that shells know, or it would leave the terminal without its echo.
     """
     reads, writes = os.pipe()
     os.set_blocking(reads, False)
     os.set_blocking(writes, False)
     before = signal.signal(signal.SIGWINCH, lambda *_: None)
+    ends = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
     attributes = termios.tcgetattr(_STDIN) if os.isatty(_STDIN) else None
     try:
@@ -79,6 +81,7 @@ def _keys() -> Iterator[int]:
             termios.tcsetattr(_STDIN, termios.TCSADRAIN, attributes)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGWINCH, before)
+        signal.signal(signal.SIGTERM, ends)
         os.close(reads)
         os.close(writes)
 

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from typing import Any
 
-from queuelog.base import native
-from queuelog.base.address import Address
+from queuelog.base import Address, native
 from queuelog.base.thread import PausableThread
 from queuelog.errors import ConfigurationError
 from queuelog.outside import seen

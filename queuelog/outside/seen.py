@@ -12,15 +12,21 @@ import pwd
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from queuelog.base import SinkSpec, opened
-from queuelog.base.locks import is_locked
+from queuelog.base import SinkSpec, is_locked, opened
 from queuelog.owner import ledger
 from queuelog.owner.ledger import State
-from queuelog.spool import SpoolDirectory, frame, registry, status
-from queuelog.spool.backlog import limit_of
-from queuelog.spool.directory import is_plain, offset_in, spools
+from queuelog.spool import (
+    Registry,
+    SpoolDirectory,
+    frame,
+    is_plain,
+    limit_of,
+    offset_in,
+    registry,
+    spools,
+    status,
+)
 from queuelog.spool.drops import collect
-from queuelog.spool.registry import Registry
 from queuelog.spool.segments import HEADER_SIZE
 from queuelog.spool.status import SinkStatus, Status
 

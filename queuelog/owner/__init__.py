@@ -4,9 +4,11 @@ In: the handlers that the arbiter's configuration names, and batches from the sp
 their sinks; counts of what was dropped, in the logs. Workers need nothing of this.
 
     owner      the parts of one owner       delivery   batches to the sinks that keep up ...
-    spools     all spools of one owner     lagging    ... and to those that fail
+    spools     all spools of one owner      lagging    ... and to those that fail
     listener   what the thread does         transfer   one sink's part of a batch, exactly once
     ledger     what has reached the sinks   ownership  lock, doorbell and ledger
-    status     what others are told of it   requests   what commands ask for
-    recovery   owns left spools for a while foreign    `queue=`: another queue's way to the spool
+    status     what others are told of it   drops      what logs are told of dropped records
+    recovery   owns left spools for a while requests   what commands ask for
+    handlers   whose files are ours         leftovers  spools that nobody owns any more
+    foreign    another queue's way to it    handover   what another process shall write
 """

@@ -5,30 +5,24 @@ All sinks that keep up share one cursor; those that fail have cursors of their o
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import queue
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from queuelog.base import report
+from queuelog.owner.drops import DropReports
 from queuelog.owner.lagging import Lagging
 from queuelog.owner.ledger import Origin
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import RecordPayload, SpoolWriter, frame, registry, requests
-from queuelog.spool.backlog import publish, tag_in
-from queuelog.spool.drops import Dropped, collect
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, registry, requests
+from queuelog.spool.backlog import consumed_by, publish
 from queuelog.spool.merge import Batch, SpoolReader
-from queuelog.spool.registry import Registry
 from queuelog.spool.reserve import Reserve
 
 RETRIES = 0.1  # seconds for sinks that fail, until the others have their turn
-_PROCESSES = 32  # whose drops are told one by one
 
 
 class Delivery:
@@ -38,21 +32,20 @@ class Delivery:
     """
 
     def __init__(
-        self, ownership: Ownership, sinks: Sinks, limit: int, stopping: Callable[[], bool]
+        self, ownership: Ownership, targets: Targets, limit: int, stopping: Callable[[], bool]
     ) -> None:
         self._ownership = ownership
         self.directory = ownership.directory
         self.bell = ownership.bell
         self.caught_up = False  # all that waited when the spool was taken over is written
         self._ledger = ownership.ledger
-        self._sinks = sinks
+        self._targets = targets
         self.limit = limit
-        self.dropped = 0  # records, and that was reported
-        self.dropped_by: dict[int, int] = {}  # process id, of those that did so last
+        self.drops = DropReports(self.directory, limit)
         self._reader = SpoolReader(self.directory, limit)
         self._reserve = Reserve(self.directory.reserve)
-        self.transfer = Transfer(self._ledger, sinks, stopping)
-        self.lagging = Lagging(self._reader, self._ledger, sinks, self.transfer)
+        self.transfer = Transfer(self._ledger, targets, stopping)
+        self.lagging = Lagging(self._reader, self._ledger, targets, self.transfer)
 
     def own(self) -> bool:
         """Become the owner of the spool, if nobody else is; return if we are.
@@ -72,7 +65,7 @@ class Delivery:
         self._reader.segments.close()  # another owner may have read what this one had open once
         self._forget_removed()
         self.lagging.follow_files()
-        self.transfer.recover([self._ledger.state.main, *self._ledger.state.lagging.values()])
+        self.transfer.recover()
         return True
 
     def _forget_removed(self) -> None:
@@ -83,9 +76,9 @@ class Delivery:
                 if not os.path.lexists(self.directory.segment(name)):
                     del offsets[name]
 
-    def publish(self, found: Registry) -> None:
-        """Let other processes know what this one owns; raises OSError if there is no room."""
-        self._ownership.publish(found)
+    def publish(self, found: Registry) -> bool:
+        """Let other processes know what the owner of the spool owns; tell if there was room."""
+        return self._ownership.publish(found)
 
     @property
     def is_published(self) -> bool:
@@ -107,9 +100,13 @@ class Delivery:
         return not self._ledger.state.lagging and self.directory.is_empty()
 
     def is_for_others(self) -> bool:
-        """Tell if all that waits is for sinks that only other processes can write."""
-        lagging = set(self._ledger.state.lagging)
-        return self.caught_up and bool(lagging) and lagging <= self.transfer.for_others
+        """Tell if all that waits is for sinks that only other processes can write.
+
+        Or if one of these has half a line at its end: its owner writes nothing behind that.
+        """
+        lagging, others = set(self._ledger.state.lagging), self.transfer.for_others
+        awaited = lagging & others & self._ledger.state.unfinished()
+        return self.caught_up and (bool(awaited) or (bool(lagging) and lagging <= others))
 
     def next(self) -> Batch | None:
         """Return the next batch for the sinks that do not lag, or None if nothing is there.
@@ -139,7 +136,7 @@ class Delivery:
         self.transfer.begin()
         if main.origin is Origin.NEW:
             main.begin(batch.ends)
-        items = self._sinks.select(batch.items, lambda sink_id: sink_id not in self.lagging)
+        items = self._targets.select(batch.items, lambda sink_id: sink_id not in self.lagging)
         for sink_id in self.transfer.write(main, items):
             self.lagging.add(sink_id)
         main.finish()
@@ -164,16 +161,6 @@ class Delivery:
             self._release()  # once, since it looks at every segment
         return more
 
-    def lagging_since(self) -> dict[str, tuple[float, str]]:
-        """Return since when sinks fail, in seconds since the epoch, and why, by their ids.
-
-        One that waits for a server's answer lags, but does not fail.
-        """
-        since, errors = self.lagging.since(), self.transfer.errors
-        found = {sink_id: errors[sink_id] for sink_id in since if sink_id in errors}
-        self.transfer.errors = found  # what is no longer behind needs none
-        return {sink_id: (since[sink_id], why) for sink_id, why in found.items()}
-
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
         return len(self._reader.segments.unread)
@@ -188,64 +175,17 @@ class Delivery:
             self._reader.segments.remove_stale()
             requests.remove_unread(self.directory)
             self._forget_removed()
-            self._report_drops()
+            self.drops.report()
             self._release()
-
-    def _report_drops(self) -> None:
-        """Say for each log how many of its records were dropped since the last time."""
-        for dropped in collect(self.directory):
-            if dropped.count > 0 and self._report_drop(dropped):
-                self._count(dropped.process, dropped.count)
-                dropped.reported()
-            if not dropped.count:
-                dropped.remove_if_done()
-
-    def _count(self, process: int, records: int) -> None:
-        self.dropped += records
-        self.dropped_by[process] = self.dropped_by.pop(process, 0) + records
-        if len(self.dropped_by) > _PROCESSES:
-            del self.dropped_by[next(iter(self.dropped_by))]
-
-    def _report_drop(self, dropped: Dropped) -> bool:
-        """Put it into the spool, as that process could not; tell if there was room.
-
-        So it is a record like all others, which a full disk or a crash neither tears nor doubles.
-        """
-        message = (
-            f"{dropped.count} records were dropped by process {dropped.process}: "
-            f"the backlog limit was reached"
-        )
-        report("dropped", message, log=False)
-        attributes = {
-            "name": "queuelog", "levelname": "WARNING", "levelno": logging.WARNING,
-            "msg": message, "process": dropped.process,
-        }  # fmt: skip
-        description, user = dropped.target
-        payload = RecordPayload(attributes, message).encode()
-        writer = SpoolWriter(self.directory, self.limit, user and user.uid)
-        sink = writer.register(description)
-        try:
-            source = writer.sources.number_of(logging.makeLogRecord(attributes))
-            item = frame.encode(frame.RECORD, sink, time.time(), payload, source)
-            writer.put(item, block=False)
-        except (queue.Full, OSError):
-            return False
-        finally:
-            writer.close()
-        return True
 
     def _release(self) -> None:
         position, state = self.lagging.position(), self._ledger.state
         for name in self._reader.segments.release(position):
-            for offsets in state.positions():
-                offsets.pop(name, None)
-        left_alone = self._reader.segments.left_alone.items()  # no backlog of ours
-        consumed: Counter[tuple[int, str]] = Counter()
-        for name, size in [*left_alone, *((n, position(n)) for n in state.main.offsets)]:
-            uid, _, file = name.partition("/")
-            consumed[int(uid), tag_in(file)] += size
+            state.forget(name)
+        left_alone = self._reader.segments.left_alone  # no backlog of ours
+        read = {name: position(name) for name in state.main.offsets}
         with suppress(OSError):  # no room for the file: more seems to wait than does
-            publish(self.directory, consumed)
+            publish(self.directory, consumed_by([*left_alone.items(), *read.items()]))
 
     def remove(self) -> None:
         """Remove the spool, in which nothing is; should somebody begin to write, it stays."""

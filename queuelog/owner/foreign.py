@@ -15,9 +15,8 @@ from queuelog.base import report
 from queuelog.handlers import write_past_owner
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
-from queuelog.spool import SpoolDirectory, SpoolWriter, frame
+from queuelog.spool import Shut, SpoolDirectory, SpoolWriter, frame
 from queuelog.spool.merge import Batch
-from queuelog.spool.writer import Shut
 
 _POLL = 0.05  # seconds: such a queue cannot ring
 _MOST = 1000  # items that are moved at once
@@ -86,6 +85,16 @@ class ForeignQueue(SpoolWriter):
         reset = getattr(self.foreign, "_after_fork", None)
         if reset is not None:
             reset()
+
+
+def both_ends(
+    foreign: Any, spools: OwnedSpools, directory: SpoolDirectory, limit: int
+) -> tuple[SpoolWriter, QueueListener]:
+    """Return what the handlers write to, and what takes it on, through `foreign` if that is one."""
+    if foreign is None:
+        return SpoolWriter(directory, limit), QueueListener(spools)
+    queue = ForeignQueue(foreign, directory, limit)
+    return queue, ForeignListener(spools, queue)
 
 
 class ForeignListener(QueueListener):

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import time
 from collections.abc import Callable
 
 from queuelog.base import report
+from queuelog.owner.handover import Handover
 from queuelog.owner.ledger import Cursor, Ledger, Origin
-from queuelog.owner.transfer import Transfer
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import Offsets, SpoolDirectory, registry
-from queuelog.spool.directory import offset_in
-from queuelog.spool.doorbell import ring
+from queuelog.owner.transfer import Failure, Transfer
+from queuelog.sinks import Targets
+from queuelog.spool import Offsets, offset_in
 from queuelog.spool.merge import Batch, SpoolReader
 
 _FIRST_DELAY, _LAST_DELAY = 0.05, 2.0  # seconds
@@ -30,13 +28,12 @@ class Lagging:
     """The sinks that lag behind."""
 
     def __init__(
-        self, reader: SpoolReader, ledger: Ledger, sinks: Sinks, transfer: Transfer
+        self, reader: SpoolReader, ledger: Ledger, targets: Targets, transfer: Transfer
     ) -> None:
         self._reader, self._ledger = reader, ledger
-        self._sinks, self._transfer = sinks, transfer
+        self._targets, self._transfer = targets, transfer
         self._tries: dict[str, tuple[float, float]] = {}  # by sink id: when, and after what delay
-        self._since: dict[str, float] = {}  # by sink id, in seconds since the epoch
-        self.handed_to: set[str] = set()  # paths of other owners' spools
+        self.handover = Handover(reader.segments, ledger, targets)
 
     def __contains__(self, sink_id: object) -> bool:
         return sink_id in self._ledger.state.lagging
@@ -45,16 +42,17 @@ class Lagging:
         """Return the ids of the sinks that lag behind."""
         return list(self._ledger.state.lagging)
 
-    def since(self) -> dict[str, float]:
-        """Return since when each of them lags, as far as this process knows: seconds, epoch."""
-        now = time.time()
-        self._since = {sink_id: self._since.get(sink_id, now) for sink_id in self.ids()}
-        return self._since
+    def failures(self) -> dict[str, Failure]:
+        """Return since when and why they fail, by their ids.
+
+        One that waits for a server's answer lags, but does not fail.
+        """
+        failures = self._transfer.failures
+        return {sink_id: failures[sink_id] for sink_id in self.ids() if sink_id in failures}
 
     def add(self, sink_id: str) -> None:
         """Let a sink that failed lag behind, from the batch on that is being written."""
         main = self._ledger.state.main
-        self._since[sink_id] = time.time()
         marks = {sink_id: main.marks.pop(sink_id)} if sink_id in main.marks else {}
         offsets, ends = self._of(sink_id, main.offsets), self._of(sink_id, main.ends)
         self._ledger.state.lagging[sink_id] = Cursor(offsets, ends, marks, Origin.INTERRUPTED)
@@ -68,7 +66,7 @@ class Lagging:
     def _concerns(self) -> Callable[[str, str], bool]:
         """Return a function that tells if a segment may have records of a sink, by its id."""
         names_of = functools.cache(self._names)
-        id_of = functools.cache(self._sinks.id_of)
+        id_of = functools.cache(self._targets.id_of)
 
         def concerns(segment: str, sink_id: str) -> bool:
             targets = self._reader.segments.sinks(segment)
@@ -78,7 +76,7 @@ class Lagging:
 
     def _names(self, sink_id: str) -> tuple[str, str]:
         """Return the ids by which a sink is known in segments."""
-        return sink_id, self._sinks.current_id(sink_id)
+        return sink_id, self._targets.current_id(sink_id)
 
     def position(self) -> Callable[[str], int]:
         """Return a function that returns the offset in a segment that all have behind them."""
@@ -97,12 +95,13 @@ class Lagging:
 
     def follow_files(self) -> None:
         """Know every sink by the path that it has by now: a directory may have become a link."""
-        state, current = self._ledger.state, self._sinks.current_id
+        state, current = self._ledger.state, self._targets.current_id
         for old in list(state.lagging):
             new = current(old)
             if new != old and new not in state.lagging:
                 state.lagging[new] = state.lagging.pop(old)
-        for cursor in (state.main, *state.lagging.values()):
+                self._transfer.failures.pop(old, None)
+        for cursor in state.cursors():
             cursor.marks = {current(sink_id): mark for sink_id, mark in cursor.marks.items()}
 
     def patience(self) -> float:
@@ -115,7 +114,7 @@ class Lagging:
         return [sink_id for sink_id in self.ids() if self._when(sink_id) <= now]
 
     def _when(self, sink_id: str) -> float:
-        if self._sinks.is_ready(sink_id):
+        if self._targets.sinks.is_ready(sink_id):
             return 0.0
         return self._tries[sink_id][0] if sink_id in self._tries else 0.0
 
@@ -131,10 +130,13 @@ class Lagging:
             return False
         self._transfer.begin()
         names = self._names(sink_id)
-        wanted = self._sinks.select(batch.items, lambda found: found in names)
+        wanted = self._targets.select(batch.items, lambda found: found in names)
         if self._transfer.write(cursor, wanted):
             self._delay(sink_id)
-            self._hand_over(sink_id, cursor)
+            owner = self._transfer.owners.get(sink_id, "")
+            if self.handover.hand_over(names, cursor, owner):
+                self._end(sink_id)
+                self._ledger.save()
             return False
         cursor.finish()
         ahead = self._of(sink_id, state.main.offsets)
@@ -144,51 +146,15 @@ class Lagging:
             return False
         self._tries.pop(sink_id, None)
         if not behind:
-            del state.lagging[sink_id]
+            self._end(sink_id)
         self._ledger.save()
         return behind
 
-    def _hand_over(self, sink_id: str, cursor: Cursor) -> None:
-        """Let the other process that owns a file write what this spool has for it.
-
-        Its own workers find it when they have a handler for the file. Here are those that began
-        when nobody owned it yet.
-        """
-        spool = self._transfer.owners.get(sink_id, "")
-        if not os.path.isdir(spool):
-            return
-        other = SpoolDirectory(spool, owner_uid=os.stat(spool).st_uid)
-        owner = registry.read(other)
-        if owner is None:  # it has just ended
-            return
-        if cursor.give_up() and self._move_segments(sink_id, cursor, other, owner.limit):
-            del self._ledger.state.lagging[sink_id]
-            self._tries.pop(sink_id, None)
-        else:
-            report(f"left {sink_id}", f"what waits for {sink_id} cannot be given to its owner")
-        self._ledger.save()
-        self.handed_to.add(spool)
-        ring(other.bell)
-
-    def _move_segments(
-        self, sink_id: str, cursor: Cursor, other: SpoolDirectory, limit: int
-    ) -> bool:
-        """Hand over each segment that has something for a sink; tell if all could be."""
-        self._ledger.save()  # first: whoever comes after us must not look for what has moved
-        names, segments = self._names(sink_id), self._reader.segments
-        is_all = True
-        for segment in segments.names():
-            found = {self._sinks.id_of(target) for target in segments.sinks(segment) or ()}
-            if found.isdisjoint(names) and segment not in segments.unread:
-                continue
-            at = offset_in(cursor.offsets, segment)
-            is_its_own = bool(found) and found.issubset(names)
-            if is_its_own and segments.hand_over(segment, at, other, limit):
-                for offsets in self._ledger.state.positions():
-                    offsets.pop(segment, None)
-            else:
-                is_all = False
-        return is_all
+    def _end(self, sink_id: str) -> None:
+        """Let a sink lag no more: nothing is behind."""
+        del self._ledger.state.lagging[sink_id]
+        self._tries.pop(sink_id, None)
+        self._transfer.failures.pop(sink_id, None)
 
     def _next(self, sink_id: str, cursor: Cursor) -> Batch:
         if cursor.origin is not Origin.NEW:

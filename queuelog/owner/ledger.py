@@ -26,7 +26,7 @@ from typing import Any
 
 from queuelog.base import ELSEWHERE, Descriptor, opened, report
 from queuelog.errors import SpoolError
-from queuelog.sinks.protocol import Mark
+from queuelog.sinks import Mark
 from queuelog.spool import Offsets
 from queuelog.spool.frame import FORMAT
 
@@ -88,9 +88,23 @@ class State:
     main: Cursor = field(default_factory=Cursor)
     lagging: dict[str, Cursor] = field(default_factory=dict)
 
+    def cursors(self) -> list[Cursor]:
+        """Return all of them."""
+        return [self.main, *self.lagging.values()]
+
     def positions(self) -> list[Offsets]:
         """Return the offsets of all cursors."""
-        return [self.main.offsets, *(cursor.offsets for cursor in self.lagging.values())]
+        return [cursor.offsets for cursor in self.cursors()]
+
+    def unfinished(self) -> set[str]:
+        """Return the ids of the sinks at whose end may be half a line."""
+        marks = [item for cursor in self.cursors() for item in cursor.marks.items()]
+        return {sink_id for sink_id, mark in marks if mark.token is not None}
+
+    def forget(self, segment: str) -> None:
+        """No cursor is in a segment any more: it is gone."""
+        for offsets in self.positions():
+            offsets.pop(segment, None)
 
 
 class Ledger(Descriptor):

@@ -13,7 +13,7 @@ import time
 from queuelog.base import native
 from queuelog.base.thread import PausableThread
 from queuelog.owner.spools import OwnedSpools
-from queuelog.spool.backlog import emptying
+from queuelog.spool import emptying
 from queuelog.spool.merge import Batch
 
 PAUSE = 0.030  # seconds between two batches; longer than a writer's ring interval
@@ -56,6 +56,17 @@ class QueueListener(PausableThread, logging.handlers.QueueListener):  # type: ig
             self.spools.tidy()  # which may find records that were dropped, and has room to say so
             written = self._write_all(deadline)
         return written and not self.spools.lagging() and not self.spools.unread()
+
+    def finish(self, timeout: float) -> str:
+        """Write all as `drain` does; return what could not be written, "" if all was."""
+        try:
+            if self.drain(timeout):
+                return ""
+        except Exception as error:  # no descriptor is left, a file is not ours, or whatever
+            return f"all ({error})"
+        if self.spools.unread():
+            return f"{self.spools.unread()} segments of the spool that cannot be opened"
+        return ", ".join(dict.fromkeys(self.spools.lagging())) or f"all in {timeout:.0f} seconds"
 
     def _write_all(self, deadline: float) -> bool:
         """Write what is there, and try again what failed; tell if nothing new is left."""

@@ -7,21 +7,21 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from queuelog.attach import attachment, environment
-from queuelog.attach.attachment import Attachment, Client
-from queuelog.attach.environment import Connection
-from queuelog.attach.options import Options
-from queuelog.attach.writers import Writers
-from queuelog.base import User, base_directory, detach_stream, report, sink_id_of
-from queuelog.base.address import local_names
-from queuelog.errors import FileInUseError
-from queuelog.owner.foreign import ForeignListener, ForeignQueue
-from queuelog.owner.listener import QueueListener
+from queuelog.attach import (
+    Attachment,
+    Client,
+    Connection,
+    Options,
+    Writers,
+    attachment,
+    environment,
+)
+from queuelog.base import User, base_directory, report, sink_id_of
+from queuelog.owner.foreign import both_ends
+from queuelog.owner.handlers import Handlers
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.registry import Sinks
-from queuelog.sinks.route import Tree
-from queuelog.spool import SpoolDirectory, SpoolWriter, registry
-from queuelog.spool.directory import new_path
+from queuelog.sinks import Configured, Sinks, Targets, Tree
+from queuelog.spool import SpoolDirectory, SpoolWriter, new_path, registry
 
 STOP_WAIT = 10.0  # seconds that stop() waits for a thread that a disk has stalled
 DRAIN_WAIT = 30.0  # seconds that stop() goes on writing
@@ -60,16 +60,12 @@ class Owner:
         self.options = options
         self._directory = SpoolDirectory(new_path(_directory_for_spools(options.spool)))
         self._sinks = Sinks()
-        spools = OwnedSpools(self._directory, self._sinks, options.backlog, self._taken_over)
-        queue: SpoolWriter
-        if options.queue is None:
-            queue = SpoolWriter(self._directory, options.backlog)
-            self._listener = QueueListener(spools)
-        else:
-            queue = ForeignQueue(options.queue, self._directory, options.backlog)
-            self._listener = ForeignListener(spools, queue)
+        self._targets = Targets(self._sinks)
+        self._configured = Configured(self._sinks)
+        spools = OwnedSpools(self._directory, self._targets, options.backlog)
+        queue, self._listener = both_ends(options.queue, spools, self._directory, options.backlog)
         self._writers = Writers(queue, options.spool)
-        self._elsewhere: list[tuple[logging.Handler, str]] = []  # and the spool of their owner
+        self._handlers = Handlers(self._configured, spools, queue)
         self._connection = Connection(
             spool=self._directory.path,
             owner=self.owner,
@@ -81,7 +77,7 @@ class Owner:
             own=options.own,
         )
         self._attachment = Attachment(
-            self._writers, self._connection, lambda _: True, self._take_over, strict=True
+            self._writers, self._connection, lambda _: True, self._handlers.take_over, strict=True
         )
         self._worker = User(os.geteuid(), os.getegid(), None)
         try:
@@ -98,9 +94,9 @@ class Owner:
         user = self.options.worker(self._worker)
         if user != self._worker:
             self._worker = user
-            self._directory.allow(user)
+            self._directory.users.allow(user)
             self._directory.create()
-            self._sinks.groups[user.uid] = user.groups
+            self._targets.groups[user.uid] = user.groups
             self._writers.own.child_uid = user.uid
 
     def serve(self, addresses: Iterable[str], tree: Tree) -> None:
@@ -108,9 +104,7 @@ class Owner:
 
         Called before `start`. It listens at these addresses, and logs as `tree` does.
         """
-        for address in addresses:
-            for name in local_names(address):
-                self._sinks.serve(name, tree)
+        self._configured.serve(addresses, tree)
 
     def start(self) -> None:
         """Take the handlers over, and own their files; undo all of it if that fails.
@@ -122,12 +116,12 @@ class Owner:
         """
         try:
             self._listener.spools.own()
-            self._attach(self._take_over)
+            self._attach(self._handlers.take_over)
             self._listener.spools.take_over()
         except BaseException:
             environment.withdraw()
             with self._originals():  # other threads may have logged meanwhile
-                self._drain()
+                self._listener.finish(DRAIN_WAIT)
                 self._close()
             raise
 
@@ -144,7 +138,7 @@ class Owner:
         """
         try:
             paused = self._listener.pause()  # the thread uses the sinks that are about to change
-            take_over = self._take_over if paused else self._take_over_later
+            take_over = self._handlers.take_over if paused else self._handlers.take_over_later
             self._admit_workers()
             self._attach(take_over)
         finally:
@@ -153,41 +147,12 @@ class Owner:
     def _attach(self, take_over: Callable[[logging.Handler, SpoolWriter], None]) -> None:
         self._attachment._replace(take_over=take_over).attach()
         in_use = attachment.replaced()
-        self._sinks.use_only(in_use)
-        self._elsewhere = [one for one in self._elsewhere if one[0] in in_use]
+        self._handlers.keep_only(in_use)
         self._listener.spools.publish()
         # Also those that the thread has not taken over yet.
         known = {*self._sinks.ids(), *map(sink_id_of, in_use)}
         self._connection = self._connection._replace(known=tuple(known))
         environment.publish(self._connection)
-
-    def _take_over(self, handler: logging.Handler, queue: SpoolWriter) -> None:
-        if queue is self._writers.own:
-            try:
-                self._sinks.add(handler, attachment.replaced())
-            except FileInUseError:
-                self._listener.spools.publish()  # its owner may be waiting for one of ours
-                raise
-            return
-        if isinstance(handler, logging.FileHandler):
-            detach_stream(handler)
-        self._elsewhere.append((handler, queue.directory.path))
-        self._listener.spools.elsewhere.add(queue.directory.path)
-
-    def _taken_over(self, path: str) -> None:
-        """Own the files of the handlers whose owner, that of spool `path`, is gone."""
-        for handler, spool in self._elsewhere:
-            if spool == path:
-                try:
-                    self._sinks.add(handler, attachment.replaced())
-                except (FileInUseError, ValueError) as error:
-                    if not getattr(error, "spool", ""):  # one that can be reached was faster
-                        report("taken over", f"{error}")
-        self._elsewhere = [one for one in self._elsewhere if one[1] != path]
-
-    def _take_over_later(self, handler: logging.Handler, queue: SpoolWriter) -> None:
-        """Let the thread do it, which a disk has stalled, when it goes on."""
-        self._listener.spools.change_sinks(lambda: self._take_over(handler, queue))
 
     def spools(self) -> list[str]:
         """Return the paths of the spools that this process owns."""
@@ -204,7 +169,7 @@ class Owner:
         self._end_serving()
         with self._originals():
             try:
-                unwritten = self._drain()
+                unwritten = self._listener.finish(DRAIN_WAIT)
                 if unwritten:
                     report(
                         "stop",
@@ -216,10 +181,10 @@ class Owner:
 
     def _end_serving(self) -> None:
         """Log what clients have sent through the spool, while the handlers still lead there."""
-        if self._sinks.serves:
+        if self._configured.serves:
             with contextlib.suppress(OSError):  # it is tried again, and said
                 self._listener.drain(DRAIN_WAIT)
-            self._sinks.end_serving()
+            self._configured.end_serving()
 
     @contextlib.contextmanager
     def _originals(self) -> Iterator[None]:
@@ -234,18 +199,6 @@ class Owner:
             attachment.detach()
             self._writers.shut()
             yield
-
-    def _drain(self) -> str:
-        """Write what is in the spool; return what could not be written, "" if all was."""
-        try:
-            if self._listener.drain(DRAIN_WAIT):
-                return ""
-        except Exception as error:  # no descriptor is left, a file is not ours, or whatever
-            return f"all ({error})"
-        spools = self._listener.spools
-        if spools.unread():
-            return f"{spools.unread()} segments of the spool that cannot be opened"
-        return ", ".join(dict.fromkeys(spools.lagging())) or f"all in {DRAIN_WAIT:.0f} seconds"
 
     def _close(self) -> None:
         self._sinks.close()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from queuelog.base import report
-from queuelog.base.locks import FileLock, Locked
+from queuelog.base import FileLock, Locked, report
 from queuelog.owner.ledger import Ledger
-from queuelog.spool import SpoolDirectory
-from queuelog.spool.doorbell import Doorbell
-from queuelog.spool.registry import Registry
+from queuelog.spool import Doorbell, Registry, SpoolDirectory
 
 
 class Ownership:
@@ -45,15 +42,16 @@ class Ownership:
         self.bell.open()
         return True
 
-    def publish(self, registry: Registry) -> None:
-        """Let other processes know what this one owns.
-
-        Raises:
-            OSError: there is no room for it.
-        """
-        new = registry.write(self.directory)
+    def publish(self, registry: Registry) -> bool:
+        """Let other processes know what this one owns; tell if there was room."""
+        try:
+            new = registry.write(self.directory)
+        except OSError as error:
+            report("registry", f"other processes do not learn which files are ours: {error}")
+            return False
         self._registry.close()
         self._registry.fd = new
+        return True
 
     @property
     def is_published(self) -> bool:

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from queuelog.base import base_directory
 from queuelog.owner.listener import QueueListener
 from queuelog.owner.spools import OwnedSpools
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory
-from queuelog.spool.directory import new_path
+from queuelog.sinks import Sinks, Targets
+from queuelog.spool import SpoolDirectory, new_path
 from queuelog.spool.merge import Batch
 
 _LIMIT = 1 << 20  # bytes of this process's own spool, to which nobody writes
@@ -38,8 +37,8 @@ class Recovery:
     def __init__(self, paths: Sequence[str]) -> None:
         self._sinks = Sinks()
         directory = SpoolDirectory(new_path(base_directory()))
-        self._spools = OwnedSpools(directory, self._sinks, _LIMIT, _nothing)
-        self._spools.candidates = lambda: paths
+        self._spools = OwnedSpools(directory, Targets(self._sinks), _LIMIT)
+        self._spools.leftovers.candidates = lambda: paths
         self._listener = _Listener(self._spools)
         directory.create()
 
@@ -67,10 +66,6 @@ class Recovery:
         """Give up all, and remove the spools that are empty."""
         self._sinks.close()
         self._listener.release()
-
-
-def _nothing(path: str) -> None:
-    """No handler of this process's own waits for the end of another owner."""
 
 
 @contextmanager

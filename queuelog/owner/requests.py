@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from queuelog.owner.delivery import Delivery
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks import Sinks
 from queuelog.spool import requests
 from queuelog.spool.requests import Outcome, Request
 
@@ -22,7 +22,7 @@ def answer(deliveries: Sequence[Delivery], sinks: Sinks) -> None:
     for delivery in deliveries:
         with suppress(OSError):  # no room for the answer, or no descriptor is left
             for request in requests.pending(delivery.directory):
-                outcomes = _roll_over(request, sinks, fails | sinks.unfinished.keys())
+                outcomes = _roll_over(request, sinks, fails | sinks.unfinished.ids())
                 requests.answer(delivery.directory, request, outcomes)
 
 

@@ -1,61 +1,45 @@
-"""The spools that one process owns: its own, and those that nobody owns any more.
-
-Whoever ended has left a spool with what waits in it, or with writers that go on. The first owner of
-the same user that comes, or is there, takes it over: that is recovery after a crash, the hand-over
-of an upgrade, and the end of a service to whose files others write.
-"""
+"""The spools that one process owns: its own, and those that it has taken over from others."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from queuelog.base import report
-from queuelog.errors import SpoolError
 from queuelog.owner import requests
 from queuelog.owner.delivery import Delivery
+from queuelog.owner.leftovers import Leftovers
 from queuelog.owner.ownership import Ownership
 from queuelog.owner.status import StatusPublisher
-from queuelog.sinks.registry import Sinks
-from queuelog.spool import SpoolDirectory, registry
-from queuelog.spool.directory import made_at, spools
-from queuelog.spool.doorbell import wait
+from queuelog.sinks import Targets
+from queuelog.spool import Registry, SpoolDirectory, wait
 from queuelog.spool.merge import Batch
-from queuelog.spool.registry import Registry
-
-_AGAIN = 10.0  # seconds for which a spool is left that cannot be emptied here now
-_STARTING = 10.0  # seconds in which whoever makes a spool owns it, and says so
 
 
 class OwnedSpools:
-    """All that waits to be written by this process, over the same sinks.
+    """All that waits to be written by this process, to the same sinks, those of `targets`.
 
-    `limit` is the backlog limit in bytes. `taken_over` is called when a spool was.
+    `limit` is the backlog limit in bytes.
     """
 
-    def __init__(
-        self, directory: SpoolDirectory, sinks: Sinks, limit: int, taken_over: Callable[[str], None]
-    ) -> None:
-        self._sinks = sinks
+    def __init__(self, directory: SpoolDirectory, targets: Targets, limit: int) -> None:
+        self._targets = targets
+        self._sinks = targets.sinks
         self._limit = limit
-        self._taken_over = taken_over
         self._own = self._delivery(directory, limit)
         self._own.caught_up = True
         self._all = [self._own]  # the one that is due next comes first
         self._current = self._own  # whose batch was returned last
-        self.elsewhere: set[str] = set()  # the paths of other owners' spools that we write to
-        self.candidates: Callable[[], Iterable[str]] = self._beside  # paths of spools to take over
-        self._left_to_others: dict[str, float] = {}  # paths: until when
-        self._left_for: dict[str, dict[str, tuple[float, str]]] = {}  # why, by path and sink
+        self.leftovers = Leftovers(directory.path, targets, self._delivery)
         self._published: Registry | None = None
         self._changes: list[Callable[[], None]] = []
-        self._status = StatusPublisher(sinks)
+        self._status = StatusPublisher(self._sinks)
         self.stopping: Callable[[], bool] = lambda: False
 
     def _delivery(self, directory: SpoolDirectory, limit: int) -> Delivery:
-        return Delivery(Ownership(directory), self._sinks, limit, self._is_stopping)
+        return Delivery(Ownership(directory), self._targets, limit, self._is_stopping)
 
     def _is_stopping(self) -> bool:
         return self.stopping()
@@ -75,49 +59,14 @@ class OwnedSpools:
         """Let other processes know what this one owns."""
         ours = Registry(os.getpid(), self._limit, self._sinks.places(), self._sinks.names())
         if self._own.held and (ours != self._published or not self._own.is_published):
-            self._published = ours if _publish(self._own, ours) else None
-
-    def _beside(self) -> Iterable[str]:
-        """Return the paths of all spools beside our own, and of those with what we have written."""
-        beside = spools(os.path.dirname(self._own.directory.path))
-        return dict.fromkeys([*beside, *self.elsewhere])
+            self._published = ours if self._own.publish(ours) else None
 
     def take_over(self) -> None:
-        """Take over the candidates that nobody owns."""
-        mine = {delivery.directory.path for delivery in self._all}
-        now = time.monotonic()
-        for path in self.candidates():
-            if path in mine or os.path.islink(path) or self._left_to_others.get(path, 0) > now:
-                continue
-            directory = SpoolDirectory(path)
-            if _is_ownerless(directory):
-                self._take_over(directory)
-                self.publish()  # others may just be looking for the owner of a file
-
-    def _take_over(self, directory: SpoolDirectory) -> None:
-        found = registry.read(directory)
-        delivery = self._delivery(directory, max(self._limit, found.limit if found else 0))
-        try:
-            if not delivery.own():
-                return
-        except OSError as error:
-            report(f"left {directory.path}", f"a spool that nobody owns is left as it is: {error}")
-            for_good = isinstance(error, SpoolError) and error.__cause__ is None
-            self._leave(delivery, math.inf if for_good else _AGAIN)
-            return
-        self._taken_over(directory.path)  # first: its files may be ours by that
-        if found is not None:
-            # Handlers known by name are another service's, unless it had a file of ours.
-            ours = set(self._sinks.places())
-            delivery.transfer.names = not found.files or not ours.isdisjoint(found.files)
-            self._sinks.elsewhere.update(found.names)
-            _publish(delivery, found._replace(owner=os.getpid(), taken_over=True))
-        self._all.append(delivery)
-
-    def _leave(self, delivery: Delivery, seconds: float) -> None:
-        self._left_for[delivery.directory.path] = delivery.lagging_since()
-        delivery.release()
-        self._left_to_others[delivery.directory.path] = time.monotonic() + seconds
+        """Take over the spools that nobody owns any more."""
+        mine = [delivery.directory.path for delivery in self._all]
+        for delivery in self.leftovers.take_over(mine, self._limit):
+            self._all.append(delivery)
+            self.publish()  # others may just be looking for the owner of a file
 
     def change_sinks(self, change: Callable[[], None]) -> None:
         """Call `change` before the next batch, in the thread that is stalled in this one."""
@@ -167,8 +116,7 @@ class OwnedSpools:
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
         more = [delivery.retry(at_once=at_once) for delivery in self._held()]
-        for delivery in self._all:
-            self.elsewhere |= delivery.lagging.handed_to
+        self.leftovers.elsewhere.update(*(one.lagging.handover.done_to for one in self._all))
         return any(more)
 
     def _held(self) -> list[Delivery]:
@@ -185,8 +133,8 @@ class OwnedSpools:
 
     def failures(self) -> dict[str, str]:
         """Return why sinks fail, by their ids, also in spools that were left to others for that."""
-        found = [*self._left_for.values(), *(one.lagging_since() for one in self._held())]
-        return {sink_id: why for one in found for sink_id, (_, why) in one.items()}
+        found = [*self.leftovers.failures(), *(one.lagging.failures() for one in self._held())]
+        return {sink_id: failure.reason for one in found for sink_id, failure in one.items()}
 
     def unread(self) -> int:
         """Return how many segments cannot be opened now."""
@@ -198,10 +146,7 @@ class OwnedSpools:
         return min(patiences, default=math.inf)
 
     def wait(self, wake: int, timeout: float, *, bell: bool = True) -> None:
-        """Wait up to `timeout` s until descriptor `wake` is readable, or a sink has its answer.
-
-        With `bell`, or until a writer rings.
-        """
+        """Wait up to `timeout` s until `wake` is readable, a sink has an answer or a bell rings."""
         bells = [delivery.bell for delivery in self._held()] if bell else []
         answers = [(one.fd, one.events) for one in self._sinks.awaited() if one.fd >= 0]
         wait(bells, wake, timeout, answers)
@@ -209,9 +154,8 @@ class OwnedSpools:
     def awaits(self, silent: float) -> bool:
         """Tell if an answer is there, or awaited of who is silent for less than so many seconds."""
         since = time.monotonic() - silent
-        return any(map(self._sinks.is_ready, self._sinks.ids())) or any(
-            one.since > since for one in self._sinks.awaited()
-        )
+        awaited = any(one.since > since for one in self._sinks.awaited())
+        return awaited or any(map(self._sinks.is_ready, self._sinks.ids()))
 
     def tidy(self) -> None:
         """Do what is due about once a second.
@@ -224,6 +168,9 @@ class OwnedSpools:
             delivery.tidy()
             if delivery is not self._own:
                 self._let_go_if_done(delivery)
+        for delivery in self._all:
+            if delivery.caught_up:  # until then what waits there may yet be left to its owner
+                delivery.lagging.handover.report_kept()
         self._sinks.tick()
         self.publish()
         self.take_over()
@@ -238,7 +185,7 @@ class OwnedSpools:
             delivery.remove()
         elif delivery.is_for_others():
             self._all.remove(delivery)
-            self._leave(delivery, _AGAIN)
+            self.leftovers.leave(delivery)
 
     def release(self) -> None:
         """Give up all, and remove the spools in which nothing waits and nobody writes."""
@@ -251,21 +198,3 @@ class OwnedSpools:
         """In a forked child: hold nothing of it."""
         for delivery in self._all:
             delivery.close()
-
-
-def _is_ownerless(directory: SpoolDirectory) -> bool:
-    """Tell if a spool is there, nobody owns it, and nobody is just making it."""
-    is_new = abs(time.time_ns() - made_at(directory.path)) / 1e9 < _STARTING
-    is_used = os.path.exists(directory.registry) or any(directory.segments())
-    may_go = is_used or not is_new
-    return may_go and directory.is_there() and not registry.is_owned(directory)
-
-
-def _publish(delivery: Delivery, found: Registry) -> bool:
-    """Let other processes know what the owner of a spool owns; return False if that failed."""
-    try:
-        delivery.publish(found)
-    except OSError as error:
-        report("registry", f"other processes do not learn which files are ours: {error}")
-        return False
-    return True

@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 
-from queuelog.base.processes import command_line
-from queuelog.base.reporter import last_error
+from queuelog.base import command_line, last_error
 from queuelog.base.version import __version__
 from queuelog.owner.delivery import Delivery
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks import Sinks
 from queuelog.spool import status
 from queuelog.spool.status import Lag, Status
 
@@ -64,7 +63,7 @@ class StatusPublisher:
                 spool.publish(delivery, self._status(delivery, spool, own).encode())
 
     def _status(self, delivery: Delivery, spool: _Spool, own: Delivery) -> Status:
-        lagging, error = delivery.lagging_since(), last_error()
+        lagging, error = delivery.lagging.failures(), last_error()
         sinks = self._sinks.statuses(lagging) if delivery is own else []
         return Status(
             pid=os.getpid(),
@@ -78,7 +77,7 @@ class StatusPublisher:
             sinks=sinks[: status.MOST_SINKS],
             more_sinks=max(0, len(sinks) - status.MOST_SINKS),
             lagging={sink_id: Lag(at, text[:_LONGEST]) for sink_id, (at, text) in lagging.items()},
-            dropped=delivery.dropped,
-            dropped_by={str(pid): count for pid, count in delivery.dropped_by.items()},
+            dropped=delivery.drops.dropped,
+            dropped_by={str(pid): count for pid, count in delivery.drops.by.items()},
             error=error and Lag(error[0], error[1][:_LONGEST]),
         )

@@ -6,43 +6,48 @@ how far the ledger's mark says the sink had got, and go on there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 from queuelog.base import report
 from queuelog.base.thread import Interrupted
 from queuelog.errors import FileInUseError
 from queuelog.owner.ledger import Cursor, Ledger
-from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks import Items, Mark, Targets, Unanswered, interrupts
 from queuelog.spool.merge import Groups
+
+
+class Failure(NamedTuple):
+    """Since when a sink fails, in seconds since the epoch, and why: as of the last try."""
+
+    since: float
+    reason: str
 
 
 class Transfer:
     """Writes items to sinks, and into the ledger how far each of them is."""
 
-    def __init__(self, ledger: Ledger, sinks: Sinks, stopping: Callable[[], bool]) -> None:
+    def __init__(self, ledger: Ledger, targets: Targets, stopping: Callable[[], bool]) -> None:
         self._ledger = ledger
-        self._sinks = sinks
+        self._targets = targets
+        self._sinks = targets.sinks
         self._stopping = stopping
         self._moved = False  # a piece of this batch was written since it was read
         self.names = True  # handlers that are known by name only are ours
         self.for_others: set[str] = set()  # the ids of sinks that only another process can write
         self.records = 0  # written, to all sinks together
-        self.errors: dict[str, str] = {}  # why a sink failed when it was tried last, by its id
+        self.failures: dict[str, Failure] = {}  # by sink id, until it is written to again
         # The spools of the processes that own the files which the last `write` could not have.
         self.owners: dict[str, str] = {}  # by sink id, where they can be reached
 
-    def recover(self, cursors: Iterable[Cursor]) -> None:
+    def recover(self) -> None:
         """What the last owner left unfinished in a sink comes before what other spools have."""
-        for cursor in cursors:
-            for sink_id, mark in cursor.marks.items():
-                if mark.token is not None:
-                    self._sinks.unfinished[sink_id] = self
+        self._sinks.unfinished.begin(self._ledger.state.unfinished(), self)
 
     def release(self) -> None:
         """Let other spools write to all sinks."""
-        for sink_id in [one for one, by in self._sinks.unfinished.items() if by is self]:
-            del self._sinks.unfinished[sink_id]
+        self._sinks.unfinished.release(self)
 
     def begin(self) -> None:
         """A batch has been read."""
@@ -57,7 +62,7 @@ class Transfer:
         Raises:
             Interrupted: `stopping()` was true.
         """
-        by_sink, unknown = self._sinks.group(groups, names=self.names)
+        by_sink, unknown = self._targets.group(groups, names=self.names)
         self.for_others = (self.for_others - by_sink.keys()) | unknown.keys()
         self.owners = {}
         for sink_id, error in unknown.items():
@@ -68,8 +73,8 @@ class Transfer:
 
     def _write(self, cursor: Cursor, sink_id: str, items: Items) -> bool:
         sink = self._sinks[sink_id]
-        if self._sinks.unfinished.get(sink_id, self) is not self:
-            return False  # half a line of another spool's is at its end
+        if not self._sinks.unfinished.may_write(sink_id, self):
+            return False  # half a line of another spool's may be at its end
         try:
             done = 0
             if sink_id in cursor.marks:
@@ -92,19 +97,20 @@ class Transfer:
             if isinstance(error, FileInUseError):
                 self.for_others.add(sink_id)
             if cursor.marks.get(sink_id, Mark()).token is not None:
-                self._sinks.unfinished[sink_id] = self
+                self._sinks.unfinished.begin([sink_id], self)
             return False
-        self._sinks.unfinished.pop(sink_id, None)
+        self._sinks.unfinished.done(sink_id)
         # Should the batch come again because it was interrupted at another sink: this one is done.
         cursor.marks[sink_id] = Mark(len(items))
-        self.errors.pop(sink_id, None)
+        self.failures.pop(sink_id, None)
         self.records += len(items)
         sink.records += len(items)
         return True
 
     def _failed(self, sink_id: str, error: BaseException, kind: str, message: str) -> None:
         """Remember why, and who owns the file if that can be reached; anything else is reported."""
-        self.errors[sink_id] = str(error) or repr(error)
+        since = self.failures[sink_id].since if sink_id in self.failures else time.time()
+        self.failures[sink_id] = Failure(since, str(error) or repr(error))
         if isinstance(error, FileInUseError) and error.spool:
             self.owners[sink_id] = error.spool
         else:

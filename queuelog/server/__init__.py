@@ -5,9 +5,10 @@ In: bytes from clients, as the standard library's `SocketHandler` sends them, or
 those clients that wait for them. Nothing that a client sends is executed, makes this process wait,
 or takes more than a bounded share of it.
 
-    server      the thread and its event loop     listening  sockets, and who may come
-    hub         what all connections share        connection one of them
-    streams     what a client sends               clients    how much of it is here, by client
-    pickles     a pickled record, checked         unpickler  which executes nothing
-    logs        records into the logger tree      refusals   counted, and reported
+    server      the thread and its event loop     listening   sockets, and who may come
+    acceptor    lets clients in                   connection  one of them
+    hub         what all connections share        clients     how much is here, by client
+    streams     what a client sends               refusals    counted, and reported
+    pickles     a pickled record, checked         unpickler   which executes nothing
+    logs        records into the logger tree
 """

@@ -23,8 +23,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from queuelog.base import opened, own_directory, report
-from queuelog.base.locks import try_lock
+from queuelog.base import opened, own_directory, report, try_lock
 from queuelog.errors import SpoolError
 
 MOST = 1 << 14  # clients; with one more, the one that has not come for the longest time goes

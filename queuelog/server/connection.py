@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from queuelog import wire
-from queuelog.base.address import Address
+from queuelog.base import Address
 from queuelog.server.streams import PickleStream, Stream, WireStream
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from queuelog.server.connection import Connection
 from queuelog.server.listening import is_local
 from queuelog.server.refusals import Refusals
 from queuelog.server.streams import TURN
-from queuelog.spool.gather import Chunk
+from queuelog.spool import Chunk
 
 READ = 1 << 16  # bytes that are read from one client before the others have their turn
 MEMORY = 64 << 20  # bytes for what is not complete, or has no room yet

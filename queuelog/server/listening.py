@@ -15,8 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from queuelog.base.address import Address
-from queuelog.base.listen import Listen
+from queuelog.base import Address, Listen
 from queuelog.errors import ConfigurationError, ListenError
 
 _BACKLOG = 4096  # connections that wait to be accepted; the kernel has a limit, too

@@ -13,9 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from queuelog.handlers import write_past_owner
-from queuelog.spool.backlog import longest
-from queuelog.spool.gather import Chunk
-from queuelog.spool.writer import Torn
+from queuelog.spool import Chunk, Torn, longest
 
 # What a record has where its sender says nothing.
 _DEFAULTS = {**vars(logging.makeLogRecord({})), "processName": None, "threadName": None}

@@ -7,7 +7,7 @@ from collections import Counter
 
 from queuelog.base import report, shown
 from queuelog.server import logs
-from queuelog.spool.gather import gathering
+from queuelog.spool import gathering
 
 # Kinds, and what becomes of the client.
 KINDS = {

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import _socket  # as in `listening`
 import asyncio
-import errno
-import functools
 import os
 import resource
 import time
 from contextlib import suppress
 from typing import Any
 
-from queuelog.base import NO_DESCRIPTOR, native, report
-from queuelog.base.listen import Listen
+from queuelog.base import Listen, native, report
 from queuelog.base.thread import PausableThread
-from queuelog.errors import ConfigurationError, ListenError
+from queuelog.errors import ConfigurationError
+from queuelog.server.acceptor import Acceptor
 from queuelog.server.clients import Clients
-from queuelog.server.connection import Connection
 from queuelog.server.hub import Hub
-from queuelog.server.listening import Listener, accept, listen
 from queuelog.server.refusals import say
 from queuelog.wire.connection import read_secret
 
-_AT_ONCE = 100  # connections that are accepted before others have their turn
-_AGAIN = 1.0  # seconds until one is accepted again, if no descriptor was left
-_HANDSHAKE = 10.0  # seconds for TLS
 _KEPT = 256  # descriptors for log files and segments
 _QUIET = 0.1  # seconds without a byte, at the end, until nothing is on its way any more
 _END = 5.0  # seconds that the end may take
@@ -48,44 +40,28 @@ class LogServer(PausableThread):
             SpoolError: the directory cannot be used.
         """
         secret = _secret(options.secret_file)
-        self._options = options
-        self.listeners: list[Listener] = []
-        self._listen()
+        self._acceptor = Acceptor(options)
         try:
             self._clients = Clients(directory)
         except BaseException:
-            self._close_listeners()
+            self._acceptor.close()
             raise
         super().__init__()
         self._selector = native("selectors", "DefaultSelector")()
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._loop.set_exception_handler(_report)
         most = _most_connections()
-        self._most_handshakes = most // 4
         self.hub = Hub(
             self._loop, self._clients, secret=secret, rate=options.rate, most=most - most // 4,
             pausing=self._is_pausing,
         )  # fmt: skip
         self._loop.add_reader(self.wake, self._woken)
-        self._handshakes: dict[asyncio.Task[Any], _socket.socket] = {}
         self._last = self._finished = False
-        self._resume_accepting()
-        if not self.listeners:
-            self._loop.call_later(_AGAIN, self._listen_later)
+        self._acceptor.begin(self._loop, self.hub, most // 4)
 
-    def _listen(self) -> None:
-        try:
-            self.listeners = listen(self._options)
-        except ListenError as error:
-            # The arbiter that this one takes over from, at SIGUSR2, may be there for long.
-            if error.errno != errno.EADDRINUSE or "GUNICORN_PID" not in os.environ:
-                raise
-
-    def _listen_later(self) -> None:
-        self._listen()
-        self._resume_accepting()
-        if not self.listeners:
-            self._loop.call_later(_AGAIN, self._listen_later)
+    def addresses(self) -> list[str]:
+        """Return where it listens by now."""
+        return [one.address for one in self._acceptor.listeners]
 
     def kept(self, client: str) -> int:
         """Return how many records of a client are here; for any thread."""
@@ -118,61 +94,10 @@ class LogServer(PausableThread):
         except Exception as error:  # the sockets are closed all the same
             report(self.name, f"what clients sent last may be lost: {error!r}")
 
-    def _resume_accepting(self) -> None:
-        for one in self.listeners:
-            self._loop.add_reader(one.socket.fileno(), self._accept, one)
-
-    def _accept(self, listener: Listener) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                sock = accept(listener.socket)
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in {*NO_DESCRIPTOR, errno.ENOBUFS, errno.ENOMEM}:
-                    raise
-                say("server-accept", f"cannot accept connections: {error.strerror}")
-                self._loop.remove_reader(listener.socket.fileno())
-                self._loop.call_later(_AGAIN, self._resume_accepting)
-                return
-            sock.setblocking(False)
-            if listener.tls and len(self._handshakes) >= self._most_handshakes:
-                self._give_up_a_handshake()
-            task = self._loop.create_task(self._connect(listener, sock))
-            self._handshakes[task] = sock
-            task.add_done_callback(functools.partial(self._connected, sock))
-
-    def _connected(self, sock: Any, task: asyncio.Task[Any]) -> None:
-        self._handshakes.pop(task, None)
-        if task.cancelled():  # perhaps before it began
-            sock.close()
-
-    def _give_up_a_handshake(self) -> None:
-        """Where there are too many, the one that takes the longest goes."""
-        task = next(iter(self._handshakes))
-        del self._handshakes[task]
-        task.cancel()
-        self.hub.refusals.add(
-            "many", "a client", "its TLS is not complete, nor that of many others"
-        )
-
-    async def _connect(self, listener: Listener, sock: Any) -> None:
-        connection = Connection(self.hub, listener, sock)
-        try:
-            await self._loop.connect_accepted_socket(
-                lambda: connection, sock, ssl=listener.tls,
-                ssl_handshake_timeout=_HANDSHAKE if listener.tls else None,
-            )  # fmt: skip
-        except OSError as error:  # ssl.SSLError is one
-            self.hub.refusals.add("tls", connection.name, f"no TLS: {error}")
-            sock.close()
-
     async def _finish(self) -> None:
         """Accept and read what clients have sent by now, and let them read their answers."""
         deadline = time.monotonic() + _END
-        for one in self.listeners:
-            self._accept(one)
-            self._loop.remove_reader(one.socket.fileno())
+        self._acceptor.accept_last()
         seen = -1
         while time.monotonic() < deadline and (seen != self.hub.bytes or not self.hub.is_done):
             seen = self.hub.bytes
@@ -184,8 +109,7 @@ class LogServer(PausableThread):
             await asyncio.sleep(0.01)
         for connection in [*self.hub.connections]:
             connection.transport.abort()
-        for task in [*self._handshakes]:
-            task.cancel()
+        self._acceptor.cancel()
         await asyncio.sleep(0)
 
     def finish(self) -> bool:
@@ -195,20 +119,16 @@ class LogServer(PausableThread):
         if ended and self._tid and not self._finished:
             self._finish_once()  # it served, and stands still since another thread forks
         if ended:
-            self._close_listeners()
+            self._acceptor.close()
             self._clients.close()
             self._loop.close()
             self.close_pipe()
         return ended
 
-    def _close_listeners(self) -> None:
-        for one in self.listeners:
-            one.close()
-
     def status(self) -> dict[str, Any]:
         """Return what can be said of the server, as plain data."""
         return {
-            "addresses": [one.address for one in self.listeners],
+            "addresses": self.addresses(),
             "connections": len(self.hub.connections),
             "records": self.hub.records,
             "refused": dict(self.hub.refusals.counts),
@@ -222,21 +142,17 @@ class LogServer(PausableThread):
         """
         self._clients.close()
         fds = [self._selector.fileno()]
-        fds += [one.socket.fileno() for one in self.listeners]
+        connections = self.hub.connections
+        sockets = [*self._acceptor.sockets(), *(one.sock for one in connections)]
         fds += [key.fd for key in (self._selector.get_map() or {}).values()]
-        fds += [one.sock.fileno() for one in self.hub.connections]
-        fds += [sock.fileno() for sock in self._handshakes.values()]
+        fds += [sock.fileno() for sock in sockets]
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for fd in fds:
             if fd >= 0:
                 os.dup2(nowhere, fd, inheritable=False)
         os.close(nowhere)
         self.close_pipe()
-        connections = self.hub.connections
-        for sock in [
-            *(one.socket for one in self.listeners), *(one.sock for one in connections),
-            *self._handshakes.values(),
-        ]:  # fmt: skip
+        for sock in sockets:
             sock.close()
         self._loop.close()
         for connection in connections:  # else Python says at the end that nobody has closed it

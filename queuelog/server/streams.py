@@ -10,7 +10,7 @@ from typing import Any
 from queuelog import wire
 from queuelog.server import logs, pickles
 from queuelog.server.clients import Clients
-from queuelog.spool.gather import Chunk, gathering
+from queuelog.spool import Chunk, gathering
 
 FRAME = wire.frames.LEAST  # bytes of a frame of our own protocol
 TURN = 0.005  # seconds of work for one client before the others have their turn

@@ -4,10 +4,24 @@ In: items of one batch, in order of time. Out: bytes in log files, which roll ov
 say, or records handed to a handler that writes itself. Before each piece is written a sink gives
 out a mark (`protocol`), by which it can tell after a crash what of the batch it has.
 
-    protocol  what every sink can do         file      a log file
-    registry  all sinks, and for which of    follow    its descriptor, which follows moved files
-              them an item is                rollover  when and how it rolls over
-    strangers who writes it past its owner   record    a handler that writes itself
-    convert   lines and records              received  a record that it gets
-    remote    a log server                   route     the log server that this process is
+    protocol    what every sink can do         file      a log file
+    registry    all sinks                      follow    its descriptor, which follows moved files
+    configured  ... of the configuration       rollover  when and how it rolls over
+    targets     ... that workers have named    record    a handler that writes itself
+    unfinished  ... with half a line           received  a record that it gets
+    strangers   who writes past the owner      remote    a log server
+    convert     lines and records              exchange  ... over its connection
+                                               route     the log server that this process is
 """
+
+from queuelog.sinks.configured import Configured
+from queuelog.sinks.protocol import Items, Mark, Unanswered, interrupts
+from queuelog.sinks.received import ReceivedRecord
+from queuelog.sinks.registry import Sinks
+from queuelog.sinks.route import Tree
+from queuelog.sinks.targets import Targets
+
+__all__ = [
+    "Configured", "Items", "Mark", "ReceivedRecord", "Sinks", "Targets", "Tree", "Unanswered",
+    "interrupts",
+]  # fmt: skip

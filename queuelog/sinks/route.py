@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from queuelog.base import report
 from queuelog.sinks.convert import as_records, sent_attributes
 from queuelog.sinks.protocol import Items, Mark, SaveMark, Sink
-from queuelog.spool.backlog import emptying_nothing
-from queuelog.spool.gather import Chunk, gathering
+from queuelog.spool import Chunk, emptying_nothing, gathering
 
 
 class Tree(NamedTuple):

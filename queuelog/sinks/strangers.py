@@ -11,8 +11,7 @@ import logging
 import math
 import time
 
-from queuelog.base import report
-from queuelog.base.processes import writers_of
+from queuelog.base import report, writers_of
 
 _AGAIN = 60.0  # seconds until the next look, which reads /proc of every process
 _STARTING = 5.0  # seconds in which who has the file open may call start(), as a new arbiter does

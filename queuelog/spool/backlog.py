@@ -18,7 +18,7 @@ import struct
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from queuelog.base import native, opened
@@ -139,6 +139,18 @@ def is_emptying() -> bool:
 def forget_who_empties() -> None:
     """In a forked child: its threads are others."""
     _emptying.clear()
+
+
+def consumed_by(segments: Iterable[tuple[str, int]]) -> Consumed:
+    """Return what is no backlog, where so many bytes of each segment are none.
+
+    Their names are those in `Offsets`.
+    """
+    consumed: Counter[tuple[int, str]] = Counter()
+    for name, size in segments:
+        uid, _, file = name.partition("/")
+        consumed[int(uid), tag_in(file)] += size
+    return consumed
 
 
 def publish(directory: SpoolDirectory, consumed: Consumed) -> None:

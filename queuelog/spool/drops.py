@@ -18,8 +18,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 
-from queuelog.base import User, opened
-from queuelog.base.locks import is_locked
+from queuelog.base import User, is_locked, opened
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.spoolfile import SpoolFile
 
@@ -154,4 +153,4 @@ def collect(directory: SpoolDirectory, access: int = os.O_RDWR) -> Iterator[Drop
         with contextlib.suppress(OSError, struct.error), opened(path, flags) as fd:
             found = os.fstat(fd)
             if is_plain(found, uid) and _HEADER.size < found.st_size < _MAX_SIZE:
-                yield Dropped(fd, path, directory.user(uid, found.st_gid))
+                yield Dropped(fd, path, directory.users.rights_of(uid, found.st_gid))

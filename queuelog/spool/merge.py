@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from queuelog.base import report
 from queuelog.spool import frame
-from queuelog.spool.directory import Offsets, SpoolDirectory, Target, number_of, offset_in
+from queuelog.spool.directory import SpoolDirectory, Target
+from queuelog.spool.names import Offsets, number_of, offset_in
 from queuelog.spool.segment import Part
 from queuelog.spool.segments import Segments
 

@@ -7,15 +7,15 @@ lost, though the owner may have removed it; its room is free only when it is clo
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, SinkSpec
-from queuelog.base.locks import is_locked
+from queuelog.base import Descriptor, SinkSpec, is_locked
 from queuelog.spool import frame, sources
-from queuelog.spool.directory import is_plain, number_of
+from queuelog.spool.names import as_written, number_of
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _HEADER_SIZE = len(frame.SEGMENT_HEADER)
@@ -88,22 +88,29 @@ class SegmentView(Descriptor):
         starts: Mapping[str, int] = _FROM_THE_BEGINNING,
     ) -> None:
         self.path = path
-        self.number = number_of(path)
-        self.process = int(os.path.basename(path).partition("-")[0])
+        name = as_written(os.path.basename(path))
+        self.number = number_of(name)
+        self.queue = f"{uid}/{name.rpartition('-')[0]}"  # what all of one writer and slot are in
+        self.process = int(name.partition("-")[0])
         self.damaged = 0  # frames that were passed over
-        self.is_removed = False  # from the spool, when it was read last
         self.offset = 0
         self._limit, self._wanted, self._starts = limit, wanted, starts
         self._sinks: dict[int, SinkLabel] = {}
         self._sources: dict[int, tuple[int, str]] = {}
         self._unusable = 0  # damaged frames since the last whole one
         self.fd = os.open(path, _READ)
-        found = self.file = os.fstat(self.fd)
-        self.size = found.st_size  # bytes, when it was read last
-        # A name less than one: the owner may have just removed it.
-        if not is_plain(found, uid) and (found.st_nlink or found.st_uid != uid):
+        found = self.look()
+        # No name at all: the owner may have just removed it.
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid or found.st_nlink > 1:
             self.close()
             raise PermissionError(f"{path} is not a plain file of user {uid}")
+
+    def look(self) -> os.stat_result:
+        """Return what the file is like now, and remember its size, and if it is removed."""
+        found = os.fstat(self.fd)
+        self.size = found.st_size  # bytes, when somebody looked last
+        self.is_removed = not found.st_nlink  # from the spool
+        return found
 
     def read(self, room: int) -> Piece:
         """Return what the next `room` bytes have, about.
@@ -111,8 +118,7 @@ class SegmentView(Descriptor):
         Raises:
             OtherVersionError: it does not begin as a segment of this version does.
         """
-        found = os.fstat(self.fd)
-        self.size, self.is_removed = found.st_size, not found.st_nlink
+        self.look()
         available = self.size - self.offset
         if available <= 0 or (not self.offset and available < _HEADER_SIZE):
             return Piece([])
@@ -159,9 +165,15 @@ class SegmentView(Descriptor):
                     entries += [(min(now, at), payload, label) for at, payload in items]
         return entries
 
-    def is_done(self) -> bool:
-        """Tell if nothing can follow: its writer has let go of it."""
-        return not is_locked(self.fd)
+    def is_done(self, *, followed: bool) -> bool:
+        """Tell if nothing can follow: its writer has let go of it.
+
+        It takes the lock before the first byte: an empty segment may be about to be locked, unless
+        it is `followed` by another one of the same writer, who appends to the last one only.
+        """
+        self.look()  # first: it has begun when it has a header, and is locked from then on
+        begun = self.size >= _HEADER_SIZE or self.is_removed or followed
+        return begun and not is_locked(self.fd)
 
 
 @lru_cache(1 << 10)

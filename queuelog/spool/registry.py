@@ -7,19 +7,28 @@ spools that he can see, and logs through the one that owns it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from queuelog.base import Place, base_directory, opened, own_directory, place_of, place_of_server
-from queuelog.base.locks import MEMORY, is_locked, try_lock
-from queuelog.base.processes import writers_of
+from queuelog.base import (
+    MEMORY,
+    Place,
+    base_directory,
+    is_locked,
+    own_directory,
+    place_of,
+    place_of_server,
+    writers_of,
+)
 from queuelog.errors import SpoolError
-from queuelog.spool.directory import SpoolDirectory, spools
+from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.frame import FORMAT
+from queuelog.spool.names import spools
+from queuelog.spool.replaced import opened_of, replace_locked
 
 _MOST = 1 << 24  # bytes that anybody reads of a registry
 
@@ -45,32 +54,16 @@ class Registry(NamedTuple):
         Raises:
             OSError: there is no room for it.
         """
-        new = f"{directory.registry}.new"
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         content = json.dumps(self._asdict()).encode()
-        try:
-            try_lock(fd)  # before others can read it: a reader's lock would keep the owner's away
-            if os.write(fd, content) != len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fchmod(fd, directory.file_mode)
-            os.rename(new, directory.registry)
-        except OSError:
-            os.close(fd)
-            raise
-        return fd
+        return replace_locked(directory.registry, content, directory.file_mode)
 
 
-@contextlib.contextmanager
-def _opened(directory: SpoolDirectory) -> Iterator[int]:
+def _opened(directory: SpoolDirectory) -> AbstractContextManager[int]:
     """Open a registry that the owner of the spool has written; raise OSError if there is none.
 
     What a link calls a spool may be a directory of root's in which everybody may make files.
     """
-    with opened(directory.registry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) as fd:
-        found = os.fstat(fd)
-        if found.st_uid != directory.owner_uid or found.st_nlink > 1:
-            raise PermissionError(errno.EPERM, "not its owner's", directory.registry)
-        yield fd
+    return opened_of(directory.registry, directory.owner_uid)
 
 
 def read(directory: SpoolDirectory) -> Registry | None:

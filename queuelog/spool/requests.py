@@ -16,16 +16,15 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from queuelog.base import Place, acting_as, opened
+from queuelog.base import Place, acting_as
 from queuelog.spool import registry
-from queuelog.spool.directory import SpoolDirectory, is_plain
+from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.doorbell import ring
+from queuelog.spool.replaced import opened_of, replace
 
 _MOST = 1 << 20  # bytes that anybody reads
 _LOOK = 0.02  # seconds between two looks for an answer
 _KEPT = 60.0  # seconds for which an answer is kept that nobody has read
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 class Outcome(NamedTuple):
@@ -58,16 +57,16 @@ def ask(directory: SpoolDirectory, places: list[Place] | None, timeout: float) -
     name = os.path.join(directory.path, f"{os.getpid()}-{time.time_ns()}")
     content = json.dumps({"until": time.time() + timeout, "places": places}).encode()
     deadline = time.monotonic() + timeout
-    with acting_as(directory.writing_as(directory.owner_uid)):
+    with acting_as(directory.users.writing_as(directory.owner_uid)):
         try:
-            _put(f"{name}.request", content)
+            replace(f"{name}.request", content)
             ring(directory.bell)
             while (found := _read(f"{name}.answer", directory.owner_uid)) is None:
                 _check_time(directory, f"{name}.request", deadline)
                 time.sleep(_LOOK)
             return [Outcome(*one) for one in found]
         finally:
-            for ending in ("new", "request", "answer"):
+            for ending in ("request", "answer"):
                 with contextlib.suppress(OSError):
                     os.unlink(f"{name}.{ending}")
 
@@ -103,7 +102,8 @@ def pending(directory: SpoolDirectory) -> Iterator[Request]:
 
 def answer(directory: SpoolDirectory, request: Request, outcomes: list[Outcome]) -> None:
     """Let the command know what came of its request; raises OSError if there is no room."""
-    _put(os.path.join(directory.path, f"{request.name}.answer"), json.dumps(outcomes).encode())
+    name = os.path.join(directory.path, f"{request.name}.answer")
+    replace(name, json.dumps(outcomes).encode())
 
 
 def remove_unread(directory: SpoolDirectory) -> None:
@@ -116,20 +116,9 @@ def remove_unread(directory: SpoolDirectory) -> None:
                     os.unlink(entry.path)
 
 
-def _put(path: str, content: bytes) -> None:
-    """Make a file that is whole as soon as it has its name."""
-    new = f"{os.path.splitext(path)[0]}.new"
-    with opened(new, _WRITE) as fd:
-        if os.write(fd, content) != len(content):
-            raise OSError(f"no room for {path}")
-        os.rename(new, path)
-
-
 def _read(path: str, *uids: int) -> Any:
     """Return what JSON says in a plain file of one of these users; None if there is none."""
     wrong = OSError, ValueError, RecursionError
-    with contextlib.suppress(*wrong), opened(path, _READ) as fd:
-        found = os.fstat(fd)
-        if found.st_uid in uids and is_plain(found, found.st_uid):
-            return json.loads(os.read(fd, _MOST))
+    with contextlib.suppress(*wrong), opened_of(path, *uids) as fd:
+        return json.loads(os.read(fd, _MOST))
     return None

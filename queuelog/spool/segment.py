@@ -6,8 +6,7 @@ import os
 from collections.abc import Collection
 from typing import NamedTuple
 
-from queuelog.base import Descriptor, User, report
-from queuelog.base.locks import is_locked
+from queuelog.base import Descriptor, User, is_locked, report
 from queuelog.spool import frame
 from queuelog.spool.directory import Target
 

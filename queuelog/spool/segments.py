@@ -13,12 +13,10 @@ import resource
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from queuelog.base import NO_DESCRIPTOR, acting_as, opened, report
-from queuelog.base.locks import is_locked
+from queuelog.base import NO_DESCRIPTOR, is_locked, opened, report
 from queuelog.spool import frame
 from queuelog.spool.directory import SpoolDirectory, Target, is_plain
 from queuelog.spool.segment import Segment
-from queuelog.spool.tail import SEGMENT_SIZE
 
 STALE = 60.0  # seconds after which nobody is about to write a segment's header
 HEADER_SIZE = len(frame.SEGMENT_HEADER)
@@ -34,8 +32,8 @@ class Segments:
     """
 
     def __init__(self, directory: SpoolDirectory, limit: int) -> None:
-        self._directory = directory
-        self._limit = limit
+        self.directory = directory
+        self.limit = limit
         self._open: dict[str, Segment] = {}  # the one that was used last comes last
         self._parked: dict[str, Segment] = {}  # closed for now
         self.unread: set[str] = set()  # names of those that could not be opened when it was tried
@@ -44,7 +42,7 @@ class Segments:
 
     def names(self) -> Iterable[str]:
         """Return the name of every segment, as in `Offsets`."""
-        return {f"{uid}/{name}" for uid, name in self._directory.segments()} | self._open.keys()
+        return {f"{uid}/{name}" for uid, name in self.directory.segments()} | self._open.keys()
 
     def get(self, name: str) -> Segment | None:
         """Open a segment as `get_again` does, but if it cannot be opened now, only report it."""
@@ -81,7 +79,7 @@ class Segments:
         return found is not None
 
     def _get(self, name: str) -> None:
-        path, uid = self._directory.segment(name), _uid(name)
+        path, uid = self.directory.segment(name), _uid(name)
         fd = self._open_file(path, uid)
         if fd < 0:
             return
@@ -90,8 +88,8 @@ class Segments:
         if segment is not None and os.path.samestat(segment.file, file):
             segment.fd = fd
         else:
-            user = self._directory.user(uid, file.st_gid)
-            segment = Segment(name, fd, self._limit, user)
+            user = self.directory.users.rights_of(uid, file.st_gid)
+            segment = Segment(name, fd, self.limit, user)
         with contextlib.ExitStack() as refused:
             refused.callback(segment.close)
             if self._is_acceptable(segment, path, uid):
@@ -153,44 +151,23 @@ class Segments:
         """
         known = [*self._open.values(), *self._parked.values()]
         complete = [segment for segment in known if segment.complete]
-        passed = {s.name for s in complete if self._size(s.name) <= position(s.name)}
+        passed = {s.name for s in complete if self.size(s.name) <= position(s.name)}
         for name in passed:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._directory.segment(name))
-            self._forget(name)
+                os.unlink(self.directory.segment(name))
+            self.forget(name)
         return passed
 
-    def _size(self, name: str) -> int:
+    def size(self, name: str) -> int:
+        """Return how many bytes a segment has; 0 if it is gone."""
         if name in self._open:
             return self._open[name].size()
         with contextlib.suppress(FileNotFoundError):
-            return os.lstat(self._directory.segment(name)).st_size
+            return os.lstat(self.directory.segment(name)).st_size
         return 0
 
-    def hand_over(self, name: str, position: int, other: SpoolDirectory, limit: int) -> bool:
-        """Let the owner of another spool read on in a segment from `position`; tell if it can.
-
-        Its writer does not notice: it goes on in the same file. No frame may be longer than that
-        owner's backlog `limit`, which would take it for a lie.
-        """
-        if limit < min(self._limit, max(SEGMENT_SIZE, self._size(name))):
-            return False
-        uid, new = _uid(name), f"{os.path.basename(name).partition('+')[0]}+{position}"
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        try:
-            with (
-                acting_as(self._directory.writing_as(uid)),
-                opened(other.incoming(uid), flags) as directory,
-            ):
-                if os.fstat(directory).st_uid != uid:  # the other owner's trap, perhaps
-                    return False
-                os.rename(self._directory.segment(name), new, dst_dir_fd=directory)
-        except OSError:  # that user may not write there, or it is another file system
-            return False
-        self._forget(name)
-        return True
-
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
+        """Close a segment that is not in this spool any more."""
         self._parked.pop(name, None)
         if name in self._open:
             self._open.pop(name).close()
@@ -200,15 +177,15 @@ class Segments:
 
         And forget those that are not open, and that somebody has removed since.
         """
-        exists, path_of = os.path.lexists, self._directory.segment
+        exists, path_of = os.path.lexists, self.directory.segment
         left = self.left_alone.items()
         self.left_alone = {name: size for name, size in left if exists(path_of(name))}
         self._parked = {name: s for name, s in self._parked.items() if exists(path_of(name))}
         self.unread = {name for name in self.unread if exists(path_of(name))}
-        for uid, name in self._directory.segments():
+        for uid, name in self.directory.segments():
             if f"{uid}/{name}" in self._open or f"{uid}/{name}" in self._parked:
                 continue  # it has one
-            path = os.path.join(self._directory.incoming(uid), name)
+            path = os.path.join(self.directory.incoming(uid), name)
             with contextlib.suppress(OSError), opened(path, _READ) as fd:
                 found = os.fstat(fd)
                 stale = found.st_size < HEADER_SIZE and time.time() - found.st_mtime > STALE

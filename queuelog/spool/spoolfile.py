@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from queuelog.base import Descriptor
-from queuelog.base.locks import unlock
+from queuelog.base import Descriptor, unlock
 from queuelog.spool.directory import SpoolDirectory
 
 

@@ -12,8 +12,8 @@ import json
 import os
 from typing import Any, NamedTuple
 
-from queuelog.base import opened
-from queuelog.spool.directory import SpoolDirectory, is_plain
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.replaced import opened_of, replace
 
 FORMAT = 1  # of this file alone: whoever looks from outside may be of another version
 MOST_SINKS = 500  # are named; those that lag first
@@ -154,27 +154,14 @@ def write(directory: SpoolDirectory, content: bytes) -> None:
     Raises:
         OSError: there is no room for it; the one before is still there.
     """
-    new = f"{directory.status}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    try:
-        with opened(new, flags) as fd:
-            os.fchmod(fd, directory.file_mode)
-            if os.write(fd, content) == len(content):
-                os.rename(new, directory.status)
-                return
-        raise OSError(f"no room for {new}")
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)  # it would take room from the records
-        raise
+    replace(directory.status, content, directory.file_mode)
 
 
 def read(directory: SpoolDirectory) -> Status | None:
     """Return the status of a spool; None if there is none that can be read."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    with contextlib.suppress(OSError, ValueError):
-        if is_plain(os.lstat(directory.status), directory.owner_uid):  # to open a device does harm
-            with opened(directory.status, flags) as fd:
-                if is_plain(os.fstat(fd), directory.owner_uid):
-                    return Status.parse(os.read(fd, _MOST))
+    with (
+        contextlib.suppress(OSError, ValueError),
+        opened_of(directory.status, directory.owner_uid) as fd,
+    ):
+        return Status.parse(os.read(fd, _MOST))
     return None

@@ -15,10 +15,12 @@ import os
 import resource
 from operator import attrgetter
 
-from queuelog.spool.directory import SpoolDirectory, number_of
+from queuelog.spool.directory import SpoolDirectory
+from queuelog.spool.names import number_of
 from queuelog.spool.spoolfile import SpoolFile
 
 SEGMENT_SIZE = 1 << 20  # bytes, at most, but for a frame that is longer
+_LONGEST = 1 << 24  # bytes: of one that goes on since there is no descriptor for another
 _SLOTS = 32  # each takes a descriptor
 
 
@@ -43,6 +45,16 @@ class Tail(SpoolFile):
         """Tell if a frame of so many bytes may be appended; a long one is alone in its segment."""
         fits = not length or not self.size or self.size + length <= self.capacity
         return fits and not self.is_done
+
+    def stretch(self, length: int) -> bool:
+        """Take so many bytes beyond the capacity; tell if that is possible.
+
+        Without a descriptor, a segment that is too long is better than none.
+        """
+        if self.is_done or self.size > _LONGEST:
+            return False
+        self.capacity = self.size + length
+        return True
 
     def is_whole(self) -> bool:
         """Tell if what was being appended when this call came in between is whole, or not there."""

@@ -14,9 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from queuelog.base import native, opened_small
-from queuelog.base.address import Address, LogServer
-from queuelog.base.descriptor import SMALL
+from queuelog.base import SMALL, Address, LogServer, native, opened_small
 from queuelog.wire.client import Client
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import secrets
 import time
 from typing import Any
 
-from queuelog.base.address import Address, LogServer
+from queuelog.base import Address, LogServer
 from queuelog.wire.connection import Connection, Credentials, endpoints
 from queuelog.wire.record import encode, plain
 

@@ -8,8 +8,7 @@ import functools
 import ssl
 from collections.abc import Callable
 
-from queuelog.base import opened_small
-from queuelog.base.address import Address, LogServer
+from queuelog.base import Address, LogServer, opened_small
 
 _PIECE = 1 << 16  # bytes that are decrypted at a time
 

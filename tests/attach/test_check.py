@@ -20,7 +20,7 @@ def check(*arguments, cwd, **env):
     """Run the command."""
     return subprocess.run(
         [sys.executable, "-m", "queuelog", "check", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=os.environ | env,
+        cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | env,
     )  # fmt: skip
 
 

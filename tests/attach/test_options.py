@@ -24,13 +24,6 @@ def test_a_wrong_value_is_refused_at_the_start(options, spool):
         queuelog.start(**{"spool": spool, **options})
 
 
-def test_adopt_is_accepted_and_has_no_effect(spool, capfd):
-    """A conf file that names it keeps no server from starting."""
-    queuelog.start(spool=spool, adopt=["/var/log"])
-    queuelog.stop()
-    assert "adopt= has no effect" in capfd.readouterr().err
-
-
 def test_directories_may_be_path_objects(program, log):
     """Django's settings have them: `spool=PosixPath('/…') must be an absolute path` is no help."""
     assert program().stderr == ""

@@ -9,4 +9,4 @@ def test_random_set_ups_write_the_same_with_queuelog_and_without(program):
     EXAMPLES=10000 for longer, at other choices every time.
     """
     examples = os.environ.get("EXAMPLES")
-    program(*([examples, "random"] if examples else [50]), timeout=None)
+    program(*([examples, "random"] if examples else [50]))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queuelog.base import Listen
 from queuelog.base.address import DEFAULT, Address, LogServer
 
 
@@ -59,6 +60,8 @@ def test_what_is_no_path_is_refused(path):
     """The empty text of a variable that is not set would be a server without TLS."""
     with pytest.raises(ValueError, match=r"cafile=.* must be the path of a file"):
         LogServer.checked("localhost", cafile=path)
+    with pytest.raises(ValueError, match=r"certfile=.* must be the path of a file"):
+        Listen.of(Listen(("0.0.0.0:0",), certfile=path))
 
 
 def test_a_unix_socket_has_no_certificates():

@@ -25,6 +25,7 @@ from queuelog.errors import SpoolError
 from queuelog.owner.ledger import Ledger
 from queuelog.sinks.received import ReceivedRecord
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool import RecordPayload, Target, frame
 
 LIMIT = 1 << 20
@@ -120,9 +121,9 @@ def fuzz_specifications(chance, directory):
             spec.build()
     except ValueError:
         pass
-    sinks = Sinks()
+    targets = Targets(Sinks())
     try:
-        found = sinks.resolve(Target(data, User(65534, 65534)))
+        found = targets.resolve(Target(data, User(65534, 65534)))
     except ValueError:
         pass
     else:
@@ -130,7 +131,7 @@ def fuzz_specifications(chance, directory):
         assert os.path.normpath(found) == found
         assert not list(directory.glob("*.log"))
     finally:
-        sinks.close()
+        targets.sinks.close()
 
 
 def fuzz_ledger(chance, directory):

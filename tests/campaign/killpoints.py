@@ -22,11 +22,14 @@ from pathlib import Path
 import inside
 
 import queuelog
+import queuelog.owner.owner  # once, and not in each of the children that own the spool
 
 CALLS = (
     "write", "pwrite", "open", "close", "rename", "replace", "unlink", "remove", "ftruncate",
     "mkdir", "rmdir", "mkfifo", "symlink", "chmod", "fchmod", "posix_fallocate",
 )  # fmt: skip
+LINE = "line %s end"
+NUMBER = "%070d"  # long, so that few lines make many rollovers
 
 
 def kill_at(number):
@@ -61,7 +64,7 @@ def make(kind, path):
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=700, backupCount=100)
     if kind == "gzip":
         handler.rotator, handler.namer = compress, "{}.gz".format
-    handler.setFormatter(logging.Formatter("line %(message)s end"))
+    handler.setFormatter(logging.Formatter(LINE % "%(message)s"))
     return handler
 
 
@@ -111,7 +114,7 @@ def owner(directory, kind, lines, number):
     logger = begin(directory, kind)
     now = time.time()
     for index in range(lines):
-        record = logger.makeRecord("killpoints", logging.INFO, "", 0, "%06d", (index,), None)
+        record = logger.makeRecord("killpoints", logging.INFO, "", 0, NUMBER, (index,), None)
         record.created = now - 3 + 3 * index / lines  # over three periods of the timed handler
         logger.handle(record)
     inside.writer().close()  # as a writer that ended
@@ -134,7 +137,7 @@ def check(directory, lines):
     compressed = [decompress(path) for path in directory.glob("app.log.*.gz")]
     plain = [path.read_bytes() for path in directory.glob("app.log*") if path.suffix != ".gz"]
     found = Counter(line for text in [*plain, *compressed] for line in text.splitlines())
-    expected = {b"line %06d end" % index for index in range(lines)}
+    expected = {(LINE % NUMBER % index).encode() for index in range(lines)}
     missing, torn = expected - found.keys(), found.keys() - expected
     doubled = {line for line, times in found.items() if times > 1}
     # Killed between the end of the compressed file and the removal of the other one, the rotator

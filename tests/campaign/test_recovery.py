@@ -9,13 +9,13 @@ PROGRAM = Path(__file__).with_name("killpoints.py")
 POINTS = {"plain": 5, "size": 50, "timed": 15, "gzip": 50}  # there are more: fewer would not be all
 
 
-@pytest.mark.timeout(320)  # a point takes three starts
+@pytest.mark.timeout(900)  # a point takes three starts
 @pytest.mark.parametrize("kind", POINTS)
 def test_a_kill_at_any_system_call_neither_loses_nor_doubles_a_line(python, spool, kind):
     """The ledger says after any crash what is in the files, also in the middle of a rollover."""
     run = f"import runpy; runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
-    arguments = str(Path(spool).parent), kind, 300
-    done = python(f"import sys; {run}", *arguments, timeout=300, check=False)
+    arguments = str(Path(spool).parent), kind, 50
+    done = python(f"import sys; {run}", *arguments, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert int(done.stdout.split()[0]) > POINTS[kind]
 

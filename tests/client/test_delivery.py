@@ -11,7 +11,7 @@ from spools import segments, the_spool
 from waiting import wait_for
 
 from queuelog.handlers import ServerHandler
-from queuelog.spool.directory import spools
+from queuelog.spool.names import spools
 
 
 def numbers(name, count):

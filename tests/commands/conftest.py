@@ -19,10 +19,10 @@ def queuelog(tmp_path):
     Its exit code must be `code`, unless that is None.
     """
 
-    def run(*arguments, code=0, prefix=(), timeout=60, **options):
+    def run(*arguments, code=0, prefix=(), **options):
         done = subprocess.run(
             [*prefix, sys.executable, "-W", "error", COMMAND, *map(str, arguments)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=tmp_path, capture_output=True, text=True, check=False,
             **{"env": os.environ | {"COLUMNS": "80"}, **options},
         )  # fmt: skip
         assert code in (None, done.returncode), (done.stdout, done.stderr)

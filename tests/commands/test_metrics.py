@@ -61,7 +61,7 @@ def test_a_server_has_metrics(server, spool, queuelog, accepts):
     running.get("/log?start=0&count=50")
     path = str(running.log_dir / "load.log")
     key = ("queuelog_records_written_total", path)
-    wait_for(lambda: samples(queuelog("metrics", spool).stdout)[key] == 50, "all is told")
+    wait_for(lambda: samples(queuelog("metrics", spool).stdout).get(key) == 50, "all is told")
     text = queuelog("metrics", spool).stdout
     accepts(text)
     found = samples(text)

@@ -151,7 +151,7 @@ def manage(running, machine, start, count):
     done = subprocess.run(
         [*machine.prefix, "env", "-C", EXAMPLES / "django", sys.executable, *command],
         env={**os.environ, "LOG_DIR": str(running.log_dir), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     running.acknowledge(start, count)

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,8 @@ def test_a_disk_that_becomes_read_only_loses_nothing(server, mount):
     with Load(running, limit=1_000) as load:
         load.join()
     running.wait_for_lines(1_000)
-    wait_for(lambda: running.text("access.log").count(b"\n") >= load.answered, "all of access.log")
+    # A line comes after the answer, and there is one more: `start` has sent a request.
+    wait_for(lambda: running.text("access.log").count(b"\n") > load.answered, "all of access.log")
     # The kernel refuses while a file is open for writing, and the owner lets go of moved ones.
     for name in ("load.log", "access.log", "error.log"):
         (running.log_dir / name).rename(running.log_dir / f"{name}.1")
@@ -279,17 +280,27 @@ def is_removed(path, inode):
     return True
 
 
+@contextmanager
+def all_read(running, load):
+    """Pause when all lines are written: those of a segment that nobody has read yet go with it."""
+    with load.paused():
+        wait_for(lambda: not running.count().missing, "all lines")
+        yield
+
+
 @pytest.mark.parametrize("what", ["", "lock", "registry", "ledger", "bell", "consumed", "0"])
 def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
     """All of it, or one thing: every line arrives, and it is as before within a second or two."""
     what = str(os.getuid()) if what == "0" else what
     running = server().start()
     path = Path(the_spool(spool).path, what)
+    has_segments = path.is_dir()
     with Load(running) as load:
         load.wait_for_requests(50)
         for _ in range(3):
             removed = path.stat().st_ino
-            wait_for(lambda inode=removed: is_removed(path, inode), f"the end of {what}")
+            with all_read(running, load) if has_segments else nullcontext():
+                wait_for(lambda inode=removed: is_removed(path, inode), f"the end of {what}")
 
             def is_new(removed=removed):
                 with suppress(OSError):
@@ -298,11 +309,7 @@ def test_what_somebody_removes_of_the_spool_is_made_again(server, spool, what):
             wait_for(is_new, f"a new {what}")
             load.wait_for_requests(50)
     assert running.stop() == 0
-    counted = running.count()
-    # A segment that is removed in the milliseconds before it is first read cannot be found again.
-    lost = len(counted.missing)
-    assert (counted.doubled, counted.torn) == ([], [])
-    assert lost == 0 or (what in ("", str(os.getuid())) and lost < counted.expected / 10), lost
+    running.count().check(at_least=4_000)
 
 
 def test_without_a_memory_file_system_the_spool_is_in_the_temporary_directory(

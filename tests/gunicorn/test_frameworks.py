@@ -123,7 +123,7 @@ class Example(Server):
         """Run one of Django's commands in the server's environment; return what it wrote."""
         done = subprocess.run(
             [sys.executable, "-W", "error", "manage.py", *map(str, arguments)],
-            cwd=self.directory, env=self._env, capture_output=True, text=True, timeout=60,
+            cwd=self.directory, env=self._env, capture_output=True, text=True,
             check=False, start_new_session=True,  # Linux shares a busy machine between sessions
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

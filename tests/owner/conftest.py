@@ -9,7 +9,9 @@ from spools import LIMIT
 
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
+from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 
 
 @pytest.fixture
@@ -20,8 +22,8 @@ def deliver():
     def make(directory, *handlers):
         sinks = Sinks()
         for handler in handlers:
-            sinks.add(handler)
-        delivery = Delivery(Ownership(directory), sinks, LIMIT, lambda: False)
+            Configured(sinks).add(handler)
+        delivery = Delivery(Ownership(directory), Targets(sinks), LIMIT, lambda: False)
         assert delivery.own()
         try:
             yield delivery

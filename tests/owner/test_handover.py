@@ -9,11 +9,12 @@ from processes import open_files
 from services import text_of, wait_for_lines
 from spools import file_description, line, segments, writer_of
 
+from queuelog.owner import handover as handover_module
 from queuelog.owner.ledger import Cursor
 from queuelog.owner.spools import OwnedSpools
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool.directory import SpoolDirectory
-from queuelog.spool.segments import Segments
 
 
 class Service:
@@ -124,7 +125,7 @@ def late(spool, background, tmp_path):
 
     def make():
         sinks = Sinks()
-        spools = OwnedSpools(directory, sinks, 1 << 20, lambda _: None)
+        spools = OwnedSpools(directory, Targets(sinks), 1 << 20)
         made.append((sinks, spools))
         assert spools.own()
         return spools
@@ -170,15 +171,15 @@ def test_the_new_owner_reads_on_where_the_first_has_stopped(late, tmp_path, spoo
 
 def break_off(make, monkeypatch, moment):
     """Let an owner be killed before or after it hands its first segment over."""
-    hand_over = Segments.hand_over
+    hand_over = handover_module.hand_over
 
-    def broken_off(self, *arguments):
+    def broken_off(*arguments):
         if moment == "after":
-            assert hand_over(self, *arguments)
+            assert hand_over(*arguments)
         raise BrokenOffError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Segments, "hand_over", broken_off)
+        patch.setattr(handover_module, "hand_over", broken_off)
         killed = make()
         with pytest.raises(BrokenOffError):
             write_all(killed)
@@ -210,6 +211,7 @@ def test_what_cannot_be_handed_over_waits_and_is_reported(late, monkeypatch, tmp
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", fail)
         write_all(spools)
+        spools.tidy()
     path = tmp_path / "app.log"
     assert path.read_text() == "1\n"
     assert f"what waits for {path} cannot be given to its owner" in capfd.readouterr().err
@@ -266,5 +268,6 @@ def test_half_a_batch_waits_for_the_owner_of_its_file_and_is_reported(
     with monkeypatch.context() as patch:
         patch.setattr(Cursor, "give_up", lambda _: False)
         write_all(spools)
+        spools.tidy()
     assert f"what waits for {tmp_path / 'app.log'} cannot be given" in capfd.readouterr().err
     assert segments(writer.directory)

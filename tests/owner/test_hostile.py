@@ -22,7 +22,9 @@ from spools import lock, segment_of
 from queuelog.base import User
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.ownership import Ownership
+from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool import SpoolDirectory, SpoolWriter, frame, merge
 from queuelog.spool import directory as directory_module
 from queuelog.spool.backlog import Backlog
@@ -41,7 +43,7 @@ class Arbiter:
     def __init__(self, home):
         self.home = home
         self.directory = SpoolDirectory(str(home / "spools" / "1-1"))
-        self.directory.allow(User(NOBODY, NOBODY))
+        self.directory.users.allow(User(NOBODY, NOBODY))
         self.directory.create()
         self.incoming = self.directory.incoming(NOBODY)
         self.log = home / "known.log"
@@ -50,8 +52,10 @@ class Arbiter:
         os.chown(self.allowed, NOBODY, NOBODY)
         self.sinks = Sinks()
         self.handler = logging.FileHandler(self.log, delay=True)
-        self.sinks.add(self.handler)
-        self.delivery = Delivery(Ownership(self.directory), self.sinks, LIMIT, lambda: False)
+        Configured(self.sinks).add(self.handler)
+        self.delivery = Delivery(
+            Ownership(self.directory), Targets(self.sinks), LIMIT, lambda: False
+        )
         assert self.delivery.own()
         self.description = inside.description_of(self.handler)
         self._honest = SpoolWriter(self.directory, LIMIT, NOBODY)
@@ -292,7 +296,7 @@ def test_a_file_of_roots_is_not_written_through_the_link_that_a_worker_named_it_
     writer = SpoolWriter(arbiter.directory, LIMIT)
     writer.register(inside.description_of(handler))
     if configured:
-        arbiter.sinks.add(handler)
+        Configured(arbiter.sinks).add(handler)
     writer.put(line(text=b"root 1\n"))
     arbiter.check()
     link.unlink()

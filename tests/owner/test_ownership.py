@@ -69,10 +69,10 @@ def test_a_second_service_logs_through_the_first_and_takes_over(background, spoo
         print(line, file=process.stdin, flush=True)
         wait_for(lambda line=line: line in log.read_text(), line)
         assert open_files(second.pid, ending=log.name) == []
-    assert not first.communicate(timeout=30)[1]
+    assert not first.communicate()[1]
     print("3 by second", file=second.stdin, flush=True)
     wait_for(lambda: "3 by second" in log.read_text(), "the second takes over")
-    assert not second.communicate(timeout=30)[1]
+    assert not second.communicate()[1]
     assert log.read_text() == "1 by first\n2 by first\n3 by second\n"
 
 
@@ -83,9 +83,9 @@ def test_a_reload_with_another_user_leads_away_from_a_spool_that_is_not_for_him(
     assert first.stdout.readline() == "up\n"
     second = background("change_the_user_while_another_one_owns_the_file")
     assert second.stdout.readline() == "up\n"
-    assert not first.communicate(timeout=30)[1]
+    assert not first.communicate()[1]
     wait_for(lambda: open_files(second.pid, ending=log.name), "the second takes over")
-    assert not second.communicate("1\n2\n", timeout=30)[1]
+    assert not second.communicate("1\n2\n")[1]
     assert log.read_text() == "1\n2\n"
 
 

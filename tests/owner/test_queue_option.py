@@ -41,7 +41,7 @@ def test_a_second_service_moves_its_lines_into_the_spool(program, background, lo
     owner = background("own_the_spool")
     assert owner.stdout.readline() == "up\n"
     program()
-    assert not owner.communicate(timeout=30)[1]
+    assert not owner.communicate()[1]
     assert log.read_text().split() == [*"01234"]
 
 

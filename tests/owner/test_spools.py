@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,18 @@ from spools import LIMIT, line, writer_of
 from waiting import wait_for
 
 from queuelog.base import place_of
+from queuelog.owner.ledger import Ledger
 from queuelog.owner.spools import OwnedSpools
+from queuelog.sinks.configured import Configured
+from queuelog.sinks.protocol import Mark
 from queuelog.sinks.registry import Sinks
-from queuelog.spool import RecordPayload, frame
+from queuelog.sinks.targets import Targets
+from queuelog.spool import RecordPayload, frame, registry
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.registry import Registry
 
 GONE = 1 << 22  # a process id that nobody has
+NOBODY = 65534
 MINUTE = 60_000_000_000  # ns
 
 
@@ -32,9 +38,9 @@ def owner(spool):
         sinks = Sinks()
         directory = SpoolDirectory(os.path.join(spool, name))
         directory.create()
-        spools = OwnedSpools(directory, sinks, LIMIT, lambda _: None)
+        spools = OwnedSpools(directory, Targets(sinks), LIMIT)
         for handler in handlers:
-            sinks.add(handler)
+            Configured(sinks).add(handler)
         spools.own()
         spools.publish()
         try:
@@ -147,7 +153,7 @@ def test_a_spool_of_any_name_may_end_to_which_others_have_written(owner, spool, 
     """It was found by a link."""
     left(spool, "elsewhere", line(b"x\n"), description=described(log), files=[log])
     with owner(handler(log)) as spools:
-        spools.elsewhere.add(os.path.join(spool, "elsewhere"))
+        spools.leftovers.elsewhere.add(os.path.join(spool, "elsewhere"))
         spools.take_over()
         write_all(spools)
     assert log.read_text() == "x\n"
@@ -184,6 +190,24 @@ def test_a_spool_that_cannot_be_taken_over_now_is_tried_again(owner, spool, log)
         inside.let_pass(spools, seconds=60)
         write_all(spools)
         assert log.read_text() == "x\n"
+
+
+def test_a_spool_that_is_gone_when_it_is_to_be_taken_over_is_no_reason_to_worry(
+    owner, spool, log, monkeypatch, capfd
+):
+    """Another owner was faster, and has removed it."""
+    left(spool, "1-1", description=described(log))
+    with owner(handler(log)) as spools:
+
+        def remove(directory):
+            shutil.rmtree(directory.path)
+            return False
+
+        monkeypatch.setattr(registry, "is_owned", remove)
+        spools.take_over()
+        monkeypatch.undo()
+        assert os.listdir(spool) == ["5-5"]
+    assert "queuelog[" not in capfd.readouterr().err
 
 
 def test_a_spool_in_which_somebody_still_writes_is_kept(owner, spool, log):
@@ -252,7 +276,8 @@ def test_mails_of_the_service_whose_files_are_taken_over_are_sent(owner, spool, 
     left(spool, "1-1", record("hello"), description=description, files=[log])
     itself, got = mail()
     with owner(itself) as spools:
-        spools._taken_over = lambda _: spools._sinks.add(handler(log))
+        add = Configured(spools._sinks).add
+        spools.leftovers.taken_over = lambda _: add(handler(log))
         write_all(spools)
         assert got == ["hello"]
 
@@ -288,6 +313,58 @@ def test_half_a_line_is_completed_before_another_spool_is_written(owner, spool, 
         assert log.read_text() == "firs"
         write_all(spools)
         assert log.read_text() == "first\nsecond\n"
+
+
+def test_half_a_line_is_completed_though_file_and_spool_were_taken_over_by_different_owners(
+    owner, spool, log
+):
+    """Who owned them was killed, and started again while another service looked for its spool.
+
+    In that also waits what nobody can write.
+    """
+    left(spool, "1-1", line(b"first\n"), description=described(log))
+    broken = log.with_name("broken.log")
+    broken.mkdir()
+    left(spool, "1-1", line(b"x\n"), description=described(broken))
+    with owner(sized(log, size=1000), name="2-2") as killed:
+        killed.take_over()
+        batch = killed.next()
+        inside.cut_the_next_write(after=4)
+        killed.deliver(batch)
+    mine, others = sized(log, size=1000), handler(log.with_name("other.log"))
+    with owner(mine) as again, owner(others, name="3-3") as other:
+        other.take_over()
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"second\n"))
+        own.close()
+        write_all(again)
+        assert log.read_text() == "firs"
+        write_all(other)
+        write_all(again)
+        write_all(again)  # what has waited comes next
+        assert log.read_text() == "first\nsecond\n"
+
+
+@pytest.mark.root
+def test_what_another_user_says_is_unfinished_keeps_nobody_from_his_file(owner, spool, log):
+    """We write to his spool, for a file of his; its ledger may name any file as well."""
+    left(spool, "1-1", description=described(log))
+    his = SpoolDirectory(os.path.join(spool, "1-1"))
+    ledger = Ledger(his.ledger)
+    ledger.open()
+    ledger.state.main.marks[str(log)] = Mark(0, [str(log), 1, 1, 1])
+    ledger.state.main.ends["0/1-1-0"] = 1
+    ledger.save()
+    ledger.close()
+    os.unlink(his.registry)
+    os.chown(his.path, NOBODY, NOBODY)
+    with owner(handler(log)) as spools:
+        spools.leftovers.elsewhere.add(his.path)
+        own = writer_of(described(log), directory=SpoolDirectory(os.path.join(spool, "5-5")))
+        own.put(line(b"x\n"))
+        own.close()
+        write_all(spools)
+        assert log.read_text() == "x\n"
 
 
 def test_services_that_share_two_files_may_start_at_once(background, tmp_path):

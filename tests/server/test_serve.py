@@ -304,7 +304,7 @@ def test_sockets_of_systemd_that_are_not_there_are_an_error(tmp_path, spool, num
     command = [sys.executable, COMMAND, "serve", "log.ini", "--spool", spool]
     done = subprocess.run(
         ["bash", "-c", shell, "bash", *command],
-        cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+        cwd=tmp_path, capture_output=True, text=True, check=False,
         env=environment(LISTEN_FDS=number),
     )  # fmt: skip
     assert done.stderr == f"queuelog: LISTEN_FDS={number}, but descriptor 3 is not open\n"
@@ -344,6 +344,6 @@ def test_the_module_runs_as_a_program(tmp_path):
     """`python -m queuelog serve` is the same."""
     done = subprocess.run(
         [sys.executable, "-m", "queuelog", "serve", "--help"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True,
+        cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "--listen HOST:PORT" in done.stdout

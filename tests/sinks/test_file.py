@@ -52,7 +52,7 @@ def test_a_second_owner_is_told_of_the_first(background, sink, log, first, secon
         refused.claim()
     assert caught.value.path == str(log)
     assert caught.value.owner.startswith(f"process {owner.pid} (")
-    assert not owner.communicate(timeout=30)[1]
+    assert not owner.communicate()[1]
     refused.claim()
     write(refused, "mine\n")
     assert log.read_text() == "mine\n"

@@ -10,7 +10,9 @@ from filesinks import contents, sized, timed, write
 
 from queuelog.base import place_of
 from queuelog.errors import FileInUseError
+from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
+from queuelog.sinks.targets import Targets
 from queuelog.spool import Target
 
 
@@ -19,7 +21,7 @@ def sinks(monkeypatch, tmp_path):
     """Return the sinks of an owner, of which the first one's file cannot be closed properly."""
     made = Sinks()
     for name in ("bad.log", "good.log"):
-        made.add(logging.FileHandler(tmp_path / name, delay=True))
+        Configured(made).add(logging.FileHandler(tmp_path / name, delay=True))
     for sink_id in made.ids():
         write(made[sink_id], "line\n")
     bad, real = inside.descriptor(made[made.ids()[0]]), os.close
@@ -39,10 +41,11 @@ def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(path, c
     A new one counts from the last write, and would never get to the end of its hour.
     """
     sinks = Sinks()
+    targets = Targets(sinks)
     target = Target(inside.description_of(timed(path, when="H")), None)
     with inside.closing_files(idle=-1.0):
         for number in range(6):
-            write(sinks[sinks.resolve(target)], f"{number}\n")
+            write(sinks[targets.resolve(target)], f"{number}\n")
             os.utime(path, (clock[0], clock[0]))
             sinks.let_go_of_idle()
             assert not sinks.ids()
@@ -63,15 +66,15 @@ def test_a_file_that_no_configuration_names_any_more_may_be_owned_by_others(tmp_
     kept, dropped = (sized(tmp_path / name, size=1000) for name in ("kept.log", "dropped.log"))
     sinks, others = Sinks(), Sinks()
     for handler in (kept, dropped):
-        sinks.add(handler)
+        Configured(sinks).add(handler)
         write(sinks[str(handler.baseFilename)], "line\n")
-    sinks.use_only([kept])
+    Configured(sinks).keep_only([kept])
     with inside.closing_files(idle=-1.0):
         sinks.let_go_of_idle()
         sinks.tick()
-    others.add(sized(tmp_path / "dropped.log", size=1000))
+    Configured(others).add(sized(tmp_path / "dropped.log", size=1000))
     with pytest.raises(FileInUseError):
-        others.add(sized(tmp_path / "kept.log", size=1000))
+        Configured(others).add(sized(tmp_path / "kept.log", size=1000))
     for one in (sinks, others):
         one.close()
 
@@ -81,7 +84,7 @@ def test_a_directory_that_was_made_anew_is_where_the_file_is_now(tmp_path):
     log = tmp_path / "logs" / "a.log"
     log.parent.mkdir()
     sinks = Sinks()
-    sinks.add(logging.FileHandler(log))
+    Configured(sinks).add(logging.FileHandler(log))
     log.parent.rename(tmp_path / "old")
     log.parent.mkdir()
     assert sinks.places() == [place_of(log)]

@@ -10,6 +10,7 @@ import pytest
 from spools import Reader, line, payloads, segments, writer_of
 from waiting import wait_for
 
+from queuelog.spool import room as room_module
 from queuelog.spool import writer as writer_module
 from queuelog.spool.backlog import emptying, publish, tag_of
 
@@ -78,15 +79,15 @@ def test_a_record_that_never_has_room_is_refused_at_once(small, monkeypatch, siz
 def test_looks_for_room_leave_the_processor_to_the_reader(small, monkeypatch):
     """Where there are many segments a look is long, and all writers look who find none."""
     fill(small)
-    small._full_until.clear()
-    real, looks = writer_module.room_for, []
+    small._room._full_until.clear()
+    real, looks = room_module.room_for, []
 
     def look(*args):
         looks.append(args)
         time.sleep(0.05)
         return real(*args)
 
-    monkeypatch.setattr(writer_module, "room_for", look)
+    monkeypatch.setattr(room_module, "room_for", look)
     with pytest.raises(queue.Full):
         small.put(line(b"x"), timeout=0.5)
     assert len(looks) == 1
@@ -96,7 +97,7 @@ def test_a_nested_call_does_not_wait_for_room(small, monkeypatch):
     """The other threads of the process would wait as long, for the call that it interrupts."""
     fill(small)
     monkeypatch.setattr(writer_module.time, "sleep", None)
-    with small._lock, pytest.raises(queue.Full):
+    with small._appender._lock, pytest.raises(queue.Full):
         small.put(line(b"x"), timeout=60)
 
 
@@ -160,7 +161,7 @@ def test_consumed_segments_of_live_writers_are_no_backlog(directory, reader):
     """Each has a full segment, all of them are read: everyone gets a further one."""
     writers = [writer_of(b"sink", directory=directory, limit=1 << 16) for _ in range(20)]
     for one in writers:
-        while not (tail := one._tails.current(0)) or tail.takes(600):
+        while not (tail := one._appender.tails.current(0)) or tail.takes(600):
             if not accepted(one, b"x" * 500):
                 break
     offsets = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from spools import line, writer_of
 
+from queuelog.spool import appender as appender_module
 from queuelog.spool import drops as drops_module
 from queuelog.spool import spoolfile as spoolfile_module
 from queuelog.spool import writer as writer_module
@@ -77,14 +78,14 @@ def test_a_count_whose_file_somebody_removed_is_kept_until_there_is_room(small, 
         small.drop(line(b"x"))
     for _, name in directory.drops():
         Path(directory.incoming(os.geteuid()), name).unlink()
-    make = small._drops._counters[0]._make
+    make = small._appender._drops._counters[0]._make
 
     def find_no_room(suffix, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    small._drops._counters[0]._make = find_no_room
+    small._appender._drops._counters[0]._make = find_no_room
     small.drop(line(b"x"))
-    small._drops._counters[0]._make = make
+    small._appender._drops._counters[0]._make = make
     small.drop(line(b"x"))
     assert [dropped.count for dropped in collect(directory)] == [5]
 
@@ -92,7 +93,8 @@ def test_a_count_whose_file_somebody_removed_is_kept_until_there_is_room(small, 
 @pytest.mark.parametrize("nested", ["drop", "close"])
 def test_a_nested_call_at_any_point_of_a_drop_counts_each_once(directory, nested):
     """Every line is interrupted once."""
-    code = {module.__file__ for module in (writer_module, drops_module, spoolfile_module)}
+    modules = writer_module, appender_module, drops_module, spoolfile_module
+    code = {module.__file__ for module in modules}
     for point in itertools.count(1):
         writer = writer_of(b"sink", directory=directory)
         left = [point]

@@ -7,9 +7,8 @@ import threading
 import pytest
 from spools import Reader, line, segments, writer_of
 
-from queuelog.spool import frame
+from queuelog.spool import Torn, frame
 from queuelog.spool.gather import CHUNK, gathering
-from queuelog.spool.writer import Torn
 
 
 def frames(first, count, sink=0):

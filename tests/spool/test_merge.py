@@ -31,7 +31,7 @@ def test_batches_are_complete_ordered_and_can_be_read_again(streams, room, chunk
     ):
         for number, stream in enumerate(streams):
             writer = writer_of(b"sink %d" % (number % 2), directory=directory)
-            writer._segment_size = segment_size
+            writer._room._segment_size = segment_size
             for created, payload in sorted(stream, key=itemgetter(0)):
                 # No record is older than its writer.
                 writer.put(line(b"%d:%s" % (number, payload), 4e9 + created))
@@ -134,7 +134,7 @@ def test_a_batch_takes_a_little_of_each_where_there_are_many_writers(directory, 
 def test_what_follows_a_segment_that_cannot_be_opened_now_waits_for_it(directory, reader):
     """Or the lines of one process would not be in order."""
     writer = writer_of(b"sink", directory=directory)
-    writer._segment_size = 100
+    writer._room._segment_size = 100
     expected = [b"%d" % number for number in range(20)]
     for payload in expected:
         writer.put(line(payload))

@@ -10,7 +10,7 @@ from disks import fill
 from spools import Reader, line, segments, the_spool, writer_of
 from waiting import wait_for
 
-from queuelog.spool import writer as writer_module
+from queuelog.spool import appender as appender_module
 from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.drops import collect
 
@@ -62,7 +62,7 @@ def test_a_frame_that_has_only_some_room_costs_no_later_record(writer, reader, m
     writer.put(line(b"first"))
     found = reader.read_to_the_end(offsets)
     with monkeypatch.context() as patched:
-        patched.setattr(writer_module, "write", write_some)
+        patched.setattr(appender_module, "write", write_some)
         with pytest.raises(queue.Full):
             writer.put(line(b"refused", sink=1), block=False)
     for number in range(5):
@@ -92,7 +92,7 @@ def test_a_signal_handler_without_room_costs_no_record_of_others(writer, reader,
     writer.put(line(b"first"))
     assert reader.read_to_the_end(offsets) == [b"first"]
     with monkeypatch.context() as patched:
-        patched.setattr(writer_module, "write", write)
+        patched.setattr(appender_module, "write", write)
         writer.put(line(b"outer"))
     writer.put(line(b"last"))
     writer.close()

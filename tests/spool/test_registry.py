@@ -23,7 +23,7 @@ def published(spool, log):
     def make(name="1-1", uid=None, **fields):
         directory = SpoolDirectory(os.path.join(spool, name))
         if uid is not None:
-            directory.allow(User(uid, uid))
+            directory.users.allow(User(uid, uid))
         directory.create()
         found = Registry(SOMEBODY, 1 << 20, [place_of(log)], [])._replace(**fields)
         fds.append(found.write(directory))

@@ -22,6 +22,7 @@ from spools import (
 
 from queuelog.base import reporter
 from queuelog.spool import frame
+from queuelog.spool.handover import hand_over
 
 NOBODY = 65534
 
@@ -35,7 +36,7 @@ def test_a_damaged_segment_costs_no_other_one(lines, data):
         for payload in lines:
             writer.put(line(payload))
         (path,) = segments(directory)
-        writer._tails.current(0).capacity = 1
+        writer._appender.tails.current(0).capacity = 1
         writer.put(line(b"next segment"))
         writer.close()
         damaged = bytearray(path.read_bytes())
@@ -67,7 +68,7 @@ def test_a_torn_last_frame_of_a_dead_writer_is_passed_over(writer, reader, direc
 def test_an_impossible_length_gives_up_the_rest_and_says_so(writer, reader, capfd):
     """Behind it nothing can be found again."""
     writer.put(line(b"before"))
-    os.write(writer._tails.current(0).fd, (LIMIT * 2).to_bytes(4, "little") * 6)
+    os.write(writer._appender.tails.current(0).fd, (LIMIT * 2).to_bytes(4, "little") * 6)
     writer.put(line(b"behind"))
     assert reader.read_to_the_end() == [b"before"]
     assert "passed over the rest of it" in capfd.readouterr().err
@@ -76,7 +77,7 @@ def test_an_impossible_length_gives_up_the_rest_and_says_so(writer, reader, capf
 def test_a_frame_of_an_undescribed_sink_is_counted(writer, reader, capfd):
     """Nobody knows where it should go."""
     writer.put(line(b"known"))
-    os.write(writer._tails.current(0).fd, line(b"unknown", sink=7))
+    os.write(writer._appender.tails.current(0).fd, line(b"unknown", sink=7))
     assert reader.read_to_the_end() == [b"known"]
     assert "passed over 1 damaged frames" in capfd.readouterr().err
 
@@ -293,13 +294,13 @@ def test_nothing_is_handed_over_through_a_strangers_link(writer, reader, directo
         Path(other.incoming(0)).rmdir()
         for spot in (target.path, tmp_path):
             Path(other.incoming(0)).symlink_to(spot)
-            assert not reader.segments.hand_over(name, 0, other, LIMIT)
+            assert not hand_over(reader.segments, name, 0, other, LIMIT)
             Path(other.incoming(0)).unlink()
         Path(other.incoming(0)).mkdir()
         os.chown(other.incoming(0), NOBODY, NOBODY)
-        assert not reader.segments.hand_over(name, 0, other, LIMIT)
+        assert not hand_over(reader.segments, name, 0, other, LIMIT)
         os.chown(other.incoming(0), 0, 0)
-        assert reader.segments.hand_over(name, 0, other, LIMIT)
+        assert hand_over(reader.segments, name, 0, other, LIMIT)
 
 
 def test_nothing_is_handed_over_that_is_too_long_there(directory):
@@ -313,6 +314,6 @@ def test_nothing_is_handed_over_that_is_too_long_there(directory):
     names = sorted(f"{uid}/{name}" for uid, name in directory.segments())
     with fresh_directory() as other:
         for limit, expected in ((1 << 16, [False, False]), (1 << 20, [True, False])):
-            found = [reader.segments.hand_over(name, 0, other, limit) for name in names]
+            found = [hand_over(reader.segments, name, 0, other, limit) for name in names]
             assert found == expected
     reader.close()

@@ -60,7 +60,7 @@ def test_each_line_tells_its_logger_and_its_level(handler, directory):
 
 def test_each_segment_says_it_anew(handler, writer, directory):
     """It can be read with no other one."""
-    writer._segment_size = 300
+    writer._room._segment_size = 300
     for number in range(20):
         handler.emit(record(created=float(number)))
     paths = segments(directory)

@@ -14,8 +14,8 @@ import pytest
 from spools import writer_of
 
 from queuelog.handlers import QueueHandler
+from queuelog.spool import appender as appender_module
 from queuelog.spool import frame
-from queuelog.spool import writer as writer_module
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def test_a_write_that_is_cut_short_tears_nothing(handler, reader, monkeypatch, b
     for _ in range(before):
         emit(handler, "before")
     handler._timeout = 0.0
-    monkeypatch.setattr(writer_module, "write", lambda fd, data: os.write(fd, data[:part]))
+    monkeypatch.setattr(appender_module, "write", lambda fd, data: os.write(fd, data[:part]))
     emit(handler, "interrupted")
     monkeypatch.undo()
-    handler.queue._full_until.clear()
+    handler.queue._room._full_until.clear()
     emit(handler, "behind")
     handler.queue.close()
     assert not log.exists()

@@ -12,7 +12,10 @@ from contextlib import contextmanager, suppress
 import pytest
 from spools import LIMIT, Reader, line, payloads, segments, writer_of
 
+from queuelog.spool import appender as appender_module
 from queuelog.spool import frame
+from queuelog.spool import numbers as numbers_module
+from queuelog.spool import room as room_module
 from queuelog.spool import spoolfile as spoolfile_module
 from queuelog.spool import tail as tail_module
 from queuelog.spool import writer as writer_module
@@ -68,7 +71,7 @@ def test_there_are_at_most_65536_sinks(writer):
 def test_each_segment_describes_the_sinks_that_it_uses(writer, directory):
     """It can be recovered with no other knowledge, and a sink is described once in it."""
     writer.register(b"second")
-    writer._segment_size = 120
+    writer._room._segment_size = 120
     for number in range(10):
         writer.put(line(b"x", sink=number % 2))
     writer.close()
@@ -99,8 +102,8 @@ def no_descriptor_left():
 
 def test_a_segment_grows_if_no_further_one_can_be_made(writer, reader, monkeypatch):
     """A process without free descriptors goes on, but not for ever."""
-    writer._segment_size = 1
-    monkeypatch.setattr(writer_module, "_LONGEST", 10_000)
+    writer._room._segment_size = 1
+    monkeypatch.setattr(tail_module, "_LONGEST", 10_000)
     writer.put(line(b"0"))
     number = 1
     with no_descriptor_left():
@@ -119,7 +122,7 @@ def test_a_process_that_may_not_make_segments_any_more_lets_go_of_its_last_one(
     writer, reader, directory
 ):
     """It has changed its root directory, or its user: what it has written is removed when read."""
-    writer._segment_size = 200
+    writer._room._segment_size = 200
     pid = os.fork()
     if pid == 0:
         writer.after_fork_in_child()
@@ -128,7 +131,7 @@ def test_a_process_that_may_not_make_segments_any_more_lets_go_of_its_last_one(
         with suppress(OSError):
             for _ in range(100):
                 writer.put(line(b"after"))
-        os._exit(len(writer._tails._open))
+        os._exit(len(writer._appender.tails._open))
     assert os.waitpid(pid, 0)[1] == 0
     (segment,) = segments(directory)
     assert segment.stat().st_size <= 250
@@ -137,7 +140,7 @@ def test_a_process_that_may_not_make_segments_any_more_lets_go_of_its_last_one(
 
 def test_a_signal_handler_may_log_in_the_middle_of_a_log_call(writer, reader):
     """No deadlock, nothing lost, also while the writer goes on to its next segment."""
-    writer._segment_size = 100
+    writer._room._segment_size = 100
     nested = itertools.count()
     previous = signal.signal(
         signal.SIGVTALRM, lambda *_: writer.put(line(b"nested %d" % next(nested)))
@@ -168,11 +171,14 @@ def test_a_nested_call_at_any_point_of_another_loses_neither(directory, monkeypa
     And everything can be read while the writer lives, and removed but for its last segment.
     """
     monkeypatch.setattr(writer_module, "RING_INTERVAL", 0.0 if rings else math.inf)
-    code = {module.__file__ for module in (writer_module, tail_module, spoolfile_module)}
+    modules = (
+        writer_module, appender_module, numbers_module, room_module, tail_module, spoolfile_module,
+    )  # fmt: skip
+    code = {module.__file__ for module in modules}
     points = itertools.count(1)
     for point in points:
         writer = writer_of(b"sink", directory=directory)
-        writer._segment_size = 90 if before else 1000
+        writer._room._segment_size = 90 if before else 1000
         for payload in before:
             writer.put(line(payload))
         left = [point]
@@ -222,7 +228,7 @@ def test_a_log_call_while_a_segment_is_begun_loses_nothing(directory, monkeypatc
             writer.put(line(b"nested"))
         return real(fd, data)
 
-    monkeypatch.setattr(writer_module, "write", write)
+    monkeypatch.setattr(appender_module, "write", write)
     writer.put(line(b"outer"))
     monkeypatch.undo()
     writer.put(line(b"last"))
@@ -243,12 +249,12 @@ def test_a_nested_call_behind_half_a_frame_is_not_lost(directory, reader, monkey
     real = os.write
 
     def write_a_part(fd, data):
-        monkeypatch.setattr(writer_module, "write", real)
+        monkeypatch.setattr(appender_module, "write", real)
         written = real(fd, data[: len(data) // 2])
         writer.put(line(b"nested"))
         return written
 
-    monkeypatch.setattr(writer_module, "write", write_a_part)
+    monkeypatch.setattr(appender_module, "write", write_a_part)
     writer.put(line(b"outer"))
     writer.put(line(b"last"))
     assert sorted(reader.read_to_the_end()) == [b"first", b"last", b"nested", b"outer"]
@@ -261,23 +267,23 @@ def test_a_frame_before_half_of_a_nested_one_is_not_doubled(directory, reader, m
     real = os.write
 
     def write_a_part(fd, data):
-        monkeypatch.setattr(writer_module, "write", real)
+        monkeypatch.setattr(appender_module, "write", real)
         return real(fd, data[: len(data) // 2])
 
     def write(fd, data):
         written = real(fd, data)
-        monkeypatch.setattr(writer_module, "write", write_a_part)
+        monkeypatch.setattr(appender_module, "write", write_a_part)
         writer.put(line(b"nested"))
         return written
 
-    monkeypatch.setattr(writer_module, "write", write)
+    monkeypatch.setattr(appender_module, "write", write)
     writer.put(line(b"outer"))
     assert sorted(reader.read_to_the_end()) == [b"first", b"nested", b"outer"]
 
 
 def test_threads_share_one_writer(writer, reader):
     """Nothing lost, and each thread's records are in order."""
-    writer._segment_size = 1000
+    writer._room._segment_size = 1000
 
     def write(number):
         for index in range(200):

@@ -293,22 +293,32 @@ class Load:
         self._go = threading.Event()
         self._go.set()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._sent = 0  # requests that have no answer yet
         self.answered = 0
         self.failed = 0
 
     def _run(self):
         while self._go.wait() and not self._stop.is_set():
             with self._lock:
+                if not self._go.is_set():
+                    continue
                 start, self._next = self._next, self._next + self._per_request
-            if self._next > self._limit:
-                return
-            try:
-                self._server.get(f"/log?start={start}&count={self._per_request}", self._timeout)
-                self.answered += 1
-                self._stop.wait(self._pause)
-            except (OSError, http.client.HTTPException):
-                self.failed += 1
-                self._stop.wait(0.01)
+                if self._next > self._limit:
+                    return
+                self._sent += 1
+            is_answered = self._send(start)
+            with self._lock:
+                self._sent -= 1
+            self._stop.wait(self._pause if is_answered else 0.01)
+
+    def _send(self, start):
+        try:
+            self._server.get(f"/log?start={start}&count={self._per_request}", self._timeout)
+        except (OSError, http.client.HTTPException):
+            self.failed += 1
+            return False
+        self.answered += 1
+        return True
 
     def start(self):
         """Begin."""
@@ -322,9 +332,11 @@ class Load:
 
     @contextmanager
     def paused(self):
-        """Send nothing for a while."""
-        self._go.clear()
+        """Send nothing for a while, from the last answer on."""
+        with self._lock:
+            self._go.clear()
         try:
+            wait_for(lambda: not self._sent, "the answers")
             yield
         finally:
             self._go.set()

@@ -16,10 +16,10 @@ from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
 from queuelog.rotation import compression, files
-from queuelog.server.server import LogServer
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
+from queuelog.spool import appender as _appender
 from queuelog.spool import registry as spool_registry
 from queuelog.spool import writer as _writer
 from queuelog.spool.backlog import Backlog
@@ -98,7 +98,7 @@ def sinks():
 
 def descriptions():
     """Return how many handlers this process has described to the owner."""
-    return len(writer()._descriptions)
+    return len(writer()._numbers._descriptions)
 
 
 def owns_the_spool():
@@ -140,8 +140,8 @@ def tidy():
 
 def let_pass(spools, seconds):
     """Let an owner think that so much time has passed since it left a spool to others."""
-    for path in spools._left_to_others:
-        spools._left_to_others[path] -= seconds
+    for path in spools.leftovers._left_to_others:
+        spools.leftovers._left_to_others[path] -= seconds
 
 
 def read_up_to():
@@ -205,7 +205,7 @@ def takes_part_in_forks():
 
 def log_server_limits(**limits):
     """Set limits of this process's log server, before it starts: constants of its hub."""
-    from queuelog.server import hub  # noqa: PLC0415  # most programs have no server
+    from queuelog.server import hub  # noqa: PLC0415  # most programs have no server, and asyncio takes its time
 
     for name, value in limits.items():
         assert hasattr(hub, name)
@@ -258,19 +258,19 @@ def spool_writer(directory, limit=1 << 20):
 
 def make_small_segments(size):
     """Let this process and its children go on to another segment after so many bytes."""
-    writer()._segment_size = size
+    writer()._room._segment_size = size
 
 
 def before_the_next_write(function):
     """Let something happen in the middle of a log call, as a signal handler might."""
-    real = _writer.write
+    real = _appender.write
 
     def write(fd, data):
-        _writer.write = real
+        _appender.write = real
         function()
         return real(fd, data)
 
-    _writer.write = write
+    _appender.write = write
 
 
 def backlog():
@@ -280,7 +280,7 @@ def backlog():
 
 def is_full():
     """Tell if this process has found no room in its spool."""
-    return bool(writer()._full_until)
+    return bool(writer()._room._full_until)
 
 
 def open_segments(delivery, at_most):
@@ -375,10 +375,12 @@ def roll_over_again_after(seconds):
 
 def before_the_log_server_runs(function):
     """Call a function with the address of a log server of this process before its thread runs."""
+    from queuelog.server.server import LogServer  # noqa: PLC0415  # as above
+
     resume = LogServer.resume
 
     def call_and_resume(self):
-        function(self.listeners[0].address)
+        function(self.addresses()[0])
         resume(self)
 
     LogServer.resume = call_and_resume
@@ -405,13 +407,3 @@ def order_of_compression(backups):
 def compressor(backups):
     """Return the process id of the compressor that runs."""
     return backups._compression._current.job._pid
-
-
-def without_pidfd():
-    """Let this process be on a kernel that has no descriptors of processes."""
-    del os.pidfd_open
-
-
-def without_noreplace():
-    """Let this process be on a file system on which a rename cannot refuse to replace."""
-    files._renameat2 = lambda: None

@@ -13,8 +13,9 @@ from pathlib import Path
 from queuelog.base import User
 from queuelog.base.locks import try_lock
 from queuelog.spool import frame, registry
-from queuelog.spool.directory import SpoolDirectory, offset_in, spools
+from queuelog.spool.directory import SpoolDirectory
 from queuelog.spool.merge import SpoolReader
+from queuelog.spool.names import offset_in, spools
 from queuelog.spool.writer import SpoolWriter
 
 LIMIT = 1 << 20
@@ -28,7 +29,7 @@ def fresh_directory(worker_uid=None):
         os.chmod(base, 0o711)
         directory = SpoolDirectory(os.path.join(base, "spools", "1-1"))
         if worker_uid is not None:
-            directory.allow(User(worker_uid, worker_uid))
+            directory.users.allow(User(worker_uid, worker_uid))
         directory.create()
         yield directory
 

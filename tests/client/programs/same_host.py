@@ -4,6 +4,7 @@ import logging
 import logging.config
 import os
 import select
+import signal
 import sys
 
 import inside
@@ -34,6 +35,17 @@ def serve():
     print("serves", flush=True)
     sys.stdin.readline()
     queuelog.stop()
+
+
+def serve_until_something_is_logged():
+    """Serve, and be killed in the middle of the first record: ADDRESS."""
+
+    class Deadly(logging.Handler):
+        def emit(self, _):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    root.addHandler(Deadly())
+    serve()
 
 
 def log_numbers():

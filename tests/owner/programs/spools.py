@@ -6,7 +6,7 @@ import os
 from prelude import ARGUMENTS, start
 from waiting import wait_for
 
-from queuelog.sinks.registry import Sinks
+from queuelog.sinks.configured import Configured
 
 
 def own():
@@ -21,14 +21,14 @@ def own():
 def start_with_two_files():
     """Own one file, wait until the other service owns the other one, and go on with that."""
     first, second, mine, others = ARGUMENTS
-    add = Sinks.add
+    add = Configured.add
 
     def add_and_wait(self, handler, *arguments):
         add(self, handler, *arguments)
         open(mine, "w").close()
         wait_for(lambda: os.path.exists(others), "the other service owns a file")
 
-    Sinks.add = add_and_wait
+    Configured.add = add_and_wait
     for path in (first, second):
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=1000)
         logging.getLogger(path).addHandler(handler)
