@@ -28,7 +28,7 @@ from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
 from queuelog.wire.connection import Credentials
 
-__all__ = ["Interrupted"]  # what a fork lets the listener raise between two writes
+__all__ = ["Interrupted", "compression", "files"]
 
 
 def listener():
