@@ -85,9 +85,9 @@ class Backups:
             found = os.stat(self._path)
             if found.st_size:
                 live = manifest.live
-                if live is not None and live.inode == found.st_ino and isfinite(live.begin):
-                    period = self.schedule.period(live.begin)
-                    if period.begin == live.begin:
+                if live is not None and live.inode == found.st_ino and isfinite(live.period.begin):
+                    period = self.schedule.period(live.period.begin)
+                    if period == live.period:
                         return period
                 return self.schedule.period(found.st_mtime)
         return None
@@ -103,7 +103,7 @@ class Backups:
         """
         set_access(fd, self._path, self.policy)
         with self._inventory.in_order() as manifest:
-            live = Live(os.fstat(fd).st_ino, period.begin)
+            live = Live(os.fstat(fd).st_ino, period)
             self._inventory.save(manifest._replace(live=live))
 
     def roll_over(self, period: Period, now: float) -> str | None:
@@ -141,7 +141,7 @@ class Backups:
             newest = max(inside, key=lambda entry: entry.order, default=None)
             found = self._inventory.look(newest) if newest and not newest.is_archive else None
             if newest and found and self.policy.fits(found.stat.st_size, length):
-                self._inventory.save(manifest.grown(newest, found))
+                self._inventory.save(manifest.grown({newest: found}))
                 return self._backup(newest.name, found.stat)
             return self._new_late(manifest, period)
 
@@ -210,7 +210,8 @@ class Backups:
             going = self._superfluous(found, now, self._compression.order)
             for doomed in going:
                 remove(doomed.path)
-            self._inventory.save(manifest.without([os.path.basename(one.path) for one in going]))
+            kept = manifest.grown(found).without([os.path.basename(one.path) for one in going])
+            self._inventory.save(kept)
         return going
 
     def doomed(self, now: float) -> list[Doomed]:

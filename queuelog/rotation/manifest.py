@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -70,15 +70,19 @@ class Entry(NamedTuple):
 
     def encode(self) -> list[Any]:
         """Return plain JSON data."""
-        begin, end = (at if isfinite(at) else None for at in self.period)
-        return [self.name, self.order, begin, end, self.written, self.inode, *self.head]
+        period = _encoded(self.period)
+        return [self.name, self.order, *period, self.written, self.inode, *self.head]
 
 
 class Live(NamedTuple):
-    """The log file itself: the file `inode` is for records of a period that began at `begin`."""
+    """The log file itself: the file `inode` is for records of a period."""
 
     inode: int
-    begin: float
+    period: Period
+
+    def encode(self) -> list[Any]:
+        """Return plain JSON data."""
+        return [self.inode, *_encoded(self.period)]
 
 
 class Manifest(NamedTuple):
@@ -102,20 +106,18 @@ class Manifest(NamedTuple):
         kept = tuple(entry for entry in self.backups if entry.name not in names)
         return self._replace(backups=kept)
 
-    def grown(self, entry: Entry, found: FileState) -> Manifest:
-        """Return the manifest with more of how a backup begins, if its file has become longer."""
-        if len(found.data) <= entry.head.length:
-            return self
-        longer = entry._replace(head=found.head)
-        backups = tuple(longer if one is entry else one for one in self.backups)
-        return self._replace(backups=backups)
+    def grown(self, found: Mapping[Entry, FileState]) -> Manifest:
+        """Return the manifest with more of how these backups begin, if they have become longer."""
+        longer = {
+            entry: entry._replace(head=state.head)
+            for entry, state in found.items()
+            if len(state.data) > entry.head.length
+        }
+        return self._replace(backups=tuple(longer.get(one, one) for one in self.backups))
 
     def encode(self) -> bytes:
         """Return the content of the file."""
-        live = self.live and [
-            self.live.inode,
-            *(at if isfinite(at) else None for at in self.live[1:]),
-        ]
+        live = self.live and self.live.encode()
         data = {
             "format": FORMAT, "live": live, "temporaries": self.temporaries,
             "backups": [entry.encode() for entry in self.backups],
@@ -138,7 +140,7 @@ class Manifest(NamedTuple):
                 raise ValueError("too many temporary files")
             return cls(
                 tuple(_entry(entry, name) for entry in backups),
-                None if live is None else Live(_whole(live[0]), _begin(live[1])),
+                None if live is None else Live(_whole(live[0]), _period(*live[1:])),
                 tuple(
                     _matching(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.tmp", one)
                     for one in temporaries
@@ -158,15 +160,19 @@ def _entry(data: Any, name: str) -> Entry:
             backup,
         ),
         _whole(order),
-        Period(_begin(begin), inf if end is None else _number(end)),
+        _period(begin, end),
         _number(written),
         _whole(inode),
         Head(length, _whole(crc)),
     )
 
 
-def _begin(value: Any) -> float:
-    return -inf if value is None else _number(value)
+def _encoded(period: Period) -> list[float | None]:
+    return [at if isfinite(at) else None for at in period]
+
+
+def _period(begin: Any, end: Any) -> Period:
+    return Period(-inf if begin is None else _number(begin), inf if end is None else _number(end))
 
 
 def _matching(pattern: str, name: Any) -> str:

@@ -217,7 +217,7 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
 def _compression(value: Any) -> str:
     name = _one_of(*SUFFIXES)(value)
     if name == "zstd" and not any(map(_has_module, ("compression.zstd", "backports.zstd"))):
-        raise ValueError("zstd needs Python 3.14, or the package backports.zstd")
+        raise ValueError("zstd needs Python 3.14, or: pip install queuelog[zstd]")
     return name
 
 

@@ -15,6 +15,7 @@ from queuelog.base import thread as _thread
 from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
+from queuelog.rotation import compression, files
 from queuelog.sinks import follow, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
@@ -27,7 +28,7 @@ from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
 from queuelog.wire.connection import Credentials
 
-__all__ = ["Interrupted"]  # what a fork lets the listener raise between two writes
+__all__ = ["Interrupted", "compression", "files"]
 
 
 def listener():
@@ -388,3 +389,21 @@ def before_the_log_server_runs(function):
 def reason_to_stay(handler):
     """Return why a handler stays where it is; "" if its file is taken over."""
     return attachment.reason_to_stay(handler, ())
+
+
+# --- rotation
+
+
+def compress_at_once():
+    """Let backups be compressed as soon as they are there, and again at once after a failure."""
+    compression.GRACE = compression._RETRY = 0.0
+
+
+def order_of_compression(backups):
+    """Return which backup is being compressed; None if none is."""
+    return backups._compression.order
+
+
+def compressor(backups):
+    """Return the process id of the compressor that runs."""
+    return backups._compression._current.job._pid
