@@ -14,7 +14,7 @@ from queuelog.attach.options import policy, strings
 from queuelog.attach.problems import LogFile, Problem, this_user
 from queuelog.base import User
 from queuelog.handlers import QueueHandler, policy_of
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 
 if TYPE_CHECKING:
     from queuelog.rotation.retention import Doomed

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from queuelog.attach.attachment import reason_to_stay
 from queuelog.base import class_name, obstacle, sink_id_of, writes_lines
 from queuelog.handlers import ServerHandler, policy_of
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 
 _UNITS = {"S": "seconds", "M": "minutes", "H": "hours"}
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]

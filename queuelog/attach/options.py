@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from queuelog.base import Listen, User
 from queuelog.errors import ConfigurationError
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 
 _QUEUE = ("put", "get", "get_nowait")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from queuelog.base import detach_stream, encoder, report
 from queuelog.base.spec import describe
 from queuelog.errors import ConfigurationError
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 
 if TYPE_CHECKING:
     from queuelog.rotation.rolling import Rolling

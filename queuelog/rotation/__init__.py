@@ -15,9 +15,7 @@ Nothing here waits, or knows of handlers and records; who calls it owns the log 
 the rights with which it is written.
 """
 
-from queuelog.rotation.backups import Backup, Backups
+# Workers need no more: see the modules for the rest.
 from queuelog.rotation.policy import Policy
-from queuelog.rotation.retention import Doomed
-from queuelog.rotation.schedule import EVER, Period, Schedule
 
-__all__ = ["EVER", "Backup", "Backups", "Doomed", "Period", "Policy", "Schedule"]
+__all__ = ["Policy"]

@@ -141,7 +141,7 @@ class Backups:
             newest = max(inside, key=lambda entry: entry.order, default=None)
             found = self._inventory.look(newest) if newest and not newest.is_archive else None
             if newest and found and self.policy.fits(found.stat.st_size, length):
-                self._inventory.save(manifest.grown(newest, found))
+                self._inventory.save(manifest.grown({newest: found}))
                 return self._backup(newest.name, found.stat)
             return self._new_late(manifest, period)
 
@@ -210,7 +210,8 @@ class Backups:
             going = self._superfluous(found, now, self._compression.order)
             for doomed in going:
                 remove(doomed.path)
-            self._inventory.save(manifest.without([os.path.basename(one.path) for one in going]))
+            kept = manifest.grown(found).without([os.path.basename(one.path) for one in going])
+            self._inventory.save(kept)
         return going
 
     def doomed(self, now: float) -> list[Doomed]:

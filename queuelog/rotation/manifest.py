@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -106,13 +106,14 @@ class Manifest(NamedTuple):
         kept = tuple(entry for entry in self.backups if entry.name not in names)
         return self._replace(backups=kept)
 
-    def grown(self, entry: Entry, found: FileState) -> Manifest:
-        """Return the manifest with more of how a backup begins, if its file has become longer."""
-        if len(found.data) <= entry.head.length:
-            return self
-        longer = entry._replace(head=found.head)
-        backups = tuple(longer if one is entry else one for one in self.backups)
-        return self._replace(backups=backups)
+    def grown(self, found: Mapping[Entry, FileState]) -> Manifest:
+        """Return the manifest with more of how these backups begin, if they have become longer."""
+        longer = {
+            entry: entry._replace(head=state.head)
+            for entry, state in found.items()
+            if len(state.data) > entry.head.length
+        }
+        return self._replace(backups=tuple(longer.get(one, one) for one in self.backups))
 
     def encode(self) -> bytes:
         """Return the content of the file."""

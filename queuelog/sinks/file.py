@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from queuelog.base import User, acting_as, opened
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 from queuelog.sinks.convert import line_of
 from queuelog.sinks.log_file import LogFile
 from queuelog.sinks.protocol import Awaited, Items, Mark, SaveMark, Sink

@@ -10,7 +10,7 @@ import time
 
 from queuelog.base import detach_stream, preamble, report
 from queuelog.handlers import policy_of
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 from queuelog.rotation.rolling import Rolling
 from queuelog.sinks.follow import FollowedFile
 from queuelog.sinks.handler_rollover import HandlerRollover

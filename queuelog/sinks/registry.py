@@ -19,7 +19,7 @@ from queuelog.base import (
     place_of_sink,
     report,
 )
-from queuelog.rotation.policy import Policy
+from queuelog.rotation import Policy
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.protocol import Awaited, Sink
 from queuelog.sinks.route import RouteSink

@@ -255,6 +255,7 @@ def test_a_server_takes_over_from_a_process_of_manage_py(example, tmp_path):
         first = subprocess.Popen(
             [sys.executable, "manage.py", "runserver", "--noreload", str(port)],
             cwd=server.directory, env=server._env, stdout=output, stderr=output,
+            start_new_session=True,
         )  # fmt: skip
     try:
         wait_for(lambda: server.answers_at(port), "the first process answers, and logs that")

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rolled import Log
 
-from queuelog.rotation import EVER, Backups, Policy
+from queuelog.rotation.backups import Backups
+from queuelog.rotation.policy import Policy
+from queuelog.rotation.schedule import EVER
 
 NO_BACKUP = b'{"format": 1, "live": null, "temporaries": [], "backups": [[%b]]}'
 DAY = 86400.0

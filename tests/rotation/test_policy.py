@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuelog.rotation import Policy
+from queuelog.rotation.policy import Policy
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from queuelog.rotation import EVER, Policy, Schedule
+from queuelog.rotation.policy import Policy
+from queuelog.rotation.schedule import EVER, Schedule
 
 ZONES = (
     "UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Chatham",

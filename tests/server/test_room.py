@@ -29,9 +29,9 @@ def mend(server):
 
 def test_a_file_that_fails_stops_only_who_writes_to_it(failing):
     """Others are read, also those that send to both; afterwards all lines are there, once."""
-    number = 20_000
-    data = b"".join(pickled(f"n{n} {'x' * 500}", name="serving.a") for n in range(number))
-    slow = failing.connect()
+    number = 5_000
+    data = b"".join(pickled(f"n{n} {'x' * 2000}", name="serving.a") for n in range(number))
+    slow = failing.connect(timeout=None)  # it waits for as long as the others need
     thread = threading.Thread(target=slow.sendall, args=(data,))
     thread.start()
     failing.wait_for_error("serving.log")
@@ -44,7 +44,7 @@ def test_a_file_that_fails_stops_only_who_writes_to_it(failing):
     gone.close()
     mend(failing)
     thread.join(60)
-    last = f"serving.a INFO n{number - 1} {'x' * 500}"
+    last = f"serving.a INFO n{number - 1} {'x' * 2000}"
     wait_for(lambda: last in failing.lines("serving"), "the last line", deadline=60)
     failing.stop()
     lines = [line.split()[2] for line in failing.lines("serving")]

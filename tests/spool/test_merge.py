@@ -100,6 +100,7 @@ def test_a_backlog_of_many_dead_writers_is_read_in_pieces_and_in_order(directory
     with (
         mock.patch.object(merge, "MOST_OF_ALL", 10_000),
         mock.patch.object(merge, "LEAST", 100),
+        mock.patch.object(merge, "HOLD", 1e9),  # however long this takes
     ):
         for number in range(200):
             writer = writer_of(b"sink", directory=directory)

@@ -166,8 +166,6 @@ def test_a_limit_on_the_length_of_files_is_one_of_segments(directory, length):
             writer.put(line(b"%d" % number), block=False)
         with pytest.raises(queue.Full):
             writer.put(line(b"x" * length), block=False)
-        with pytest.raises(queue.Full):
-            writer.put(line(b"y"), block=False)  # for a moment, as at every limit
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     writer.close()

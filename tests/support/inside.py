@@ -29,7 +29,7 @@ from queuelog.spool.segments import Segments
 from queuelog.spool.writer import SpoolWriter
 from queuelog.wire.connection import Credentials
 
-__all__ = ["Interrupted"]  # what a fork lets the listener raise between two writes
+__all__ = ["Interrupted", "compression", "files"]
 
 
 def listener():
@@ -419,13 +419,3 @@ def order_of_compression(backups):
 def compressor(backups):
     """Return the process id of the compressor that runs."""
     return backups._compression._current.job._pid
-
-
-def without_pidfd():
-    """Let this process be on a kernel that has no descriptors of processes."""
-    del os.pidfd_open
-
-
-def without_noreplace():
-    """Let this process be on a file system on which a rename cannot refuse to replace."""
-    files._renameat2 = lambda: None

@@ -80,7 +80,8 @@ class LogServer:
             python = [*prefix, sys.executable, "-W", "error"]
             self.process = subprocess.Popen(
                 [*python, COMMAND, "serve", self.config, *self.options],
-                cwd=self.directory, stdout=subprocess.PIPE, stderr=errors, text=True, **options,
+                cwd=self.directory, stdout=subprocess.PIPE, stderr=errors, text=True,
+                start_new_session=True, **options,
             )  # fmt: skip
         return self
 

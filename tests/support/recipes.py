@@ -243,10 +243,12 @@ class Program:
         """Send a signal to its first process when it obeys it, and SIGKILL to who has not ended.
 
         So does a service manager. Celery needs it: the signal may come while it sends a task to a
-        child, which then waits for the rest of the task, and Celery for the child.
+        child, which then waits for the rest of the task, and Celery for the child. Hypercorn may
+        have ended: it does, sooner or later, when one of its workers was killed.
         """
-        self.obeys(number)
-        os.kill(self.pid, number)
+        if self.process.poll() is None:
+            self.obeys(number)
+            os.kill(self.pid, number)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP)
         self.kill_all()

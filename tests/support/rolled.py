@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from waiting import wait_for
 
-from queuelog.rotation import Backups, Policy
+from queuelog.rotation.backups import Backups
+from queuelog.rotation.policy import Policy
 
 
 class Log:

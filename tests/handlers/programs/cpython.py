@@ -11,7 +11,8 @@ from contextlib import redirect_stdout
 from importlib import import_module
 
 from queuelog.handlers import RollingFileHandler
-from queuelog.rotation import Backups, Schedule
+from queuelog.rotation.backups import Backups
+from queuelog.rotation.schedule import Schedule
 
 tests = import_module("test.test_logging")
 

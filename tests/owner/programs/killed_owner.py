@@ -17,9 +17,8 @@ def kill_everybody():
 
     def log():
         root.info("kept")
-        os.killpg(0, signal.SIGKILL)
+        os.killpg(0, signal.SIGKILL)  # this program leads a session of its own
 
-    os.setpgid(0, 0)
     in_worker(log)
 
 

@@ -26,23 +26,31 @@ def every_system_call():
     """Go through all the points of a scenario; print how many there were."""
     directory, name = Path(sys.argv[2]), sys.argv[3]
     inside.compress_at_once()
-    point = points = 1
-    while point <= points:
-        for torn in (False, True):
-            place = directory / f"{point}-{torn}"
-            place.mkdir()
-            killed = in_child(run, place, name, point, torn)
-            in_child(recover, place, name, 1 + 5 * point % 17)
-            assert not in_child(recover, place, name, 0), f"recovery failed at point {point}"
-            check(place, name, f"point {point}, torn: {torn}")
-            shutil.rmtree(place)
-        points += killed
+    point = 1
+    while try_point(directory, name, point, torn=False):
         point += 1
-    print(points - 1)
+    print(point - 1)
 
 
-def kill_at(number, *, torn):
-    """Let this process be killed at a call, counted from now; if torn, in the middle of a write."""
+def try_point(directory, name, point, *, torn):
+    """Crash at a point, recover, and check; return whether there is this point."""
+    place = directory / f"{point}-{torn}"
+    place.mkdir()
+    killed = in_child(run, place, name, point, torn)
+    in_child(recover, place, name, 1 + 5 * point % 17)
+    assert not in_child(recover, place, name, 0), f"recovery failed at point {point}"
+    check(place, name, f"point {point}, torn: {torn}")
+    if not torn and (place / "write").exists():
+        try_point(directory, name, point, torn=True)
+    shutil.rmtree(place)
+    return killed
+
+
+def kill_at(number, place=".", *, torn=False):
+    """Let this process be killed at a call, counted from now; if torn, in the middle of a write.
+
+    What call it is a directory of this name in `place` says.
+    """
     calls = 0
 
     def counted(real, name):
@@ -50,8 +58,9 @@ def kill_at(number, *, torn):
             nonlocal calls
             calls += 1
             if calls == number:
-                if torn and name == "write":
+                if torn:
                     real(args[0], args[1][: len(args[1]) // 2])
+                os.mkdir(os.path.join(place, name))
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*args, **kwargs)
 
@@ -106,7 +115,7 @@ def run(place, name, point, torn):
         lines.write()
         lines.write()
         log.now += DAY
-    kill_at(point, torn=torn)
+    kill_at(point, place, torn=torn)
     if name == "gzip":
         log.compress()
     else:
@@ -123,7 +132,8 @@ def run(place, name, point, torn):
 def recover(place, name, point):
     """Go on in another process; until a kill, if there is one."""
     if point:
-        kill_at(point, torn=False)
+        (place / "recovery").mkdir()
+        kill_at(point, place / "recovery")
     log_in(place, name).backups.recover()
 
 

@@ -1,0 +1,88 @@
+"""Which backups go: the oldest first, never the newest, and only what was made here."""
+
+import os
+
+import pytest
+from rolled import Log
+
+DAY = 86400.0
+NOON = 20_000 * DAY + DAY / 2  # 2024-10-04, UTC
+
+
+def days(log, number):
+    """Let a log have backups of so many days, ten bytes each; return them, the oldest first."""
+    made = []
+    for day in range(number):
+        log.write(f"line {day:04d}")
+        made.append(os.path.basename(log.roll_over()))
+        log.now += DAY
+    return made
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "reason"),
+    [
+        ({"keep": 2}, 2, "more than 2 backups"),
+        ({"keep": 9}, 5, ""),
+        ({"max_age": "60 hours"}, 3, "older than 2.5 days"),  # since the end of its day
+        ({"max_age": 1}, 1, "older than"),
+        ({"max_total_size": 39}, 3, "more than 39 bytes together"),
+        ({"max_total_size": 1}, 1, "more than 1 bytes together"),
+        ({"keep": 3, "max_age": "36 hours", "max_total_size": 1000}, 2, "than"),
+    ],
+)
+def test_the_oldest_go_first_and_the_newest_never(log, options, kept, reason):
+    """By number, by age, by size, and what is told beforehand is what is done."""
+    log = Log(log, NOON, when="midnight", utc=True, **options)
+    names = days(log, 5)
+    announced = log.backups.doomed(log.now)
+    assert [os.path.basename(one.path) for one in announced] == names[: 5 - kept]
+    assert all(reason in one.reason and one.size == 10 for one in announced)
+    assert log.names() == names
+    log.restart()
+    assert log.backups.retire(log.now) == announced
+    assert log.names() == names[5 - kept :]
+
+
+def test_without_a_period_age_is_that_of_the_last_write(log):
+    """Not that of the rollover, nor of a restart."""
+    log = Log(log, NOON, max_size=1000, max_age="2 days")
+    log.write("old")
+    log.now += 5 * DAY
+    log.roll_over()
+    log.write("new")
+    log.roll_over()
+    (doomed,) = log.backups.retire(log.now)
+    assert doomed.path == f"{log.path}.2"
+
+
+def test_a_late_backup_is_as_old_as_its_period(log):
+    """Made last, it goes first."""
+    log = Log(log, NOON, when="midnight", utc=True, keep=2)
+    days(log, 2)
+    log.write("now")
+    late = log.write("late", NOON - 3 * DAY)
+    assert [one.path for one in log.backups.retire(log.now)] == [late]
+
+
+def test_a_late_backup_is_known_by_its_first_lines(log):
+    """Empty when it was made, it is known in a copy of the directory, too."""
+    log = Log(log, NOON, when="midnight", utc=True, keep=1)
+    log.write("now")
+    late = log.write("late", NOON - 3 * DAY)
+    log.backups.tick(log.now)
+    os.rename(late, f"{late}.old")
+    with open(late, "w", encoding="utf-8") as copy:
+        copy.write("late\n")
+    os.unlink(f"{late}.old")
+    log.roll_over()
+    log.restart()
+    assert [one.path for one in log.backups.retire(log.now)] == [late]
+
+
+def test_tick_removes_what_shall_go(log):
+    """After a rollover, and about once a minute."""
+    log = Log(log, NOON, when="midnight", utc=True, keep=1)
+    names = days(log, 3)
+    log.backups.tick(log.now)
+    assert log.names() == names[-1:]
