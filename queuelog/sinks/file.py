@@ -129,7 +129,7 @@ class FileSink(Sink):
 
     def awaits(self) -> Awaited | None:
         """Tell since when another process that has just opened the file may say that it owns it."""
-        since = self._file.awaits_since
+        since = self._file.claimed.awaits_since
         return Awaited(-1, 0, since) if since else None
 
     def resume(self, items: Items, mark: Mark) -> int:
