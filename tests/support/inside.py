@@ -344,14 +344,14 @@ def descriptor(sink):
 
 def cut_the_next_write(after):
     """Let the next write to a log file fail when so many bytes are written, as on a full disk."""
-    real = follow._write_all
+    real = follow.write_all
 
     def write(fd, data):
-        follow._write_all = real
+        follow.write_all = real
         os.write(fd, data[:after])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    follow._write_all = write
+    follow.write_all = write
 
 
 def die_behind_the_next_write(passed=0):
@@ -359,14 +359,14 @@ def die_behind_the_next_write(passed=0):
 
     So many writes are passed before.
     """
-    real, left = follow._write_all, iter(range(passed))
+    real, left = follow.write_all, iter(range(passed))
 
     def write(fd, data):
         real(fd, data)
         if next(left, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    follow._write_all = write
+    follow.write_all = write
 
 
 def roll_over_again_after(seconds):
@@ -394,13 +394,13 @@ def reason_to_stay(handler):
 
 def note_writes(times):
     """Put the time into a list, in seconds, whenever this process has written to a log file."""
-    real = follow._write_all
+    real = follow.write_all
 
     def write(fd, data):
         real(fd, data)
         times.append(time.monotonic())
 
-    follow._write_all = write
+    follow.write_all = write
 
 
 # --- rotation
