@@ -13,6 +13,9 @@ import pytest
 from harness import APPS, EXAMPLES, Server
 from waiting import wait_for
 
+from queuelog.rotation import Policy
+from queuelog.rotation.backups import Backups
+
 FILES = Path(__file__).parent / "confs" / "check"
 
 
@@ -352,3 +355,27 @@ def test_the_command_says_what_is_wrong_with_a_conf_file(tmp_path, conf, message
     done = check("-c", tmp_path / "conf.py", cwd=tmp_path)
     assert done.returncode != 0
     assert message in done.stderr
+
+
+def test_it_says_which_backups_would_be_removed_and_removes_none(tmp_path):
+    """Those that were made by that handler, by the same rules."""
+    policy = Policy.checked(when="midnight", keep=2, utc=True)
+    log = tmp_path / "app.log"
+    backups = Backups(str(log), policy)
+    for day in range(1, 6):
+        log.write_text(f"{day}\n")
+        backups.roll_over(backups.schedule.period(day * 86400.0), day * 86400.0)
+    (tmp_path / "app.log.1970-01-01").write_text("another's\n")
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "import queuelog.gunicorn\nerrorlog = 'app.log'\n"
+        "queuelog.gunicorn.install(globals(), rotation={'when': 'midnight', 'keep': 3})\n"
+    )
+    before = sorted(tmp_path.iterdir())
+    done = check("-c", "gunicorn.conf.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "rolls over at midnight, keeps 3 backups" in done.stdout
+    assert re.findall(r"(app\.log\.\S+): would be removed \((\d+) bytes\): (.*)", done.stdout) == [
+        ("app.log.1970-01-02", "2", "more than 3 backups"),
+        ("app.log.1970-01-03", "2", "more than 3 backups"),
+    ]
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,11 +1,16 @@
 """Files with a policy below real Gunicorn: by size and time, compressed, and removed in the end."""
 
+import os
 import re
+import signal
 
 import pytest
 from harness import Load
+from processes import open_files
 from rotating import by_policy, unpack
 from waiting import wait_for
+
+from queuelog.commands.cli import main
 
 SECOND = re.compile(r"load\.log\.(?P<at>[\d-]+_[\d-]+)(\.\d+)?")
 
@@ -58,3 +63,44 @@ def test_a_wrong_option_keeps_the_server_from_no_more_than_rotation(server, spoo
     running = server(extra=extra).start(wait=False)
     assert running.process.wait(30) != 0
     assert "max_size='big'" in running.errors()
+
+
+def test_rotate_rolls_over_now_and_usr1_only_reopens(server):
+    """A file with a policy, by `queuelog rotate`, and as an operator expects of the signal."""
+    running = server(handler=by_policy(when="midnight")).start()
+    path = running.log_dir / "load.log"
+    running.get("/log?start=0&count=1")
+    wait_for(lambda: path.stat().st_size, "the first line")
+    os.kill(running.pid, signal.SIGUSR1)
+    running.get("/log?start=1&count=1")
+    wait_for(lambda: len(path.read_bytes().splitlines()) == 2, "the second line")
+    assert main(["rotate", str(path)]) == 0
+    running.get("/log?start=2&count=1")
+    wait_for(lambda: path.stat().st_size, "the third line")
+    assert running.stop() == 0
+    running.count().check(at_least=3)
+    lengths = {len(path.read_bytes().splitlines()) for path in running.log_dir.glob("load.log*")}
+    assert lengths == {1, 2}
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "truncated"])
+def test_what_others_do_to_the_file_is_noticed_without_a_signal(server, how):
+    """And without a line: the arbiter lets go of what it was, and the next line is in its place."""
+    running = server(handler=by_policy(when="midnight", keep=1)).start()
+    path = running.log_dir / "load.log"
+    running.get("/log?start=0&count=1")
+    wait_for(lambda: path.stat().st_size, "the first line")
+    moved = path.with_name("load.log.1")
+    if how == "truncated":
+        os.truncate(path, 0)
+    elif how == "moved":
+        path.rename(moved)
+    else:
+        path.unlink()
+    gone = f"{moved} " if how == "moved" else f"{path} (deleted) "
+    wait_for(lambda: gone.strip() not in open_files(running.pid), "the arbiter lets go of it")
+    running.get("/log?start=1&count=1")
+    wait_for(lambda: path.exists() and path.stat().st_size, "the second line")
+    assert running.stop() == 0
+    assert [line.split()[2] for line in path.read_bytes().splitlines()] == [b"number=00000001"]
+    assert moved.exists() == (how == "moved")
