@@ -347,6 +347,17 @@ def _write_files_by(write):
     position.write_all = follow.write_all = write
 
 
+@contextmanager
+def files_written_by(write):
+    """Let `write` do it for a while: a function of a descriptor and data."""
+    real = position.write_all
+    _write_files_by(write)
+    try:
+        yield
+    finally:
+        _write_files_by(real)
+
+
 def cut_the_next_write(after):
     """Let the next write to a log file fail when so many bytes are written, as on a full disk."""
     real = position.write_all
