@@ -91,14 +91,16 @@ class Compression:
 
     def _oldest_quiet(self, backups: Sequence[Entry], suffix: str, now: float) -> Entry | None:
         """Return the oldest plain backup to which nothing was written for a while."""
+        newest = max((entry.order for entry in backups), default=0)
         for entry in sorted(backups, key=lambda entry: entry.age_order):
             if entry.is_archive or self._inventory.has(entry.name + suffix):
                 continue
             with suppress(OSError):  # what cannot be read is not in the way of others
                 found = self._inventory.look(entry)
-                # A time of the future is one of before the clock was put back.
-                if found and found.stat.st_size and not 0 <= now - found.stat.st_ctime < GRACE:
-                    return entry
+                if found and found.stat.st_size:
+                    is_newest = entry.order == newest
+                    if _is_quiet(found.stat, now, is_newest=is_newest):
+                        return entry
         return None
 
     def _end(self, current: _Current) -> None:
@@ -154,3 +156,13 @@ class Compression:
     def close(self) -> None:
         """End what is being done; it begins anew another time."""
         self._discard()
+
+
+def _is_quiet(found: os.stat_result, now: float, *, is_newest: bool) -> bool:
+    """Tell if a backup is no longer written to.
+
+    The newest one was the live file until it was renamed. The others may be renamed at each
+    rollover, and would never be quiet where these come fast.
+    """
+    changed = found.st_ctime if is_newest else found.st_mtime
+    return not 0 <= now - changed < GRACE  # nor if that was before the clock was put back

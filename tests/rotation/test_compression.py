@@ -320,3 +320,15 @@ def test_an_empty_backup_stays_as_it_is(rolled):
     log.backups.late(log.backups.schedule.period(0.0), 1)
     log.backups.tick(log.now + 1e6)
     assert inside.order_of_compression(log.backups) is None
+
+
+def test_backups_that_rollovers_rename_all_the_time_are_compressed(rolled, monkeypatch):
+    """What counts is the last write to them; only the newest was the live file just now."""
+    log = rolled(names="numbered")
+    with_a_backup(log, "one")
+    newest = os.stat(with_a_backup(log, "two")).st_ctime
+    for name in ("app.log.1", "app.log.2"):
+        os.utime(Path(log.path).with_name(name), (newest - 9, newest - 9))
+    monkeypatch.setattr(inside.compression, "GRACE", 5.0)
+    log.backups.tick(newest + 1)
+    assert inside.order_of_compression(log.backups) == 1
