@@ -68,7 +68,7 @@ class Inventory:
 
     def _write(self, data: bytes) -> None:
         new = f"{self._path}.new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             with opened(new, flags, 0o644) as fd:
                 if len(data) > _LARGEST or os.write(fd, data) != len(data):

@@ -330,6 +330,20 @@ def test_a_rollover_that_cannot_be_recorded_does_not_happen(rolled, tmp_path):
     assert log.names() == ["app.log.1"]
 
 
+def test_a_manifest_is_never_written_over_another_file(rolled, tmp_path):
+    """Whoever can write to the directory may have given the next one's name to any file."""
+    log = rolled(max_size=10)
+    log.write("line 0")
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".app.log.queuelog.new").hardlink_to(victim)
+    with pytest.raises(FileExistsError):
+        log.write("line 1")
+    log.write("line 1")
+    assert victim.read_text() == "precious"
+    assert log.names() == ["app.log.1"]
+
+
 def test_where_a_rename_may_replace_the_name_is_looked_for_first(rolled, monkeypatch):
     """File systems that do not know RENAME_NOREPLACE."""
     monkeypatch.setattr(inside.files, "_renameat2", lambda: None)
