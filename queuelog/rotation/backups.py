@@ -64,9 +64,9 @@ class Backups:
         self.policy = policy
         self.schedule = Schedule(policy)
 
-    def distrust(self) -> None:
-        """Let the next call find out anew what there is."""
-        self._inventory.distrust()
+    def look_again(self) -> None:
+        """Look what there is if another process has owned the file meanwhile."""
+        self._inventory.look_again()
 
     def recover(self) -> None:
         """Bring in order what a crash has left, of a file that is not written for a while.

@@ -44,7 +44,7 @@ class Rolling:
         """
         self._live = None
         if self._backups.path == os.path.realpath(self._path):
-            self._backups.distrust()
+            self._backups.look_again()
         else:
             self._backups.close()
             self._backups = Backups(self._path, self.policy)
