@@ -147,7 +147,7 @@ class Manifest(NamedTuple):
                 tuple(_entry(entry, name) for entry in backups),
                 None if live is None else Live(_whole(live[0]), _period(*live[1:])),
                 tuple(
-                    _matching(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.tmp", one)
+                    _matching(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}\.tmp", one)
                     for one in temporaries
                 ),
             )
