@@ -38,8 +38,16 @@ class Rolling:
             self._backups.use(policy)
 
     def opened(self) -> None:
-        """The live file is another one by now: somebody has moved the last one, or it was here."""
+        """The live file is another one by now: somebody has moved the last one, or it was here.
+
+        Another process may have owned it meanwhile, and a link in its path lead elsewhere.
+        """
         self._live = None
+        if self._backups.path == os.path.realpath(self._path):
+            self._backups.look_again()
+        else:
+            self._backups.close()
+            self._backups = Backups(self._path, self.policy)
 
     def begin(self, fd: int, now: float) -> None:
         """Prepare the live file for its first line: it is open as `fd`, and empty.

@@ -432,6 +432,11 @@ def order_of_compression(backups):
     return backups._compression.order
 
 
+def temporaries(backups):
+    """Return the names of the files that become backups."""
+    return backups._inventory.temporaries
+
+
 def compressor(backups):
     """Return the process id of the compressor that runs."""
     return backups._compression._current.job._pid
