@@ -41,7 +41,7 @@ class Backup(NamedTuple):
 class Backups:
     """The backups of the log file `path`, which this process owns, under a policy.
 
-    Where the path is a symbolic link, they are beside the file to which it leads. One thread calls
+    Where it is a symbolic link, `path` is the file to which that leads now. One thread calls
     this, with the rights with which the file is written. A period is what `schedule.period`
     returns; without `when` it is `EVER`. The first method that is called, and the next one after
     a failure, begins with bringing in order what was left by that, or by a crash.
@@ -52,8 +52,8 @@ class Backups:
     """
 
     def __init__(self, path: str, policy: Policy) -> None:
-        self._path = os.path.realpath(path)
-        self._inventory = Inventory(self._path)
+        self.path = os.path.realpath(path)
+        self._inventory = Inventory(self.path)
         self._compression = Compression(self._inventory)
         self._places = Places(self._inventory)
         self._next_look = 0.0
@@ -82,7 +82,7 @@ class Backups:
             OSError: the directory cannot be read.
         """
         with suppress(FileNotFoundError), self._inventory.in_order() as manifest:
-            found = os.stat(self._path)
+            found = os.stat(self.path)
             if found.st_size:
                 live = manifest.live
                 if live is not None and live.inode == found.st_ino and isfinite(live.period.begin):
@@ -101,7 +101,7 @@ class Backups:
         Raises:
             OSError: that cannot be remembered.
         """
-        set_access(fd, self._path, self.policy)
+        set_access(fd, self.path, self.policy)
         with self._inventory.in_order() as manifest:
             live = Live(os.fstat(fd).st_ino, period)
             self._inventory.save(manifest._replace(live=live))
@@ -116,13 +116,13 @@ class Backups:
             OSError: nothing was moved; go on with the live file, and try again later.
         """
         with self._inventory.in_order() as manifest:
-            found = look(self._path)
+            found = look(self.path)
             if found is None or not found.data:
                 return None
             place = self._places.newest(manifest, self._date(period, now))
             dest = self._inventory.path_of(place.name)
             self._add(place, period, found)
-            rename_new(self._path, dest)
+            rename_new(self.path, dest)
         self._next_look = 0.0
         return dest
 
@@ -194,7 +194,7 @@ class Backups:
             try:
                 self.retire(now)
             except OSError as error:
-                report(f"retire {self._path}", f"cannot remove backups of {self._path}: {error}")
+                report(f"retire {self.path}", f"cannot remove backups of {self.path}: {error}")
         self._compression.tick(self.policy, now)
 
     def retire(self, now: float) -> list[Doomed]:
@@ -241,6 +241,7 @@ class Backups:
     def close(self) -> None:
         """End a compression, which the next process begins again."""
         self._compression.close()
+        self._inventory.distrust()  # another process may be the owner until the next call
 
 
 def _holds(entry: Entry, period: Period) -> bool:

@@ -40,6 +40,9 @@ class Rolling:
     def opened(self) -> None:
         """The live file is another one by now: somebody has moved the last one, or it was here."""
         self._live = None
+        if self._backups.path != os.path.realpath(self._path):  # a link leads elsewhere by now
+            self._backups.close()
+            self._backups = Backups(self._path, self.policy)
 
     def begin(self, fd: int, now: float) -> None:
         """Prepare the live file for its first line: it is open as `fd`, and empty.

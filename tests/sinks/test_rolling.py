@@ -206,6 +206,31 @@ def test_a_file_that_somebody_has_moved_is_not_ours_any_more(sink, path, clock):
     assert sorted(found.values()) == ["fourth\n", "third\n"]
 
 
+def test_a_link_that_leads_elsewhere_by_now(sink, tmp_path):
+    """A deployment switches its directory: the new one has a file and backups of its own."""
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "current").symlink_to("one")
+    path = tmp_path / "current" / "app.log"
+    file = sink(rolling(path, max_size=10))
+    write(file, "first 1\n", "first 2\n")
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").rename(tmp_path / "current")
+    write(file, "second 1\n", "second 2\n")
+    assert logs(tmp_path / "one" / "x") == {"app.log.1": "first 1\n", "app.log": "first 2\n"}
+    assert logs(tmp_path / "two" / "x") == {"app.log.1": "second 1\n", "app.log": "second 2\n"}
+
+
+def test_another_owner_meanwhile(sink, path):
+    """A file that was let go may come back with more backups: retention knows all of them."""
+    ours, others = (sink(rolling(path, max_size=5, keep=2)) for _ in range(2))
+    for number, file in enumerate([ours, others, others, ours, ours]):
+        write(file, f"{number}\n", "x" * 5 + "\n")
+        file.rotate(time.time())
+        file.let_go()
+    assert sorted(logs(path)) == ["app.log", "app.log.1", "app.log.2"]
+
+
 def test_a_plain_handlers_file_has_the_policy_that_is_the_default(path):
     """Another class of handler keeps its own ways."""
     policy = Policy.checked(max_size=10)
