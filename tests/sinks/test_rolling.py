@@ -167,6 +167,22 @@ def test_a_late_record_of_a_compressed_period_begins_another_backup(sink, path, 
     assert path.read_text() == "new\n"
 
 
+def test_a_reload_that_takes_the_policy_away_ends_the_compression(sink, path, clock):
+    """Its descriptors are closed, and its file is removed."""
+    clock[0] = midnight(clock[0])
+    file = sink(rolling(path, when="H", compression="gzip"))
+    write(file, "x" * 100_000)
+    before = {*os.listdir("/proc/self/fd")}
+    clock[0] += 3600
+    file.rotate(clock[0])
+    clock[0] += 10
+    file.rotate(clock[0])
+    assert any(path.parent.glob(".*.tmp"))
+    file.use(logging.FileHandler(path, delay=True))
+    assert not any(path.parent.glob(".*.tmp"))
+    assert {*os.listdir("/proc/self/fd")} == before
+
+
 def test_retention_removes_what_was_made_here_and_nothing_else(sink, path, clock):
     """Not a file that looks the same, nor the newest backup however old it is."""
     begin = clock[0] = midnight(clock[0])
