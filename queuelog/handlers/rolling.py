@@ -66,8 +66,8 @@ class RollingFileHandler(logging.FileHandler):
     ) -> None:
         self._process = os.getpid()
         self._rolling: Rolling | None = None  # of this process
-        self._next_try = 0.0  # of a rollover that has failed
-        self._ticked = 0.0  # when the backups were looked at last
+        self._next_try = 0.0  # of a rollover that has failed, of the monotonic clock
+        self._next_tick = 0.0  # the same: when the backups are looked at
         try:  # first: what logging knows it also closes, at the interpreter's exit
             self.policy = Policy.checked(**options)
         except ValueError as error:
@@ -102,26 +102,31 @@ class RollingFileHandler(logging.FileHandler):
             stream.write(text)
             self.flush()
             return
-        if now >= self._next_try and rolling.is_due(created, length, size, now):
+        if not self._waits and rolling.is_due(created, length, size, now):
             try:
                 self.doRollover()
             except OSError as error:
-                self._next_try = now + _RETRY
+                self._next_try = time.monotonic() + _RETRY
                 report(f"rollover {self.baseFilename}", f"cannot roll over: {error}")
             rolling, size = self._opened()
             stream = self.stream
         if size == 0:
             rolling.begin(stream.fileno(), now)
-        backup, _ = rolling.backup_for(created, length, now)
+        backup = None if self._waits else rolling.backup_for(created, length, now)[0]
         if backup is None:
             stream.write(text)
             self.flush()
         else:
             with open(backup.path, "a", encoding=self.encoding, errors=self.errors) as file:
                 file.write(text)
-        if now - self._ticked > _TICK:
-            self._ticked = now
+        if time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + _TICK
             rolling.tick(now)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether a rollover has failed: lines go on into the file until the next try."""
+        return time.monotonic() < self._next_try
 
     def _opened(self) -> tuple[Rolling, int]:
         """Open the file that has the path now, if need be; return also its size in bytes."""
@@ -161,9 +166,13 @@ class RollingFileHandler(logging.FileHandler):
 
     def close(self) -> None:
         """Close the file; a compression is begun again by the next process."""
-        if self._rolling is not None and self._process == os.getpid():
-            self._rolling.close()
-        super().close()
+        self.acquire()  # another thread may be writing
+        try:
+            if self._rolling is not None and self._process == os.getpid():
+                self._rolling.close()
+            super().close()
+        finally:
+            self.release()
 
 
 describe(

@@ -41,7 +41,7 @@ class Backup(NamedTuple):
 class Backups:
     """The backups of the log file `path`, which this process owns, under a policy.
 
-    Where the path is a symbolic link, they are beside the file to which it leads. One thread calls
+    Where it is a symbolic link, `path` is the file to which that leads now. One thread calls
     this, with the rights with which the file is written. A period is what `schedule.period`
     returns; without `when` it is `EVER`. The first method that is called, and the next one after
     a failure, begins with bringing in order what was left by that, or by a crash.
@@ -245,6 +245,7 @@ class Backups:
     def close(self) -> None:
         """End a compression, which the next process begins again."""
         self._compression.close()
+        self._inventory.distrust()  # another process may be the owner until the next call
 
 
 def _holds(entry: Entry, period: Period) -> bool:

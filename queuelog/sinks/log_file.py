@@ -178,10 +178,12 @@ def rollover_of(
 ) -> Rollover:
     """Return how the file of `handler` rolls over: as it says, or by default.
 
-    Of the `previous` one for the same file is kept what is known of backups and periods.
+    Of the `previous` one for the same file is kept what is known of backups and periods; it ends.
     """
     policy = policy_of(handler, default)
     if policy is None:
+        if previous is not None:
+            previous.close()
         return HandlerRollover(handler, previous)
     if not isinstance(previous, PolicyRollover):
         return PolicyRollover(handler, Rolling(handler.baseFilename, policy))

@@ -87,6 +87,25 @@ def test_a_rollover_that_fails_loses_no_line(logger, tmp_path, capfd):
     assert capfd.readouterr().err.count("cannot roll over") == 1
 
 
+def test_lines_of_a_new_day_wait_for_no_rollover_that_fails(logger, tmp_path, monkeypatch):
+    """They go on into the file, not into a backup; and a clock that is put back delays no try."""
+    path = tmp_path / "app.log"
+    path.write_text("old\n")
+    os.utime(path, (86400, 86400))
+    handler = RollingFileHandler(path, when="D", utc=True)
+    logger.addHandler(handler)
+    handler.doRollover = fail
+    logger.info("first")
+    logger.info("second")
+    assert logs(tmp_path) == {"app.log": "old\nfirst\nsecond\n"}
+    del handler.doRollover
+    later, now = time.monotonic() + 11, time.time()
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    logger.info("third")
+    assert sorted(logs(tmp_path).values()) == ["old\nfirst\nsecond\n", "third\n"]
+
+
 def fail():
     """A rollover."""
     raise OSError("no room")

@@ -167,6 +167,22 @@ def test_a_late_record_of_a_compressed_period_begins_another_backup(sink, path, 
     assert path.read_text() == "new\n"
 
 
+def test_a_reload_that_takes_the_policy_away_ends_the_compression(sink, path, clock):
+    """Its descriptors are closed, and its file is removed."""
+    clock[0] = midnight(clock[0])
+    file = sink(rolling(path, when="H", compression="gzip"))
+    write(file, "x" * 100_000)
+    before = {*os.listdir("/proc/self/fd")}
+    clock[0] += 3600
+    file.rotate(clock[0])
+    clock[0] += 10
+    file.rotate(clock[0])
+    assert any(path.parent.glob(".*.tmp"))
+    file.use(logging.FileHandler(path, delay=True))
+    assert not any(path.parent.glob(".*.tmp"))
+    assert {*os.listdir("/proc/self/fd")} == before
+
+
 def test_retention_removes_what_was_made_here_and_nothing_else(sink, path, clock):
     """Not a file that looks the same, nor the newest backup however old it is."""
     begin = clock[0] = midnight(clock[0])
@@ -204,6 +220,31 @@ def test_a_file_that_somebody_has_moved_is_not_ours_any_more(sink, path, clock):
     found = logs(path)
     assert found.pop("app.log.1") == "first\n"
     assert sorted(found.values()) == ["fourth\n", "third\n"]
+
+
+def test_a_link_that_leads_elsewhere_by_now(sink, tmp_path):
+    """A deployment switches its directory: the new one has a file and backups of its own."""
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "current").symlink_to("one")
+    path = tmp_path / "current" / "app.log"
+    file = sink(rolling(path, max_size=10))
+    write(file, "first 1\n", "first 2\n")
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").rename(tmp_path / "current")
+    write(file, "second 1\n", "second 2\n")
+    assert logs(tmp_path / "one" / "x") == {"app.log.1": "first 1\n", "app.log": "first 2\n"}
+    assert logs(tmp_path / "two" / "x") == {"app.log.1": "second 1\n", "app.log": "second 2\n"}
+
+
+def test_another_owner_meanwhile(sink, path):
+    """A file that was let go may come back with more backups: retention knows all of them."""
+    ours, others = (sink(rolling(path, max_size=5, keep=2)) for _ in range(2))
+    for number, file in enumerate([ours, others, others, ours, ours]):
+        write(file, f"{number}\n", "x" * 5 + "\n")
+        file.rotate(time.time())
+        file.let_go()
+    assert sorted(logs(path)) == ["app.log", "app.log.1", "app.log.2"]
 
 
 def test_a_plain_handlers_file_has_the_policy_that_is_the_default(path):
