@@ -68,11 +68,6 @@ class Backups:
         """Look what there is if another process has owned the file meanwhile."""
         self._inventory.look_again()
 
-    @property
-    def is_compressing(self) -> bool:
-        """Whether a compression has begun."""
-        return self._compression.order is not None
-
     def recover(self) -> None:
         """Bring in order what a crash has left, of a file that is not written for a while.
 

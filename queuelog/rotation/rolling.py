@@ -65,10 +65,6 @@ class Rolling:
         """Tell if the period of the live file is another one than that of now."""
         return size > 0 and self._period(now) != self._backups.schedule.period(now)
 
-    def has_plans(self, size: int) -> bool:
-        """Tell if the period of the live file will be over, or a backup is being compressed."""
-        return (size > 0 and self.policy.when is not None) or self._backups.is_compressing
-
     def is_due(self, created: float, length: int, size: int, now: float) -> bool:
         """Tell if the file rolls over before a line of `length` bytes, that was created then."""
         if self.is_over(now, size):

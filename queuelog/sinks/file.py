@@ -163,10 +163,6 @@ class FileSink(Sink):
         """Tell if nothing was written for so long."""
         return time.monotonic() - self._last_used > seconds
 
-    def has_plans(self) -> bool:
-        """Tell if the file rolls over later, or a backup is being compressed."""
-        return self._log.rollover.has_plans(self._file.end or 0)
-
     def let_go(self) -> None:
         """Close the file and let other processes own it; the next write opens it."""
         self._rests = True

@@ -73,10 +73,6 @@ class PolicyRollover(Rollover):
         """Prepare the file, open as `fd` and empty, for its first line."""
         self.rolling.begin(fd, time.time())
 
-    def has_plans(self, size: int) -> bool:
-        """Tell if the period of the file will be over, or a backup is being compressed."""
-        return self.rolling.has_plans(size)
-
     def is_over(self, now: float, size: int) -> bool:
         """Tell if the period of the file is over."""
         return not self.waits and self.rolling.is_over(now, size)

@@ -137,10 +137,6 @@ class Sink(ABC):
         """Tell if nothing was written for so long; never, unless there is a good reason to ask."""
         return False
 
-    def has_plans(self) -> bool:
-        """Tell if `rotate` will have something to do though nothing is written."""
-        return False
-
     @abstractmethod
     def let_go(self) -> None:
         """Hold no descriptor; the next write opens what it needs."""

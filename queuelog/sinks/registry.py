@@ -170,15 +170,13 @@ class Sinks:
     def let_go_of_idle(self) -> None:
         """Close the files that nobody has written to for long, if workers have added them.
 
-        They are forgotten: an application may have a file for each job. One stays that rolls over
-        later, or has a backup that is being compressed, though nobody writes to it. Files that the
-        arbiter's configuration names, as it is now, stay open, so that no other process takes them,
-        unless there are many.
+        They are forgotten: an application may have a file for each job. Files that the arbiter's
+        configuration names, as it is now, stay open, so that no other process takes them, unless
+        there are many.
         """
         many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
-            is_added = sink_id in self._added and not sink.has_plans()
-            may_go = many or is_added or sink_id in self._unused
+            may_go = many or sink_id in self._added or sink_id in self._unused
             if may_go and sink.is_idle(SHORT_IDLE if many else IDLE):
                 sink.let_go()
                 if sink_id in self._added:

@@ -103,10 +103,6 @@ class Rollover(ABC):
     def begin(self, fd: int) -> None:  # noqa: B027
         """Prepare the file, open as `fd` and empty, for its first line."""
 
-    def has_plans(self, size: int) -> bool:
-        """Tell if `is_over` will be true of the file, of `size` bytes, or `tick` has begun work."""
-        return False
-
     def is_over(self, now: float, size: int) -> bool:
         """Tell if the file, of `size` bytes, rolls over without waiting for a line."""
         return False

@@ -10,7 +10,6 @@ from filesinks import contents, sized, timed, write
 
 from queuelog.base import place_of
 from queuelog.errors import FileInUseError
-from queuelog.handlers import RollingFileHandler
 from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
 from queuelog.sinks.targets import Targets
@@ -52,24 +51,6 @@ def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(path, c
             assert not sinks.ids()
             clock[0] += 50 * 60
     assert sorted(contents(path).values()) == ["0\n1\n", "2\n3\n", "4\n5\n"]
-
-
-def test_an_idle_file_of_a_worker_rolls_over_at_midnight_and_is_let_go_then(path, clock):
-    """Its policy waits for no record."""
-    sinks = Sinks()
-    handler = RollingFileHandler(path, when="midnight", utc=True, delay=True)
-    target = Target(inside.description_of(handler), None)
-    write(sinks[Targets(sinks).resolve(target)], (clock[0], "line\n"))
-    with inside.closing_files(idle=-1.0):
-        sinks.let_go_of_idle()
-        assert sinks.ids()
-        clock[0] += 86400
-        sinks.rotate(but=())
-        sinks.let_go_of_idle()
-    assert not sinks.ids()
-    assert path.read_text() == ""
-    (backup,) = path.parent.glob("app.log.*")
-    assert backup.read_text() == "line\n"
 
 
 @pytest.mark.parametrize("how", ["close", "close_inherited"])
