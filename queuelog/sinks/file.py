@@ -74,6 +74,11 @@ class FileSink(Sink):
         with acting_as(self.user):
             return self._log.roll_over()
 
+    @property
+    def has_duties(self) -> bool:
+        """Whether the end of a period comes, or backups are to be compressed or removed."""
+        return self._log.rollover.has_duties
+
     def rotate(self, now: float) -> None:
         """Roll over at the end of a period; compress backups, and remove those that shall go.
 

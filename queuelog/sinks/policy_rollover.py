@@ -21,6 +21,7 @@ class PolicyRollover(Rollover):
         super().__init__(handler)
         self.rotates = rolling.policy.rotates
         self.rolling = rolling
+        self.has_duties = rolling.policy.has_duties
 
     def next(self, size: int) -> tuple[float | None, int | None]:
         """Return when the file rolls over, and how many bytes it takes before."""

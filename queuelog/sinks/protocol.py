@@ -120,6 +120,11 @@ class Sink(ABC):
             OSError: the lock cannot be taken.
         """
 
+    @property
+    def has_duties(self) -> bool:
+        """Whether `rotate` has something to do at some time, though no item comes."""
+        return False
+
     def rotate(self, now: float) -> None:  # noqa: B027  # most have no files to rotate
         """Roll over and remove what is due without an item; `now` in seconds since the epoch.
 

@@ -10,6 +10,7 @@ from filesinks import contents, sized, timed, write
 
 from queuelog.base import place_of
 from queuelog.errors import FileInUseError
+from queuelog.handlers import RollingFileHandler
 from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
 from queuelog.sinks.targets import Targets
@@ -51,6 +52,25 @@ def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(path, c
             assert not sinks.ids()
             clock[0] += 50 * 60
     assert sorted(contents(path).values()) == ["0\n1\n", "2\n3\n", "4\n5\n"]
+
+
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [({"when": "midnight"}, True), ({"max_size": 9, "compression": "gzip"}, True),
+     ({"max_size": 9}, False)],
+)  # fmt: skip
+def test_a_file_of_a_worker_that_rolls_over_by_itself_stays(path, options, stays):
+    """Else midnight would come with the next record only; many files are let go all the same."""
+    sinks = Sinks()
+    handler = RollingFileHandler(path, delay=True, **options)
+    target = Target(inside.description_of(handler), None)
+    write(sinks[Targets(sinks).resolve(target)], "line\n")
+    with inside.closing_files(idle=-1.0):
+        sinks.let_go_of_idle()
+        assert bool(sinks.ids()) == stays
+    with inside.closing_files(short=-1.0, many=1):
+        sinks.let_go_of_idle()
+        assert not sinks.ids()
 
 
 @pytest.mark.parametrize("how", ["close", "close_inherited"])
