@@ -67,7 +67,7 @@ class RollingFileHandler(logging.FileHandler):
         self._process = os.getpid()
         self._rolling: Rolling | None = None  # of this process
         self._next_try = 0.0  # of a rollover that has failed, of the monotonic clock
-        self._next_tick = 0.0  # the same: when the backups are looked at
+        self._ticked = 0.0  # when the backups were looked at last
         try:  # first: what logging knows it also closes, at the interpreter's exit
             self.policy = Policy.checked(**options)
         except ValueError as error:
@@ -119,8 +119,8 @@ class RollingFileHandler(logging.FileHandler):
         else:
             with open(backup.path, "a", encoding=self.encoding, errors=self.errors) as file:
                 file.write(text)
-        if time.monotonic() >= self._next_tick:
-            self._next_tick = time.monotonic() + _TICK
+        if abs(now - self._ticked) > _TICK:  # also if the clock was put back
+            self._ticked = now
             rolling.tick(now)
 
     @property

@@ -84,7 +84,9 @@ class FileSink(Sink):
         """
         if not self._rests:
             with acting_as(self.user):
-                self._log.rotate(now)
+                rolled = self._log.rotate(now)
+            if rolled or self._log.rollover.is_busy:
+                self._last_used = time.monotonic()  # the next backup shall be compressed, too
 
     def claim(self) -> None:
         """Own the file, if it is there and can be opened; harmless if it is ours.
@@ -160,8 +162,15 @@ class FileSink(Sink):
             self.claim()
 
     def is_idle(self, seconds: float) -> bool:
-        """Tell if nothing was written for so long."""
-        return time.monotonic() - self._last_used > seconds
+        """Tell if nothing was written, rolled over or compressed for so long."""
+        is_busy = self._log.rollover.is_busy
+        return not is_busy and time.monotonic() - self._last_used > seconds
+
+    @property
+    def will_roll_over(self) -> bool:
+        """Whether the file, as it is, rolls over without waiting for a line."""
+        is_empty = not (self._file.is_open and self._file.end)
+        return self._log.rollover.waits_for_no_line and not is_empty
 
     def let_go(self) -> None:
         """Close the file and let other processes own it; the next write opens it."""

@@ -77,6 +77,16 @@ class PolicyRollover(Rollover):
         """Tell if the period of the file is over."""
         return not self.waits and self.rolling.is_over(now, size)
 
+    @property
+    def waits_for_no_line(self) -> bool:
+        """Whether periods end."""
+        return self.rolling.policy.when is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a backup is being compressed."""
+        return self.rolling.is_busy
+
     def tick(self, now: float) -> None:
         """Compress and remove backups."""
         self.rolling.tick(now)

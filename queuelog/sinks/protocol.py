@@ -104,6 +104,11 @@ class Sink(ABC):
         """
         return False
 
+    @property
+    def will_roll_over(self) -> bool:
+        """Whether there is a file that rolls over some day, also if no item comes."""
+        return False
+
     def awaits(self) -> Awaited | None:
         """Return where the answer comes to what was `Unanswered`; None if none is awaited."""
         return None

@@ -171,13 +171,14 @@ class Sinks:
         """Close the files that nobody has written to for long, if workers have added them.
 
         They are forgotten: an application may have a file for each job. Files that the arbiter's
-        configuration names, as it is now, stay open, so that no other process takes them, unless
-        there are many.
+        configuration names, as it is now, stay open, so that no other process takes them, and so do
+        those that roll over on time; unless there are many.
         """
         many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
-            may_go = many or sink_id in self._added or sink_id in self._unused
-            if may_go and sink.is_idle(SHORT_IDLE if many else IDLE):
+            by_workers = sink_id in self._added
+            stays = sink.will_roll_over if by_workers else sink_id not in self._unused
+            if (many or not stays) and sink.is_idle(SHORT_IDLE if many else IDLE):
                 sink.let_go()
                 if sink_id in self._added:
                     self._forget(sink_id)

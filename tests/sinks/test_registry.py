@@ -7,9 +7,11 @@ import os
 import inside
 import pytest
 from filesinks import contents, sized, timed, write
+from waiting import wait_for
 
 from queuelog.base import place_of
 from queuelog.errors import FileInUseError
+from queuelog.handlers import RollingFileHandler
 from queuelog.sinks.configured import Configured
 from queuelog.sinks.registry import Sinks
 from queuelog.sinks.targets import Targets
@@ -51,6 +53,30 @@ def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(path, c
             assert not sinks.ids()
             clock[0] += 50 * 60
     assert sorted(contents(path).values()) == ["0\n1\n", "2\n3\n", "4\n5\n"]
+
+
+def test_midnight_comes_for_a_file_that_no_worker_writes_any_more(path, clock):
+    """It is let go when it has rolled over and its backup is an archive."""
+    clock[0] -= clock[0] % 3600
+    handler = RollingFileHandler(path, when="H", compression="gzip", delay=True)
+    sinks = Sinks()
+    target = Target(inside.description_of(handler), None)
+    write(sinks[Targets(sinks).resolve(target)], "line\n")
+    with inside.closing_files(idle=-1.0):
+        sinks.let_go_of_idle()
+        clock[0] += 3600
+        sinks.rotate(but=())
+        assert path.read_text() == ""
+        clock[0] += 10
+        sinks.rotate(but=())
+
+        def is_let_go():
+            sinks.let_go_of_idle()
+            sinks.rotate(but=())
+            return not sinks.ids()
+
+        wait_for(is_let_go, "the file is let go")
+    assert [*path.parent.glob("*.gz")]
 
 
 @pytest.mark.parametrize("how", ["close", "close_inherited"])

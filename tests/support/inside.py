@@ -152,8 +152,8 @@ def read_up_to():
 
 @contextmanager
 def closing_files(**limits):
-    """For a while, close files earlier: `idle` for so many seconds, or those above `many`."""
-    names = {"idle": "IDLE", "many": "MANY"}
+    """For a while, close files earlier: `idle` for so many seconds, or above `many` for `short`."""
+    names = {"idle": "IDLE", "many": "MANY", "short": "SHORT_IDLE"}
     before = {names[limit]: getattr(registry, names[limit]) for limit in limits}
     for limit, value in limits.items():
         setattr(registry, names[limit], value)
