@@ -1,5 +1,6 @@
 """Compression in the background: whole archives, of the same rights, whatever happens meanwhile."""
 
+import fcntl
 import gzip
 import os
 import signal
@@ -13,6 +14,8 @@ import inside
 import pytest
 from rolled import Log
 from waiting import wait_for
+
+from queuelog.base import User, acting_as, opened
 
 
 @pytest.fixture
@@ -372,3 +375,55 @@ def test_another_file_by_the_name_of_the_backup_is_not_replaced(rolled):
     Path(path).write_text("x" * 300 + "2\n")
     end(log)
     assert set(log.everything()) == {"x" * 300 + "1", "x" * 300 + "2"}
+
+
+def test_a_compressor_ends_when_nobody_waits_for_it_any_more(tmp_path):
+    """Its server was killed: the next one begins anew."""
+    script = Path(inside.compression.__file__).with_name("compressor.py")
+    dest = os.open(tmp_path / "x", os.O_WRONLY | os.O_CREAT)
+    (source, feed), (answer, said) = os.pipe(), os.pipe()
+    given = {0: source, 1: dest, 3: said}
+    copies = {at: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for at, fd in given.items()}
+    pid = os.posix_spawn(
+        sys.executable, [sys.executable, "-I", str(script), "gzip"], os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in copies.items()],
+    )  # fmt: skip
+    for fd in (source, dest, answer, said, *copies.values()):
+        os.close(fd)
+    with pytest.raises(BrokenPipeError):
+        feed_much(feed)
+    os.close(feed)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def feed_much(fd):
+    """Write 64 MB."""
+    for _ in range(1000):
+        os.write(fd, bytes(1 << 16))
+
+
+def test_what_has_failed_is_not_tried_again_at_once(rolled, monkeypatch):
+    """A disk that is full now is full in a second, too."""
+    monkeypatch.setattr(inside.compression, "_RETRY", 1000.0)
+    log = rolled()
+    with_a_backup(log)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nothing")
+        log.backups.tick(log.now + 1e6)
+    log.backups.tick(log.now + 1e6)
+    assert inside.order_of_compression(log.backups) is None
+
+
+@pytest.mark.root
+def test_an_archive_that_cannot_have_the_group_is_for_its_owner_only(tmp_path):
+    """The group that it has instead shall not read it."""
+    (tmp_path / "plain").touch()
+    (tmp_path / "plain").chmod(0o640)
+    os.chown(tmp_path / "plain", 12, 56)
+    original = os.stat(tmp_path / "plain")
+    with opened(tmp_path / "archive", os.O_RDWR | os.O_CREAT) as fd:
+        os.fchown(fd, 12, 34)
+        with acting_as(User(12, 34)):
+            inside.files.copy_access(fd, original)
+        found = os.fstat(fd)
+    assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (34, 0o600)
