@@ -51,7 +51,8 @@ class FileSink(Sink):
         Raises:
             ValueError: there is no such encoding.
         """
-        self._log.use(handler)
+        with acting_as(self.user):
+            self._log.use(handler)
 
     def status(self, sink_id: str) -> SinkStatus:
         """Return its size, and when it rolls over next."""
