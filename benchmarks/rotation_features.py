@@ -177,7 +177,7 @@ def killed(trial):
             lambda: process.poll() is not None or any(
                 one.suffix in (".gz", ".tmp") and one.name[-13:] != ".queuelog.tmp"
                 for one in trial.path.parent.iterdir()
-            ), 60,
+            ), 150,
         )  # fmt: skip
         if process.poll() is not None and process.stdout.read().strip() == b"null":
             raise NoOption

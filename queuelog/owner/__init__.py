@@ -8,7 +8,7 @@ their sinks; counts of what was dropped, in the logs. Workers need nothing of th
     listener   what the thread does         transfer   one sink's part of a batch, exactly once
     ledger     what has reached the sinks   ownership  lock, doorbell and ledger
     status     what others are told of it   drops      what logs are told of dropped records
-    recovery   owns left spools for a while requests   what commands ask for
+    recovery   owns left spools for a while between    commands, due rollovers
     handlers   whose files are ours         leftovers  spools that nobody owns any more
     foreign    another queue's way to it    handover   what another process shall write
 """

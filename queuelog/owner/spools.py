@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from queuelog.base import report
-from queuelog.owner import requests
+from queuelog.owner import between
 from queuelog.owner.delivery import Delivery
 from queuelog.owner.leftovers import Leftovers
 from queuelog.owner.ownership import Ownership
@@ -111,16 +111,7 @@ class OwnedSpools:
 
     def answer_requests(self) -> None:
         """Do what commands ask for, between two batches."""
-        if not self.is_interrupted():
-            requests.answer(self._held(), self._sinks, self.failing())
-
-    def is_interrupted(self) -> bool:
-        """Tell if a batch is open: what was recovered is about to be compared with the files."""
-        return any(delivery.is_interrupted for delivery in self._held())
-
-    def failing(self) -> set[str]:
-        """Return the ids of the sinks that have something to write again, or to complete."""
-        return {*self.lagging(), *self._sinks.unfinished.ids()}
+        between.answer(self._held(), self._sinks)
 
     def retry(self, *, at_once: bool = False) -> bool:
         """Try the sinks that failed and whose delay is over; return if one of them has more."""
@@ -181,8 +172,7 @@ class OwnedSpools:
             if delivery.caught_up:  # until then what waits there may yet be left to its owner
                 delivery.lagging.handover.report_kept()
         self._sinks.tick()
-        if not self.is_interrupted():
-            self._sinks.rotate(but=self.failing())
+        between.rotate(self._held(), self._sinks)
         self.publish()
         self.take_over()
         self._status.publish(self._own, self._all)

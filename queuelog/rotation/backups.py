@@ -64,6 +64,10 @@ class Backups:
         self.policy = policy
         self.schedule = Schedule(policy)
 
+    def look_again(self) -> None:
+        """Look what there is if another process has owned the file meanwhile."""
+        self._inventory.look_again()
+
     def recover(self) -> None:
         """Bring in order what a crash has left, of a file that is not written for a while.
 
@@ -233,11 +237,6 @@ class Backups:
             for entry, reason in superfluous(self.policy, sizes, now)
             if entry.order != busy
         ]
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether one of them is being compressed."""
-        return self._compression.order is not None
 
     def abandon(self) -> None:
         """In a forked child: let go of what is the parent's."""

@@ -13,7 +13,15 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from queuelog.base import opened, report
-from queuelog.rotation.files import copy_access, create, look, remove, rename_new, temporary_name
+from queuelog.rotation.files import (
+    HEAD,
+    Head,
+    copy_access,
+    create,
+    remove,
+    rename_new,
+    temporary_name,
+)
 from queuelog.rotation.inventory import Inventory
 from queuelog.rotation.job import Job
 from queuelog.rotation.manifest import Entry, Manifest
@@ -26,10 +34,16 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class _Current(NamedTuple):
-    """What is being compressed: the backup `order`, into a temporary file."""
+    """What is being compressed: the backup `order`, into a temporary file.
+
+    By now others may have these names: whoever can write to the directory can rename files, and
+    shall get no file of another user's by that.
+    """
 
     order: int
+    source: os.stat_result
     temporary: str
+    dest: os.stat_result
     suffix: str
     job: Job
 
@@ -66,7 +80,6 @@ class Compression:
             self._pause = min(2 * self._pause, _MOST_RETRY)
 
     def _begin(self, policy: Policy, now: float) -> None:
-        assert policy.compression is not None
         with self._inventory.in_order() as manifest:
             entry = self._oldest_quiet(manifest.backups, policy.suffix, now)
             if entry is None:
@@ -75,30 +88,34 @@ class Compression:
             self._inventory.temporaries.add(temporary)
             try:
                 self._inventory.save(manifest)
-                job = self._start(entry, self._inventory.path_of(temporary), policy.compression)
+                self._current = self._start(entry, temporary, policy)
             except OSError:
                 self._inventory.temporaries.discard(temporary)
                 raise
-            self._current = _Current(entry.order, temporary, policy.suffix, job)
 
-    def _start(self, entry: Entry, temporary: str, compression: str) -> Job:
+    def _start(self, entry: Entry, temporary: str, policy: Policy) -> _Current:
+        assert policy.compression is not None
         with opened(self._inventory.path_of(entry.name), _READ) as source:
-            dest = create(temporary, 0o600)
+            dest = create(self._inventory.path_of(temporary), 0o600)
             try:
-                return Job(source, dest, compression)
+                job = Job(source, dest, policy.compression)
+                found = os.fstat(source), temporary, os.fstat(dest)
+                return _Current(entry.order, *found, policy.suffix, job)
             finally:
                 os.close(dest)
 
     def _oldest_quiet(self, backups: Sequence[Entry], suffix: str, now: float) -> Entry | None:
         """Return the oldest plain backup to which nothing was written for a while."""
+        newest = max((entry.order for entry in backups), default=0)
         for entry in sorted(backups, key=lambda entry: entry.age_order):
             if entry.is_archive or self._inventory.has(entry.name + suffix):
                 continue
             with suppress(OSError):  # what cannot be read is not in the way of others
                 found = self._inventory.look(entry)
-                # A time of the future is one of before the clock was put back.
-                if found and found.stat.st_size and not 0 <= now - found.stat.st_ctime < GRACE:
-                    return entry
+                if found and found.stat.st_size:
+                    is_newest = entry.order == newest
+                    if _is_quiet(found.stat, now, is_newest=is_newest):
+                        return entry
         return None
 
     def _end(self, current: _Current) -> None:
@@ -108,7 +125,10 @@ class Compression:
         with self._inventory.in_order() as manifest:
             entry = next((one for one in manifest.backups if one.order == current.order), None)
             found = self._inventory.look(entry) if entry is not None else None
-            if entry is None or found is None or found.stat.st_size != size:
+            if (
+                entry is None or found is None or found.stat.st_size != size
+                or not os.path.samestat(found.stat, current.source)
+            ):  # fmt: skip
                 self._discard()  # removed, or there came late lines
                 return
             self._replace(entry, current, manifest, found.stat)
@@ -120,13 +140,13 @@ class Compression:
     ) -> None:
         """Let the archive take the place of the plain backup."""
         temporary = self._inventory.path_of(current.temporary)
-        with opened(temporary, os.O_WRONLY | os.O_NOFOLLOW) as fd:
+        with opened(temporary, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW) as fd:
+            if not os.path.samestat(os.fstat(fd), current.dest):
+                raise OSError(f"{temporary} is another file by now")
             copy_access(fd, plain)
-        packed = look(temporary)
-        if packed is None:
-            raise FileNotFoundError(f"{temporary} is gone")
+            head = Head.of(os.pread(fd, HEAD, 0))
         archive = entry._replace(
-            name=entry.name + current.suffix, inode=packed.stat.st_ino, head=packed.head
+            name=entry.name + current.suffix, inode=current.dest.st_ino, head=head
         )
         manifest = manifest.without([archive.name])  # which is free
         self._inventory.save(manifest.with_entries(archive))
@@ -154,3 +174,13 @@ class Compression:
     def close(self) -> None:
         """End what is being done; it begins anew another time."""
         self._discard()
+
+
+def _is_quiet(found: os.stat_result, now: float, *, is_newest: bool) -> bool:
+    """Tell if a backup is no longer written to.
+
+    The newest one was the live file until it was renamed. The others may be renamed at each
+    rollover, and would never be quiet where these come fast.
+    """
+    changed = found.st_ctime if is_newest else found.st_mtime
+    return not 0 <= now - changed < GRACE  # nor if that was before the clock was put back

@@ -93,8 +93,12 @@ def _renameat2() -> Any:
 
 
 def temporary_name(name: str) -> str:
-    """Return a new name for a hidden file, which becomes a backup of the log file `name`."""
-    return f".{name}.{secrets.token_hex(8)}.tmp"
+    """Return a new name for a hidden file, which becomes a backup of the log file `name`.
+
+    It is as long as that of the next manifest, `.NAME.queuelog.new`: one that is too long would be
+    in the manifest for ever, since nobody can remove such a file.
+    """
+    return f".{name}.{secrets.token_hex(4)}.tmp"
 
 
 def create(path: str, mode: int) -> int:

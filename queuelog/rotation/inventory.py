@@ -26,6 +26,7 @@ class Inventory:
         self.directory, self.name = os.path.split(path)
         self._path = self.path_of(f".{self.name}.queuelog")
         self._manifest: Manifest | None = None  # of a directory that is in order
+        self._written = 0, 0  # which file that is
         self.temporaries: set[str] = set()  # names of files that somebody works on
 
     def path_of(self, name: str) -> str:
@@ -54,6 +55,18 @@ class Inventory:
         """Let the next step find out anew what there is."""
         self._manifest = None
 
+    def look_again(self) -> None:
+        """Let the next step do that if another process has written the manifest meanwhile."""
+        if self._written != self._identity():
+            self.distrust()
+
+    def _identity(self) -> tuple[int, int]:
+        """Tell which file the manifest is, and of when; (0, 0) if there is none."""
+        with suppress(OSError):
+            found = os.lstat(self._path)
+            return found.st_ino, found.st_mtime_ns
+        return 0, 0
+
     def save(self, manifest: Manifest) -> Manifest:
         """Replace the manifest; return it. The temporary files in it are those of now.
 
@@ -63,12 +76,12 @@ class Inventory:
         manifest = manifest._replace(temporaries=tuple(sorted(self.temporaries)))
         if manifest != self._manifest:
             self._write(manifest.encode())
-            self._manifest = manifest
+            self._manifest, self._written = manifest, self._identity()
         return manifest
 
     def _write(self, data: bytes) -> None:
         new = f"{self._path}.new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             with opened(new, flags, 0o644) as fd:
                 if len(data) > _LARGEST or os.write(fd, data) != len(data):
@@ -117,7 +130,7 @@ class Inventory:
             for entry in replaced:  # an archive is complete when it has its name
                 remove(self.path_of(entry.name))
             backups.append(last)
-        self._manifest = manifest
+        self._manifest, self._written = manifest, self._identity()
         return self.save(manifest._replace(backups=tuple(backups)))
 
     def _put_aside(self, reason: str) -> Manifest:

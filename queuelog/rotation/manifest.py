@@ -48,6 +48,11 @@ class Entry(NamedTuple):
     head: Head
 
     @property
+    def since(self) -> float:
+        """When its records begin, in seconds since the epoch; without a period when they end."""
+        return self.period.begin if isfinite(self.period.begin) else self.written
+
+    @property
     def until(self) -> float:
         """When its newest record was created, at the latest, in seconds since the epoch."""
         return self.period.end if isfinite(self.period.end) else self.written
@@ -142,7 +147,7 @@ class Manifest(NamedTuple):
                 tuple(_entry(entry, name) for entry in backups),
                 None if live is None else Live(_whole(live[0]), _period(*live[1:])),
                 tuple(
-                    _matching(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.tmp", one)
+                    _matching(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}\.tmp", one)
                     for one in temporaries
                 ),
             )

@@ -28,14 +28,31 @@ def superfluous(
 
     `sizes` are the backups that there are, with their sizes in bytes.
     """
-    newest_first = sorted(sizes, key=lambda one: one[0].age_order, reverse=True)
+    by_order = sorted(sizes, key=lambda one: one[0].order, reverse=True)
+    ends = _ends([entry for entry, _ in by_order], now)
     total, going = 0, []
-    for number, (entry, size) in enumerate(newest_first):
+    for number, (entry, size) in enumerate(
+        sorted(by_order, key=lambda one: ends[one[0]], reverse=True)
+    ):
         total += size
-        reason = _reason(policy, number, now - entry.until, total)
+        reason = _reason(policy, number, now - ends[entry], total)
         if reason and number:
             going.append((entry, reason))
     yield from reversed(going)
+
+
+def _ends(latest_first: Iterable[Entry], now: float) -> dict[Entry, float]:
+    """Return when the newest record of each backup was created, in seconds since the epoch.
+
+    One of the future was made before the clock was put back: it is as old as what came after it.
+    Else it would be among the newest until then, while those that are made now go.
+    """
+    ends, after = {}, now
+    for entry in latest_first:
+        if entry.since <= now:
+            after = entry.until
+        ends[entry] = after
+    return ends
 
 
 def _reason(policy: Policy, newer: int, age: float, total: int) -> str:

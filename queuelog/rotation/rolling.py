@@ -38,9 +38,14 @@ class Rolling:
             self._backups.use(policy)
 
     def opened(self) -> None:
-        """The live file is another one by now: somebody has moved the last one, or it was here."""
+        """The live file is another one by now: somebody has moved the last one, or it was here.
+
+        Another process may have owned it meanwhile, and a link in its path lead elsewhere.
+        """
         self._live = None
-        if self._backups.path != os.path.realpath(self._path):  # a link leads elsewhere by now
+        if self._backups.path == os.path.realpath(self._path):
+            self._backups.look_again()
+        else:
             self._backups.close()
             self._backups = Backups(self._path, self.policy)
 
@@ -99,11 +104,6 @@ class Rolling:
     def tick(self, now: float) -> None:
         """Compress, and remove what shall go; wait for nothing. Call it about once a second."""
         self._backups.tick(now)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is being done in the background, which `close` would end."""
-        return self._backups.is_busy
 
     def abandon(self) -> None:
         """In a forked child: let go of what is the parent's."""

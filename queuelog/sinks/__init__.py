@@ -4,14 +4,16 @@ In: items of one batch, in order of time. Out: bytes in log files, which roll ov
 say, or records handed to a handler that writes itself. Before each piece is written a sink gives
 out a mark (`protocol`), by which it can tell after a crash what of the batch it has.
 
-    protocol    what every sink can do         file      a log file
-    registry    all sinks                      follow    its descriptor, which follows moved files
-    configured  ... of the configuration       rollover  when and how it rolls over
-    targets     ... that workers have named    record    a handler that writes itself
-    unfinished  ... with half a line           received  a record that it gets
-    strangers   who writes past the owner      remote    a log server
-    convert     lines and records              exchange  ... over its connection
-                                               route     the log server that this process is
+    protocol    what every sink can do         file      a log file, and with whose rights
+    registry    all sinks                      log_file  ... and its backups: where lines go
+    configured  ... of the configuration       follow    its descriptor, which follows moved files
+    targets     ... that workers have named    claim     the lock on it
+    unfinished  ... with half a line           position  how much of a batch is in it
+    rollover    when and how it rolls over:    record    a handler that writes itself
+                as its handler says, or a      received  a record that it gets
+                policy of ours                 remote    a log server
+    strangers   who writes past the owner      exchange  ... over its connection
+    convert     lines and records              route     the log server that this process is
 """
 
 from queuelog.sinks.configured import Configured

@@ -74,6 +74,11 @@ class FileSink(Sink):
         with acting_as(self.user):
             return self._log.roll_over()
 
+    @property
+    def has_duties(self) -> bool:
+        """Whether the end of a period comes, or backups are to be compressed or removed."""
+        return self._log.rollover.has_duties
+
     def rotate(self, now: float) -> None:
         """Roll over at the end of a period; compress backups, and remove those that shall go.
 
@@ -83,9 +88,7 @@ class FileSink(Sink):
         """
         if not self._rests:
             with acting_as(self.user):
-                rolled = self._log.rotate(now)
-            if rolled or self._log.rollover.is_busy:
-                self._last_used = time.monotonic()  # the next backup shall be compressed, too
+                self._log.rotate(now)
 
     def claim(self) -> None:
         """Own the file, if it is there and can be opened; harmless if it is ours.
@@ -131,7 +134,7 @@ class FileSink(Sink):
 
     def awaits(self) -> Awaited | None:
         """Tell since when another process that has just opened the file may say that it owns it."""
-        since = self._file.awaits_since
+        since = self._file.claimed.awaits_since
         return Awaited(-1, 0, since) if since else None
 
     def resume(self, items: Items, mark: Mark) -> int:
@@ -161,15 +164,8 @@ class FileSink(Sink):
             self.claim()
 
     def is_idle(self, seconds: float) -> bool:
-        """Tell if nothing was written, rolled over or compressed for so long."""
-        is_busy = self._log.rollover.is_busy
-        return not is_busy and time.monotonic() - self._last_used > seconds
-
-    @property
-    def will_roll_over(self) -> bool:
-        """Whether the file, as it is, rolls over without waiting for a line."""
-        is_empty = not (self._file.is_open and self._file.end)
-        return self._log.rollover.waits_for_no_line and not is_empty
+        """Tell if nothing was written for so long."""
+        return time.monotonic() - self._last_used > seconds
 
     def let_go(self) -> None:
         """Close the file and let other processes own it; the next write opens it."""

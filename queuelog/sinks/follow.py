@@ -6,8 +6,6 @@ uses must not be inherited by a forked worker.
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import stat
 import time
@@ -15,19 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from queuelog.base import native, report
-from queuelog.base.locks import Answer, Locked, lock_log_file
-from queuelog.base.processes import writers_of
-from queuelog.errors import FileInUseError
+from queuelog.base.locks import Locked
+from queuelog.sinks.claim import Claim
 from queuelog.sinks.position import APPEND, Position, Save, identity_of, write_all
-from queuelog.sinks.protocol import Unanswered
 from queuelog.sinks.strangers import Strangers
-from queuelog.spool.registry import reachable_owner, who_owns
 
 _AT_ONCE = 0.001  # seconds in which nobody can move a file away, compress and remove it
 _CREATION = 0.1  # seconds from moving a file away to the creation of another, at most
 _REMOVAL = 1.0  # seconds from a compressor's last read to the removal, at most
-
-_ANNOUNCEMENT = 2.0  # seconds in which an owner says what it owns, at most
 
 
 class FollowedFile(Locked):
@@ -47,9 +40,7 @@ class FollowedFile(Locked):
         self.makes_directory = False
         self._is_new = False  # since it was opened, `opened` was not called
         self.opened: Callable[[], None] = lambda: None
-        self._locked_for: bool | None = None  # what `rotates` was then
-        self._answer = Answer.ALONE
-        self._shared_since = 0.0  # when it was first seen that others append, too
+        self.claimed = Claim(path)
 
     def claim(self) -> None:
         """Own the file, if it is there; harmless if it is ours.
@@ -66,7 +57,7 @@ class FollowedFile(Locked):
         """Look who else writes the file if it has grown since the last look."""
         grown = self.end is not None and size > self.end
         self.end = size
-        if self._answer is not Answer.SHARED:
+        if not self.claimed.is_shared:
             self._strangers.look(grown=grown)
 
     def size(self) -> int:
@@ -151,57 +142,28 @@ class FollowedFile(Locked):
             self._wait_for_another()
         if not self.is_open:
             self._open(create)
-        if self._locked_for != self.rotates:
-            self._lock()
+        try:
+            self.claimed.make(self.fd, rotates=self.rotates)
+        except BaseException:  # somebody else has it: no descriptor of ours shall be in his way
+            self.close()
+            raise
         if self._is_new:  # only now: until then it may be another process's
             self._is_new = False
             self.opened()
 
     def _open(self, create: int) -> None:
-        # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         if create and self.makes_directory:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        # O_NONBLOCK: should a FIFO be in its place, opening it would wait for a reader.
         fd = os.open(self.path, APPEND | os.O_NONBLOCK | create, 0o666)
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             os.close(fd)
             raise OSError(f"{self.path} is no longer a regular file")
-        self.fd, self.identity, self._locked_for = fd, (found.st_dev, found.st_ino), None
+        self.fd, self.identity = fd, (found.st_dev, found.st_ino)
+        self.claimed.forget()
         self.end = found.st_size
         self._is_new = True
-
-    def _lock(self) -> None:
-        answer = lock_log_file(self.fd, rotates=self.rotates)
-        if answer is Answer.ALONE:
-            self._shared_since = 0.0
-        if answer in (Answer.TAKEN, Answer.SHARED):
-            spool = reachable_owner(self.path)
-            # Nobody shares a file with an owner of whom he can be a client.
-            if answer is Answer.TAKEN or spool:
-                self.close()
-                raise FileInUseError(self.path, who_owns(self.path), spool)
-            self._wait_for_announcement()
-        self._locked_for = self.rotates
-        if answer not in (Answer.ALONE, self._answer):
-            report(f"lock {self.path}", f"{self.path}: {answer.value}", logging.WARNING)
-        self._answer = answer
-
-    def _wait_for_announcement(self) -> None:
-        """Give an owner that has just locked the same file time to say so.
-
-        Raises:
-            Unanswered: it still may; try again.
-        """
-        self._shared_since = self._shared_since or time.monotonic()
-        if self.awaits_since and writers_of(self.path):
-            self.close()
-            raise Unanswered(errno.EAGAIN, "another process has just opened it", self.path)
-
-    @property
-    def awaits_since(self) -> float:
-        """Since when another owner may announce itself, of the monotonic clock; 0.0 if none may."""
-        is_recent = time.monotonic() - self._shared_since < _ANNOUNCEMENT
-        return self._shared_since if is_recent and self._locked_for is None else 0.0
 
     def _wait_for_another(self) -> None:
         """Let whoever moved the file make the new one, with the permissions that it shall have.

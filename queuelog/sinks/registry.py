@@ -172,13 +172,13 @@ class Sinks:
 
         They are forgotten: an application may have a file for each job. Files that the arbiter's
         configuration names, as it is now, stay open, so that no other process takes them, and so do
-        those that roll over on time; unless there are many.
+        those that roll over by themselves, unless there are many.
         """
         many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
-            by_workers = sink_id in self._added
-            stays = sink.will_roll_over if by_workers else sink_id not in self._unused
-            if (many or not stays) and sink.is_idle(SHORT_IDLE if many else IDLE):
+            added = sink_id in self._added and not sink.has_duties
+            may_go = many or added or sink_id in self._unused
+            if may_go and sink.is_idle(SHORT_IDLE if many else IDLE):
                 sink.let_go()
                 if sink_id in self._added:
                     self._forget(sink_id)
@@ -204,11 +204,9 @@ class Sinks:
 
     def rotate(self, but: Collection[str]) -> None:
         """Roll over what is due without a record, between two batches; not those `but` of ids."""
-        now = time.time()
-        for sink_id, sink in self._sinks.items():
-            if sink_id not in but:
-                with _reported("rotate"):
-                    sink.rotate(now)
+        for sink_id in self._sinks.keys() - set(but):
+            with _reported("rotate"):
+                self._sinks[sink_id].rotate(time.time())
 
     def close(self) -> None:
         """Close every file, and give every handler back."""

@@ -13,7 +13,6 @@ import inside
 import pytest
 from spools import fresh_directory, line, segments, writer_of
 
-from queuelog.sinks import follow
 from queuelog.spool import frame
 
 
@@ -66,7 +65,7 @@ def test_an_interruption_at_any_byte_gives_every_line_once(deliver, tmp_path, ki
             handler = HANDLERS[kind](path)
             fill_spool(directory, handler)
             with deliver(directory, handler) as delivery:
-                with mock.patch.object(follow, "_write_all", limited), suppress(Killed):
+                with inside.files_written_by(limited), suppress(Killed):
                     delivery.deliver(delivery.next())
                 while delivery.lagging.ids():
                     delivery.retry(at_once=True)
@@ -139,7 +138,7 @@ def no_descriptor_left():
 def begin_a_batch(directory, deliver, handler, error):
     """Let an owner be killed, or the sink fail, before the first byte of a batch is written."""
     fill_spool(directory, handler)
-    killed = mock.patch.object(follow, "_write_all", side_effect=error)
+    killed = inside.files_written_by(mock.Mock(side_effect=error))
     with deliver(directory, handler) as delivery, killed, suppress(Killed):
         delivery.deliver(delivery.next())
 

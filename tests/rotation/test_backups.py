@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import inside
@@ -328,6 +329,33 @@ def test_a_rollover_that_cannot_be_recorded_does_not_happen(rolled, tmp_path):
     obstacle.rmdir()
     log.write("line 1")
     assert log.names() == ["app.log.1"]
+
+
+def test_a_manifest_is_never_written_over_another_file(rolled, tmp_path):
+    """Whoever can write to the directory may have given the next one's name to any file."""
+    log = rolled(max_size=10)
+    log.write("line 0")
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".app.log.queuelog.new").hardlink_to(victim)
+    with pytest.raises(FileExistsError):
+        log.write("line 1")
+    log.write("line 1")
+    assert victim.read_text() == "precious"
+    assert log.names() == ["app.log.1"]
+
+
+@pytest.mark.parametrize("length", [230, 235, 240])
+def test_a_long_name_rolls_over(log, length):
+    """A late line, or a compression, that needs a name too long is in the way of nothing."""
+    log = Log(log.with_name("x" * length), NOON, when="H", utc=True, max_size=10, names="numbered")
+    lines = [f"line {number}" for number in range(4)]
+    for line in lines:
+        log.write(line)
+        with suppress(OSError):
+            log.backups.late(log.backups.schedule.period(NOON - DAY), 1)
+    assert log.everything() == dict.fromkeys(lines, 1)
+    assert len(log.names()) >= 3
 
 
 def test_where_a_rename_may_replace_the_name_is_looked_for_first(rolled, monkeypatch):

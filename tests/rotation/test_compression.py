@@ -320,3 +320,55 @@ def test_an_empty_backup_stays_as_it_is(rolled):
     log.backups.late(log.backups.schedule.period(0.0), 1)
     log.backups.tick(log.now + 1e6)
     assert inside.order_of_compression(log.backups) is None
+
+
+def test_backups_that_rollovers_rename_all_the_time_are_compressed(rolled, monkeypatch):
+    """What counts is the last write to them; only the newest was the live file just now."""
+    log = rolled(names="numbered")
+    with_a_backup(log, "one")
+    newest = os.stat(with_a_backup(log, "two")).st_ctime
+    for name in ("app.log.1", "app.log.2"):
+        os.utime(Path(log.path).with_name(name), (newest - 9, newest - 9))
+    monkeypatch.setattr(inside.compression, "GRACE", 5.0)
+    log.backups.tick(newest + 1)
+    assert inside.order_of_compression(log.backups) == 1
+
+
+@pytest.mark.parametrize("instead", ["file", "pipe", "link"])
+def test_what_took_the_name_of_the_archive_meanwhile_gets_no_other_rights(rolled, instead, capfd):
+    """A user who owns the directory cannot make root give him a file; the backup stays plain."""
+    log = rolled()
+    os.chmod(with_a_backup(log), 0o666)
+    secret = Path(log.path).with_name("secret")
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    pid = start(log)
+    wait_for(lambda: has_ended(pid), "the archive is complete")
+    (name,) = inside.temporaries(log.backups)
+    temporary = Path(log.path).with_name(name)
+    temporary.unlink()
+    if instead == "file":
+        secret.rename(temporary)
+        secret = temporary
+    elif instead == "pipe":
+        os.mkfifo(temporary)
+    else:
+        temporary.symlink_to(secret)
+    fd = os.open(secret, os.O_RDONLY)
+    end(log)
+    assert stat.S_IMODE(os.fstat(fd).st_mode) == 0o600
+    os.close(fd)
+    assert set(log.everything()) == {"x"}
+    assert "cannot compress" in capfd.readouterr().err
+
+
+def test_another_file_by_the_name_of_the_backup_is_not_replaced(rolled):
+    """Though it begins alike and is as long as the one that was compressed."""
+    log = rolled()
+    path = with_a_backup(log, "x" * 300 + "1")
+    pid = start(log)
+    wait_for(lambda: has_ended(pid), "it has read the file")
+    os.rename(path, f"{log.path}.mine")
+    Path(path).write_text("x" * 300 + "2\n")
+    end(log)
+    assert set(log.everything()) == {"x" * 300 + "1", "x" * 300 + "2"}

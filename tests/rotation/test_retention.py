@@ -86,3 +86,36 @@ def test_tick_removes_what_shall_go(log):
     names = days(log, 3)
     log.backups.tick(log.now)
     assert log.names() == names[-1:]
+
+
+@pytest.mark.parametrize("options", [{"when": "midnight"}, {"max_size": 1000}])
+def test_backups_of_a_clock_that_ran_ahead_are_not_the_newest_for_ever(log, options):
+    """They go in turn, and not what is logged since the clock was put back."""
+    log = Log(log, NOON, utc=True, names="numbered", **options)
+    expected = []
+    for shift in (0, 365 * DAY, -365 * DAY):
+        log.now += shift
+        for _ in range(2):
+            expected.append(f"line {log.now}")
+            log.write(expected[-1])
+            log.roll_over()
+            log.now += DAY
+    going = []
+    for keep in (5, 4, 3, 2, 1):
+        log.backups.use(log.policy._replace(keep=keep))
+        (doomed,) = log.backups.doomed(log.now)
+        going += log.lines(os.path.basename(doomed.path))
+        assert log.backups.retire(log.now) == [doomed]
+    assert going == expected[:-1]
+
+
+def test_the_age_of_a_backup_of_the_future_is_that_of_what_came_after_it(log):
+    """It goes before its time comes."""
+    log = Log(log, NOON, when="midnight", utc=True, max_age="2 days")
+    log.now += 365 * DAY
+    (ahead,) = days(log, 1)
+    log.now -= 365 * DAY
+    assert log.backups.doomed(log.now) == []
+    oldest, _, _ = days(log, 3)
+    doomed = [os.path.basename(one.path) for one in log.backups.doomed(log.now)]
+    assert doomed == [ahead, oldest]

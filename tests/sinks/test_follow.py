@@ -14,7 +14,7 @@ import pytest
 from filesinks import contents, write, write_rest
 
 from queuelog.base import User
-from queuelog.sinks import follow
+from queuelog.sinks import claim
 from queuelog.sinks.file import FileSink
 from queuelog.sinks.position import Position
 from queuelog.sinks.protocol import Mark, Unanswered
@@ -207,7 +207,7 @@ def test_who_has_just_locked_a_file_may_say_that_he_owns_it(appender, sink, path
     with pytest.raises(Unanswered):
         write(file, "1\n")
     assert path.read_bytes() == b""
-    monkeypatch.setattr(follow, "_ANNOUNCEMENT", 0.0)
+    monkeypatch.setattr(claim, "_ANNOUNCEMENT", 0.0)
     write(file, "1\n")
     assert path.read_bytes() == b"1\n"
 

@@ -17,7 +17,7 @@ from queuelog.base.locks import FileLock
 from queuelog.base.spec import SinkSpec
 from queuelog.base.thread import Interrupted
 from queuelog.rotation import compression, files
-from queuelog.sinks import follow, registry, remote, rollover, strangers
+from queuelog.sinks import follow, position, registry, remote, rollover, strangers
 from queuelog.sinks.file import FileSink
 from queuelog.spool import RecordPayload, frame
 from queuelog.spool import appender as _appender
@@ -152,8 +152,8 @@ def read_up_to():
 
 @contextmanager
 def closing_files(**limits):
-    """For a while, close files earlier: `idle` for so many seconds, or those above `many`."""
-    names = {"idle": "IDLE", "many": "MANY"}
+    """For a while, close files earlier: `idle` for so many seconds, or above `many` for `short`."""
+    names = {"idle": "IDLE", "many": "MANY", "short": "SHORT_IDLE"}
     before = {names[limit]: getattr(registry, names[limit]) for limit in limits}
     for limit, value in limits.items():
         setattr(registry, names[limit], value)
@@ -342,16 +342,32 @@ def descriptor(sink):
     return sink._file.fd
 
 
+def _write_files_by(write):
+    """Let `write` do it whenever this process writes to a log file or a backup."""
+    position.write_all = follow.write_all = write
+
+
+@contextmanager
+def files_written_by(write):
+    """Let `write` do it for a while: a function of a descriptor and data."""
+    real = position.write_all
+    _write_files_by(write)
+    try:
+        yield
+    finally:
+        _write_files_by(real)
+
+
 def cut_the_next_write(after):
     """Let the next write to a log file fail when so many bytes are written, as on a full disk."""
-    real = follow._write_all
+    real = position.write_all
 
     def write(fd, data):
-        follow._write_all = real
+        _write_files_by(real)
         os.write(fd, data[:after])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    follow._write_all = write
+    _write_files_by(write)
 
 
 def die_behind_the_next_write(passed=0):
@@ -359,14 +375,14 @@ def die_behind_the_next_write(passed=0):
 
     So many writes are passed before.
     """
-    real, left = follow._write_all, iter(range(passed))
+    real, left = position.write_all, iter(range(passed))
 
     def write(fd, data):
         real(fd, data)
         if next(left, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    follow._write_all = write
+    _write_files_by(write)
 
 
 def roll_over_again_after(seconds):
@@ -394,13 +410,13 @@ def reason_to_stay(handler):
 
 def note_writes(times):
     """Put the time into a list, in seconds, whenever this process has written to a log file."""
-    real = follow._write_all
+    real = position.write_all
 
     def write(fd, data):
         real(fd, data)
         times.append(time.monotonic())
 
-    follow._write_all = write
+    _write_files_by(write)
 
 
 # --- rotation
@@ -414,6 +430,11 @@ def compress_at_once():
 def order_of_compression(backups):
     """Return which backup is being compressed; None if none is."""
     return backups._compression.order
+
+
+def temporaries(backups):
+    """Return the names of the files that become backups."""
+    return backups._inventory.temporaries
 
 
 def compressor(backups):

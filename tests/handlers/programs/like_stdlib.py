@@ -32,7 +32,7 @@ class BelowStart:
 
 
 def below_start_they_are_the_same():
-    cases = SAME[::9]  # of each kind one
+    cases = SAME[::5]
     different = []
     for number, case in enumerate(cases):
         theirs, ours = run(case, BelowStart, str(number))

@@ -1,8 +1,12 @@
-"""The owner's side of what commands ask for: see `queuelog.spool.requests`."""
+"""What the owner does between two batches: what commands ask for, and rollovers that are due.
+
+Not while a batch is open, since what was recovered is about to be compared with the files. For the
+requests of commands see `queuelog.spool.requests`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from queuelog.owner.delivery import Delivery
@@ -11,13 +15,32 @@ from queuelog.spool import requests
 from queuelog.spool.requests import Outcome, Request
 
 
-def answer(deliveries: Sequence[Delivery], sinks: Sinks, fails: Collection[str]) -> None:
-    """Do what is asked for, between two batches, but for sinks that fail, by their ids."""
+def rotate(deliveries: Sequence[Delivery], sinks: Sinks) -> None:
+    """Roll over, compress and remove what is due without a record."""
+    if not _is_interrupted(deliveries):
+        sinks.rotate(but=_failing(deliveries, sinks))
+
+
+def answer(deliveries: Sequence[Delivery], sinks: Sinks) -> None:
+    """Do what commands ask for."""
+    if _is_interrupted(deliveries):
+        return
+    fails = _failing(deliveries, sinks)
     for delivery in deliveries:
         with suppress(OSError):  # no room for the answer, or no descriptor is left
             for request in requests.pending(delivery.directory):
                 outcomes = _roll_over(request, sinks, fails)
                 requests.answer(delivery.directory, request, outcomes)
+
+
+def _is_interrupted(deliveries: Iterable[Delivery]) -> bool:
+    return any(delivery.is_interrupted for delivery in deliveries)
+
+
+def _failing(deliveries: Iterable[Delivery], sinks: Sinks) -> set[str]:
+    """Return the ids of the sinks that have something to write again, or to complete."""
+    lagging = {sink_id for delivery in deliveries for sink_id in delivery.lagging.ids()}
+    return lagging | sinks.unfinished.ids()
 
 
 def _roll_over(request: Request, sinks: Sinks, fails: Collection[str]) -> list[Outcome]:
