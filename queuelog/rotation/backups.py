@@ -238,6 +238,11 @@ class Backups:
             if entry.order != busy
         ]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether one of them is being compressed."""
+        return self._compression.order is not None
+
     def abandon(self) -> None:
         """In a forked child: let go of what is the parent's."""
         self._compression.abandon()

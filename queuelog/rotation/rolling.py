@@ -105,6 +105,11 @@ class Rolling:
         """Compress, and remove what shall go; wait for nothing. Call it about once a second."""
         self._backups.tick(now)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being done in the background, which `close` would end."""
+        return self._backups.is_busy
+
     def abandon(self) -> None:
         """In a forked child: let go of what is the parent's."""
         self._backups.abandon()

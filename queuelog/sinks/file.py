@@ -164,7 +164,9 @@ class FileSink(Sink):
             self.claim()
 
     def is_idle(self, seconds: float) -> bool:
-        """Tell if nothing was written for so long."""
+        """Tell if nothing was written for so long, and no backup is being compressed."""
+        if self._log.rollover.is_busy:
+            return False
         return time.monotonic() - self._last_used > seconds
 
     def let_go(self) -> None:

@@ -78,6 +78,11 @@ class PolicyRollover(Rollover):
         """Tell if the period of the file is over."""
         return not self.waits and self.rolling.is_over(now, size)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a backup is being compressed."""
+        return self.rolling.is_busy
+
     def tick(self, now: float) -> None:
         """Compress and remove backups."""
         self.rolling.tick(now)

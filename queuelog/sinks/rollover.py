@@ -109,6 +109,11 @@ class Rollover(ABC):
         """Tell if the file, of `size` bytes, rolls over without waiting for a line."""
         return False
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being done in the background, which `close` would end."""
+        return False
+
     def tick(self, now: float) -> None:  # noqa: B027
         """Do what is due about once a second, without waiting for anything."""
 

@@ -7,6 +7,7 @@ import os
 import inside
 import pytest
 from filesinks import contents, sized, timed, write
+from waiting import wait_for
 
 from queuelog.base import place_of
 from queuelog.errors import FileInUseError
@@ -72,6 +73,27 @@ def test_a_file_of_a_worker_that_rolls_over_by_itself_stays(path, options, stays
     with inside.closing_files(short=-1.0, many=1):
         sinks.let_go_of_idle()
         assert not sinks.ids()
+
+
+def test_one_of_many_files_is_let_go_when_its_backup_is_compressed(path, clock):
+    """Not before: it would begin with each line, and never come to an end."""
+    clock[0] -= clock[0] % 3600
+    sinks = Sinks()
+    handler = RollingFileHandler(path, when="H", compression="gzip", delay=True)
+    target = Target(inside.description_of(handler), None)
+    write(sinks[Targets(sinks).resolve(target)], "line\n")
+    for seconds in (3600, 10):
+        clock[0] += seconds
+        sinks.rotate(but=())
+
+    def is_let_go():
+        sinks.let_go_of_idle()
+        sinks.rotate(but=())
+        return not sinks.ids()
+
+    with inside.closing_files(short=-1.0, many=1):
+        wait_for(is_let_go, "the file is let go")
+    assert [*path.parent.glob("*.gz")]
 
 
 @pytest.mark.parametrize("how", ["close", "close_inherited"])
