@@ -10,7 +10,7 @@ The way of one record, room by room; arrows between them point one way, downward
                each exactly once, which a ledger remembers,
     sinks      to the log file that the segment describes, which it rolls over; or to a log server,
     wire       by a protocol of our own, of which `server` has the other end.
-    rotation   When a file of a `RollingFileHandler` rolls over, and what becomes of its backups.
+    rotation   when a file with a policy of ours rolls over, and what becomes of its backups;
     base       what all of them stand on: descriptions of handlers, locks, reports, forks
 
 Workers do not import `owner` and `sinks`. Beside that way, `gunicorn` has the hooks that call it,

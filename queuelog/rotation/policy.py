@@ -99,11 +99,6 @@ class Policy(NamedTuple):
         return self.max_size > 0 or self.when is not None
 
     @property
-    def has_duties(self) -> bool:
-        """Whether there is something to do at some time, though nothing is written."""
-        return self.when is not None or self.max_age is not None or self.compression is not None
-
-    @property
     def suffix(self) -> str:
         """What a compressed backup's name ends with; "" without compression."""
         return SUFFIXES[self.compression] if self.compression else ""

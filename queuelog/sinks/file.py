@@ -51,7 +51,8 @@ class FileSink(Sink):
         Raises:
             ValueError: there is no such encoding.
         """
-        self._log.use(handler)
+        with acting_as(self.user):
+            self._log.use(handler)
 
     def status(self, sink_id: str) -> SinkStatus:
         """Return its size, and when it rolls over next."""
@@ -74,11 +75,6 @@ class FileSink(Sink):
         with acting_as(self.user):
             return self._log.roll_over()
 
-    @property
-    def has_duties(self) -> bool:
-        """Whether the end of a period comes, or backups are to be compressed or removed."""
-        return self._log.rollover.has_duties
-
     def rotate(self, now: float) -> None:
         """Roll over at the end of a period; compress backups, and remove those that shall go.
 
@@ -88,7 +84,9 @@ class FileSink(Sink):
         """
         if not self._rests:
             with acting_as(self.user):
-                self._log.rotate(now)
+                rolled = self._log.rotate(now)
+            if rolled or self._log.rollover.is_busy:
+                self._last_used = time.monotonic()  # the next backup shall be compressed, too
 
     def claim(self) -> None:
         """Own the file, if it is there and can be opened; harmless if it is ours.
@@ -164,10 +162,15 @@ class FileSink(Sink):
             self.claim()
 
     def is_idle(self, seconds: float) -> bool:
-        """Tell if nothing was written for so long, and no backup is being compressed."""
-        if self._log.rollover.is_busy:
-            return False
-        return time.monotonic() - self._last_used > seconds
+        """Tell if nothing was written, rolled over or compressed for so long."""
+        is_busy = self._log.rollover.is_busy
+        return not is_busy and time.monotonic() - self._last_used > seconds
+
+    @property
+    def will_roll_over(self) -> bool:
+        """Whether the file, as it is, rolls over without waiting for a line."""
+        is_empty = not (self._file.is_open and self._file.end)
+        return self._log.rollover.waits_for_no_line and not is_empty
 
     def let_go(self) -> None:
         """Close the file and let other processes own it; the next write opens it."""

@@ -78,17 +78,20 @@ class LogFile:
         self.file.size()  # there is a new one, and its lock keeps others away
         return True
 
-    def rotate(self, now: float) -> None:
+    def rotate(self, now: float) -> bool:
         """Roll over at the end of a period; compress backups, and remove those that shall go.
+
+        Return whether it has rolled over.
 
         Raises:
             FileInUseError: another process owns the file.
             OSError: it failed; nothing is lost.
         """
-        if self.file.is_open:  # else another process may own it
-            if self.rollover.is_over(now, self.file.end or 0):
-                self.roll_over()
-            self.rollover.tick(now)
+        if not self.file.is_open:  # another process may own it
+            return False
+        rolled = self.rollover.is_over(now, self.file.end or 0) and self.roll_over()
+        self.rollover.tick(now)
+        return rolled
 
     def write(self, items: Items, save_mark: SaveMark) -> None:
         """Append lines, which are in order of time.

@@ -21,7 +21,6 @@ class PolicyRollover(Rollover):
         super().__init__(handler)
         self.rotates = rolling.policy.rotates
         self.rolling = rolling
-        self.has_duties = rolling.policy.has_duties
 
     def next(self, size: int) -> tuple[float | None, int | None]:
         """Return when the file rolls over, and how many bytes it takes before."""
@@ -77,6 +76,11 @@ class PolicyRollover(Rollover):
     def is_over(self, now: float, size: int) -> bool:
         """Tell if the period of the file is over."""
         return not self.waits and self.rolling.is_over(now, size)
+
+    @property
+    def waits_for_no_line(self) -> bool:
+        """Whether periods end."""
+        return self.rolling.policy.when is not None
 
     @property
     def is_busy(self) -> bool:

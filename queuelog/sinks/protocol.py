@@ -104,6 +104,11 @@ class Sink(ABC):
         """
         return False
 
+    @property
+    def will_roll_over(self) -> bool:
+        """Whether there is a file that rolls over some day, also if no item comes."""
+        return False
+
     def awaits(self) -> Awaited | None:
         """Return where the answer comes to what was `Unanswered`; None if none is awaited."""
         return None
@@ -119,11 +124,6 @@ class Sink(ABC):
             FileInUseError: another process owns it.
             OSError: the lock cannot be taken.
         """
-
-    @property
-    def has_duties(self) -> bool:
-        """Whether `rotate` has something to do at some time, though no item comes."""
-        return False
 
     def rotate(self, now: float) -> None:  # noqa: B027  # most have no files to rotate
         """Roll over and remove what is due without an item; `now` in seconds since the epoch.

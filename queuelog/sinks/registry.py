@@ -172,21 +172,21 @@ class Sinks:
 
         They are forgotten: an application may have a file for each job. Files that the arbiter's
         configuration names, as it is now, stay open, so that no other process takes them, and so do
-        those that roll over by themselves, unless there are many.
+        those that roll over on time; unless there are many.
         """
         many = len(self._sinks) >= MANY
         for sink_id, sink in list(self._sinks.items()):
-            added = sink_id in self._added and not sink.has_duties
-            may_go = many or added or sink_id in self._unused
-            if may_go and sink.is_idle(SHORT_IDLE if many else IDLE):
+            by_workers = sink_id in self._added
+            stays = sink.will_roll_over if by_workers else sink_id not in self._unused
+            if (many or not stays) and sink.is_idle(SHORT_IDLE if many else IDLE):
                 sink.let_go()
                 if sink_id in self._added:
                     self._forget(sink_id)
                     self.schedules.keep(sink_id, sink)
 
     def use_only(self, ids: Iterable[str]) -> None:
-        """Know what the arbiter's configuration names now: others may own what it named before."""
-        self._unused = self._sinks.keys() - set(map(self.known_as, ids)) - self._added
+        """Know what the arbiter's configuration names now: others may own the rest."""
+        self._unused = self._sinks.keys() - set(map(self.known_as, ids))
 
     def _forget(self, sink_id: str) -> None:
         self._sinks.pop(sink_id).close()
@@ -204,9 +204,11 @@ class Sinks:
 
     def rotate(self, but: Collection[str]) -> None:
         """Roll over what is due without a record, between two batches; not those `but` of ids."""
-        for sink_id in self._sinks.keys() - set(but):
-            with _reported("rotate"):
-                self._sinks[sink_id].rotate(time.time())
+        now = time.time()
+        for sink_id, sink in self._sinks.items():
+            if sink_id not in but:
+                with _reported("rotate"):
+                    sink.rotate(now)
 
     def close(self) -> None:
         """Close every file, and give every handler back."""

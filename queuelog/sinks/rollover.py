@@ -27,15 +27,13 @@ class Rollover(ABC):
     `rotates` tells if there will be one, so that nobody else may write the file, and `is_possible`
     if there could be one. `needs_size` tells if `is_due` looks at the size of the file, and
     `is_timed` if only `handler` knows in which period the file is. `makes_directory`: so is the
-    file's directory, where it is missing. `has_duties`: `is_over` may become true, or `tick` do
-    something, though no line comes.
+    file's directory, where it is missing.
     """
 
     rotates = True
     is_possible = True
     needs_size = True
     is_timed = False
-    has_duties = False
     makes_directory = False
 
     def __init__(self, handler: logging.FileHandler) -> None:
@@ -107,6 +105,11 @@ class Rollover(ABC):
 
     def is_over(self, now: float, size: int) -> bool:
         """Tell if the file, of `size` bytes, rolls over without waiting for a line."""
+        return False
+
+    @property
+    def waits_for_no_line(self) -> bool:
+        """Whether `is_over` will be true some day."""
         return False
 
     @property

@@ -55,43 +55,27 @@ def test_an_idle_timed_file_of_a_worker_is_let_go_and_its_period_goes_on(path, c
     assert sorted(contents(path).values()) == ["0\n1\n", "2\n3\n", "4\n5\n"]
 
 
-@pytest.mark.parametrize(
-    ("options", "stays"),
-    [({"when": "midnight"}, True), ({"max_size": 9, "compression": "gzip"}, True),
-     ({"max_size": 9}, False)],
-)  # fmt: skip
-def test_a_file_of_a_worker_that_rolls_over_by_itself_stays(path, options, stays):
-    """Else midnight would come with the next record only; many files are let go all the same."""
+def test_midnight_comes_for_a_file_that_no_worker_writes_any_more(path, clock):
+    """It is let go when it has rolled over and its backup is an archive."""
+    clock[0] -= clock[0] % 3600
+    handler = RollingFileHandler(path, when="H", compression="gzip", delay=True)
     sinks = Sinks()
-    handler = RollingFileHandler(path, delay=True, **options)
     target = Target(inside.description_of(handler), None)
     write(sinks[Targets(sinks).resolve(target)], "line\n")
-    Configured(sinks).keep_only([])  # at a reload, the arbiter's own are
+    Configured(sinks).keep_only([])  # at a reload, which leaves it as it is
     with inside.closing_files(idle=-1.0):
         sinks.let_go_of_idle()
-        assert bool(sinks.ids()) == stays
-    with inside.closing_files(short=-1.0, many=1):
-        sinks.let_go_of_idle()
-        assert not sinks.ids()
-
-
-def test_one_of_many_files_is_let_go_when_its_backup_is_compressed(path, clock):
-    """Not before: it would begin with each line, and never come to an end."""
-    clock[0] -= clock[0] % 3600
-    sinks = Sinks()
-    handler = RollingFileHandler(path, when="H", compression="gzip", delay=True)
-    target = Target(inside.description_of(handler), None)
-    write(sinks[Targets(sinks).resolve(target)], "line\n")
-    for seconds in (3600, 10):
-        clock[0] += seconds
+        clock[0] += 3600
+        sinks.rotate(but=())
+        assert path.read_text() == ""
+        clock[0] += 10
         sinks.rotate(but=())
 
-    def is_let_go():
-        sinks.let_go_of_idle()
-        sinks.rotate(but=())
-        return not sinks.ids()
+        def is_let_go():
+            sinks.let_go_of_idle()
+            sinks.rotate(but=())
+            return not sinks.ids()
 
-    with inside.closing_files(short=-1.0, many=1):
         wait_for(is_let_go, "the file is let go")
     assert [*path.parent.glob("*.gz")]
 

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import queuelog
@@ -44,7 +44,9 @@ def logger_of(path, handler=logging.FileHandler, **options):
 
 def content(path):
     """Return the text of a file; of one that is not there, nothing."""
-    return Path(path).read_text() if os.path.exists(path) else ""
+    with suppress(FileNotFoundError):  # also in the moment of a rollover
+        return Path(path).read_text()
+    return ""
 
 
 def descriptors():
