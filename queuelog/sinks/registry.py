@@ -185,8 +185,8 @@ class Sinks:
                     self.schedules.keep(sink_id, sink)
 
     def use_only(self, ids: Iterable[str]) -> None:
-        """Know what the arbiter's configuration names now: others may own the rest."""
-        self._unused = self._sinks.keys() - set(map(self.known_as, ids))
+        """Know what the arbiter's configuration names now: others may own what it named before."""
+        self._unused = self._sinks.keys() - set(map(self.known_as, ids)) - self._added
 
     def _forget(self, sink_id: str) -> None:
         self._sinks.pop(sink_id).close()

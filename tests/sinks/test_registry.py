@@ -62,7 +62,7 @@ def test_midnight_comes_for_a_file_that_no_worker_writes_any_more(path, clock):
     sinks = Sinks()
     target = Target(inside.description_of(handler), None)
     write(sinks[Targets(sinks).resolve(target)], "line\n")
-    Configured(sinks).keep_only([])  # at a reload, which leaves it as it is
+    Configured(sinks).keep_only([])  # at a reload, the arbiter's own are
     with inside.closing_files(idle=-1.0):
         sinks.let_go_of_idle()
         clock[0] += 3600
