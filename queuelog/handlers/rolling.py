@@ -38,7 +38,7 @@ class RollingFileHandler(logging.FileHandler):
         interval: how many of these a period has. Default: 1.
         utc: whether days begin, and names have dates, in UTC instead of local time.
         at_time: when a day begins: a `datetime.time` or "HH:MM". Default: midnight.
-        keep: how many backups stay. Default: any number.
+        keep: how many backups stay, or without `max_size`, of how many periods. Default: all.
         max_age: how long a backup stays after the end of its period. Default: for ever.
         max_total_size: how much all backups may take. Default: any size.
         compression: "gzip", or "zstd" (Python 3.14, or with the package backports.zstd).

@@ -26,17 +26,20 @@ def superfluous(
 ) -> Iterator[tuple[Entry, str]]:
     """Give those of these backups that go, the oldest first, and why; the newest never does.
 
-    `sizes` are the backups that there are, with their sizes in bytes.
+    `sizes` are the backups that there are, with their sizes in bytes. Where files roll over by time
+    alone, those of one period count as one: a late line shall not cost a day.
     """
     by_order = sorted(sizes, key=lambda one: one[0].order, reverse=True)
     ends = _ends([entry for entry, _ in by_order], now)
+    by_period = policy.when is not None and not policy.max_size
+    counted: set[object] = set()
     total, going = 0, []
-    for number, (entry, size) in enumerate(
-        sorted(by_order, key=lambda one: ends[one[0]], reverse=True)
-    ):
+    for entry, size in sorted(by_order, key=lambda one: ends[one[0]], reverse=True):
+        newest = not counted
+        counted.add(entry.period if by_period else entry.order)
         total += size
-        reason = _reason(policy, number, now - ends[entry], total)
-        if reason and number:
+        reason = _reason(policy, len(counted), now - ends[entry], total)
+        if reason and not newest:
             going.append((entry, reason))
     yield from reversed(going)
 
@@ -55,12 +58,12 @@ def _ends(latest_first: Iterable[Entry], now: float) -> dict[Entry, float]:
     return ends
 
 
-def _reason(policy: Policy, newer: int, age: float, total: int) -> str:
+def _reason(policy: Policy, number: int, age: float, total: int) -> str:
     """Tell why a backup goes that is so many seconds old; "" if it stays.
 
-    There are so many newer ones, and it takes so many bytes together with them.
+    With the newer ones there are so many, and they take so many bytes.
     """
-    if 0 < policy.keep <= newer:
+    if 0 < policy.keep < number:
         return f"more than {policy.keep} backups"
     if policy.max_age is not None and age > policy.max_age:
         return f"older than {policy.max_age / 86400:,.4g} days"

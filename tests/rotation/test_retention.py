@@ -119,3 +119,15 @@ def test_the_age_of_a_backup_of_the_future_is_that_of_what_came_after_it(log):
     oldest, _, _ = days(log, 3)
     doomed = [os.path.basename(one.path) for one in log.backups.doomed(log.now)]
     assert doomed == [ahead, oldest]
+
+
+def test_a_late_line_costs_no_day(log):
+    """Backups of one period count as one, where files roll over by time alone."""
+    log = Log(log, NOON, when="midnight", utc=True, keep=2, compression="gzip")
+    first, *kept = days(log, 3)
+    log.compress(times=2)
+    assert log.names() == [f"{name}.gz" for name in kept], first
+    log.write("today")
+    log.write("late", log.now - DAY)
+    assert not log.backups.retire(log.now)
+    assert log.names() == sorted([*(f"{name}.gz" for name in kept), f"{kept[-1]}.1"])
