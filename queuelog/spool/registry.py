@@ -80,9 +80,17 @@ def read(directory: SpoolDirectory) -> Registry | None:
 
 
 def is_owned(directory: SpoolDirectory) -> bool:
-    """Tell if the owner of a spool lives."""
-    with contextlib.suppress(OSError), _opened(directory) as fd:
-        return is_locked(fd)
+    """Tell if the owner of a spool lives.
+
+    It may replace its registry in this moment: then the lock is on the new one.
+    """
+    with contextlib.suppress(OSError):
+        while True:
+            with _opened(directory) as fd:
+                if is_locked(fd):
+                    return True
+                if os.path.samestat(os.fstat(fd), os.stat(directory.registry)):
+                    return False
     return False
 
 

@@ -177,7 +177,7 @@ def test_a_backup_that_is_removed_meanwhile_leaves_nothing(rolled):
 
 def test_what_is_being_compressed_is_not_removed(rolled):
     """But afterwards."""
-    log = rolled(keep=1)
+    log = rolled(keep=1, max_size=1000)
     with_a_backup(log, "one")
     start(log)
     with_a_backup(log, "two")

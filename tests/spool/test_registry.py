@@ -57,6 +57,26 @@ def test_an_owner_that_is_gone_is_none(published, log, spool):
     assert owner(log, spool) is None
 
 
+def test_an_owner_that_says_anew_what_it_owns_is_there_all_the_time(
+    published, log, spool, monkeypatch
+):
+    """Who has just opened the old registry finds no lock on it any more."""
+    directory, fd = published()
+    ask, again = registry.is_locked, []
+
+    def replaced_before(asked):
+        if not again:
+            again.append(Registry(SOMEBODY, 1 << 20, [place_of(log)], []).write(directory))
+            unlock(fd)
+        return ask(asked)
+
+    monkeypatch.setattr(registry, "is_locked", replaced_before)
+    assert owner(log, spool) == directory.path
+    unlock(again[0])
+    assert owner(log, spool) is None
+    os.close(again[0])
+
+
 def test_a_spool_that_was_taken_over_owns_nothing(published, log, spool):
     """Its new owner says in its own what it owns."""
     published(taken_over=True)
