@@ -52,19 +52,25 @@ class Claim:
         """
         if self._made_for == rotates:
             return
-        answer = lock_log_file(fd, rotates=rotates)
+        answer = self._ask(fd, rotates=rotates)
+        if answer is Answer.SHARED:
+            self._wait_for_announcement()
+            answer = self._ask(fd, rotates=rotates)  # who was just ending has no lock any more
         if answer is Answer.ALONE:
             self._shared_since = 0.0
+        self._made_for = rotates
+        if answer not in (Answer.ALONE, self._answer):
+            report(f"lock {self._path}", f"{self._path}: {answer.value}", logging.WARNING)
+        self._answer = answer
+
+    def _ask(self, fd: int, *, rotates: bool) -> Answer:
+        answer = lock_log_file(fd, rotates=rotates)
         if answer in (Answer.TAKEN, Answer.SHARED):
             spool = reachable_owner(self._path)
             # Nobody shares a file with an owner of whom he can be a client.
             if answer is Answer.TAKEN or spool:
                 raise FileInUseError(self._path, who_owns(self._path), spool)
-            self._wait_for_announcement()
-        self._made_for = rotates
-        if answer not in (Answer.ALONE, self._answer):
-            report(f"lock {self._path}", f"{self._path}: {answer.value}", logging.WARNING)
-        self._answer = answer
+        return answer
 
     def _wait_for_announcement(self) -> None:
         """Give an owner that has just locked the same file time to say so.
